@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+const char *err_text(int code)
+{
+    switch (code) {
+    case ERR_OK:
+        return "ok";
+#define X(name, value, text)                                                                       \
+    case name:                                                                                     \
+        return text;
+        ERR_TABLE(X)
+#undef X
+    default:
+        return "unknown error";
+    }
+}
+
+int err_set(struct err *err, int code, const char *format, ...)
+{
+    if (err == NULL)
+        return code;
+    va_list args;
+    va_start(args, format);
+    err->code = code;
+    vsnprintf(err->text, sizeof(err->text), format, args);
+    va_end(args);
+    return code;
+}
+
+int err_wrap(struct err *err, const char *format, ...)
+{
+    if (err == NULL)
+        return ERR_INVALID;
+    char inner[ERR_TEXT_SIZE];
+    memcpy(inner, err->text, sizeof(inner));
+    va_list args;
+    va_start(args, format);
+    int size = vsnprintf(err->text, sizeof(err->text), format, args);
+    va_end(args);
+    if (size < 0 || (size_t)size >= sizeof(err->text))
+        return err->code;
+    snprintf(err->text + size, sizeof(err->text) - (size_t)size, ": %s", inner);
+    return err->code;
+}

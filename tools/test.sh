@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Every test that needs no network: unit and integration tests under ASan and UBSan, then
+# the end-to-end tests over the release binary.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+jobs=$(nproc)
+
+cmake --preset dev >/dev/null
+cmake --build --preset dev
+cmake --preset release >/dev/null
+cmake --build --preset release
+
+status=0
+ctest --test-dir build-dev --output-on-failure -j "$jobs" -L 'unit|integration|tidy' || status=1
+ctest --test-dir build --output-on-failure -L 'e2e' || status=1
+exit "$status"

@@ -12,7 +12,7 @@
 #include "base/err.h"
 #include "market/record.h"
 
-#define CAPTURE_MAGIC "BTCAPT1\n"
+#define CAPTURE_MAGIC       "BTCAPT1\n"
 #define CAPTURE_HEADER_SIZE 64
 /* Bytes around a record's payload. */
 #define CAPTURE_OVERHEAD 48

@@ -140,6 +140,8 @@ static void ingest_stamp(struct ingest *ingest, enum stream_name stream, enum re
         ingest->recv_us = recv_us;
     if (lane->writer.count > 0 && lane->writer.size + payload.size > INGEST_ENVELOPE_BYTES)
         ingest_seal(ingest);
+    if (lane->writer.count == 0 && lane->writer.epoch != publisher_epoch(ingest->publisher))
+        ingest_begin(ingest, lane);
     struct record record = {.epoch = lane->writer.epoch,
                             .seq = ++ingest->seq,
                             .recv_us = ingest->recv_us,
@@ -148,6 +150,7 @@ static void ingest_stamp(struct ingest *ingest, enum stream_name stream, enum re
                             .payload = payload};
     if (envelope_add(&lane->writer, &record) != ERR_OK) {
         ingest_seal(ingest);
+        record.epoch = lane->writer.epoch;
         CHECK(envelope_add(&lane->writer, &record) == ERR_OK);
     }
     if (lane->writer.count == 1)

@@ -22,11 +22,12 @@ struct sbe_root {
 };
 
 static const struct sbe_root sbe_roots[SBE_TEMPLATES] = {
-    [SBE_TRADES - SBE_TRADES] = {18, 24, 2, {8, 16}},
-    [SBE_BEST_BID_ASK - SBE_TRADES] = {50, 24, 6, {8, 16, 26, 34, 42, 50}},
-    [SBE_DEPTH_SNAPSHOT - SBE_TRADES] = {18, 24, 2, {8, 16}},
-    [SBE_DEPTH_DIFF - SBE_TRADES] = {26, 32, 3, {8, 16, 24}},
+    {18, 24, 2, {8, 16}},
+    {50, 24, 6, {8, 16, 26, 34, 42, 50}},
+    {18, 24, 2, {8, 16}},
+    {26, 32, 3, {8, 16, 24}},
 };
+#define SBE_ROOT(template_id) (&sbe_roots[(template_id)-SBE_TRADES])
 
 /* Bytes and how far they are read; on refusal `at` is where it went wrong. */
 struct sbe_cursor {
@@ -41,10 +42,10 @@ struct sbe_group {
     uint32_t stride;
 };
 
-/* 16 unaligned bytes as two integers: the one loop whose speed matters, written so that
- * every compiler makes SSE2, AVX or NEON of it. */
+/* A level as one vector: the one loop whose speed matters, written so that every compiler
+ * makes SSE2, AVX or NEON of it. */
 struct sbe_pair {
-    uint64_t lane __attribute__((vector_size(16)));
+    uint64_t lane __attribute__((vector_size(SBE_ENTRY_LEVEL)));
 };
 
 const char *sbe_verdict_text(enum sbe_verdict verdict)
@@ -73,6 +74,17 @@ static enum sbe_verdict sbe_refuse_negative(int64_t value)
     return value == SBE_NULL_I64 ? SBE_NULL_VALUE : SBE_BAD_VALUE;
 }
 
+/* The first negative integer of a root block known to hold one. */
+static enum sbe_verdict sbe_refuse_root(struct sbe_cursor *cursor, const struct sbe_root *root)
+{
+    for (int i = 0; i < root->integer_count; i++) {
+        int64_t value = bytes_load_i64(cursor->data + root->integers[i]);
+        if (value < 0)
+            return sbe_refuse(cursor, root->integers[i], sbe_refuse_negative(value));
+    }
+    return SBE_OK;
+}
+
 bool sbe_symbol_valid(struct bytes symbol)
 {
     if (symbol.size == 0 || symbol.size > SBE_SYMBOL_MAX)
@@ -87,32 +99,36 @@ bool sbe_symbol_valid(struct bytes symbol)
     return true;
 }
 
-static enum sbe_verdict sbe_decode_exponent(struct sbe_cursor *cursor, size_t at, int *exponent)
+static enum sbe_verdict sbe_refuse_exponent(struct sbe_cursor *cursor, size_t at)
 {
     int value = (int8_t)cursor->data[at];
-    *exponent = value;
-    if (value >= -DECIMAL_EXPONENT_MAX && value <= DECIMAL_EXPONENT_MAX)
-        return SBE_OK;
     return sbe_refuse(cursor, at, value == SBE_NULL_EXPONENT ? SBE_NULL_VALUE : SBE_BAD_VALUE);
 }
 
-/* Root integers and exponents; the block itself is known to be there. */
-static enum sbe_verdict sbe_decode_root(struct sbe_cursor *cursor, const struct sbe_root *root,
-                                        struct event *event)
+static inline bool sbe_is_exponent(int value)
 {
-    uint64_t all = 0;
-    for (int i = 0; i < root->integer_count; i++)
-        all |= bytes_load_u64(cursor->data + root->integers[i]);
-    for (int i = 0; sbe_is_negative(all) && i < root->integer_count; i++) {
-        int64_t value = bytes_load_i64(cursor->data + root->integers[i]);
-        if (value < 0)
-            return sbe_refuse(cursor, root->integers[i], sbe_refuse_negative(value));
-    }
+    return (unsigned)(value + DECIMAL_EXPONENT_MAX) <= 2 * DECIMAL_EXPONENT_MAX;
+}
+
+/* What every root block has in common; `bits` are its template's own integers or'ed. The
+ * block itself is known to be there. */
+static inline enum sbe_verdict sbe_decode_root(struct sbe_cursor *cursor,
+                                               const struct sbe_root *root, uint64_t bits,
+                                               struct event *event)
+{
+    size_t at = root->exponents;
     event->event_us = bytes_load_i64(cursor->data + SBE_HEADER_SIZE);
-    enum sbe_verdict verdict = sbe_decode_exponent(cursor, root->exponents, &event->price_exponent);
-    if (verdict != SBE_OK)
-        return verdict;
-    return sbe_decode_exponent(cursor, (size_t)root->exponents + 1, &event->qty_exponent);
+    event->price_exponent = (int8_t)cursor->data[at];
+    event->qty_exponent = (int8_t)cursor->data[at + 1];
+    if (sbe_is_negative(bits | (uint64_t)event->event_us))
+        return sbe_refuse_root(cursor, root);
+    if (!sbe_is_exponent(event->price_exponent))
+        return sbe_refuse_exponent(cursor, at);
+    if (!sbe_is_exponent(event->qty_exponent))
+        return sbe_refuse_exponent(cursor, at + 1);
+    /* Never at the known length: a newer version may have appended fields. */
+    cursor->at = SBE_HEADER_SIZE + (size_t)bytes_load_u16(cursor->data);
+    return SBE_OK;
 }
 
 /* Checks a group's place before anything is read from it; entries * stride stays far below
@@ -154,28 +170,29 @@ static enum sbe_verdict sbe_refuse_entry(struct sbe_cursor *cursor, const struct
     return SBE_OK;
 }
 
+static inline struct sbe_pair sbe_pair_load(const uint8_t *at)
+{
+    struct sbe_pair pair;
+    memcpy(&pair, at, sizeof(pair));
+    return pair;
+}
+
 /* All the bits of all prices and quantities or'ed: only the sign matters. */
 static inline uint64_t sbe_levels_bits(const struct sbe_group *group)
 {
+    const uint8_t *at = group->at;
+    uint32_t left = group->count;
     struct sbe_pair a = {{0, 0}};
     struct sbe_pair b = {{0, 0}};
-    const uint8_t *at = group->at;
-    uint32_t i = 0;
-    for (; i + 2 <= group->count; i += 2, at += 2 * (size_t)group->stride) {
-        struct sbe_pair x;
-        struct sbe_pair y;
-        memcpy(&x, at, sizeof(x));
-        memcpy(&y, at + group->stride, sizeof(y));
-        a.lane |= x.lane;
-        b.lane |= y.lane;
-    }
-    if (i < group->count) {
-        struct sbe_pair x;
-        memcpy(&x, at, sizeof(x));
-        a.lane |= x.lane;
+    for (; group->stride == SBE_ENTRY_LEVEL && left >= 4; left -= 4, at += 4 * SBE_ENTRY_LEVEL) {
+        a.lane |= sbe_pair_load(at).lane | sbe_pair_load(at + 16).lane;
+        b.lane |= sbe_pair_load(at + 32).lane | sbe_pair_load(at + 48).lane;
     }
     a.lane |= b.lane;
-    return a.lane[0] | a.lane[1];
+    uint64_t bits = a.lane[0] | a.lane[1];
+    for (; left > 0; left--, at += group->stride)
+        bits |= bytes_load_u64(at) | bytes_load_u64(at + 8);
+    return bits;
 }
 
 static enum sbe_verdict sbe_decode_levels(struct sbe_cursor *cursor, uint32_t limit,
@@ -212,8 +229,14 @@ static enum sbe_verdict sbe_refuse_trade(struct sbe_cursor *cursor, const struct
 
 static enum sbe_verdict sbe_decode_trades(struct sbe_cursor *cursor, struct event *event)
 {
+    event->kind = EVENT_TRADES;
+    event->trades.transact_us = bytes_load_i64(cursor->data + 16);
+    enum sbe_verdict verdict =
+        sbe_decode_root(cursor, SBE_ROOT(SBE_TRADES), (uint64_t)event->trades.transact_us, event);
+    if (verdict != SBE_OK)
+        return verdict;
     struct sbe_group group;
-    enum sbe_verdict verdict = sbe_decode_group(cursor, 6, SBE_ENTRY_TRADE, SBE_TRADES_MAX, &group);
+    verdict = sbe_decode_group(cursor, 6, SBE_ENTRY_TRADE, SBE_TRADES_MAX, &group);
     if (verdict != SBE_OK)
         return verdict;
     uint64_t all = 0;
@@ -225,8 +248,6 @@ static enum sbe_verdict sbe_decode_trades(struct sbe_cursor *cursor, struct even
     }
     if (sbe_is_negative(all) || flags > 1)
         return sbe_refuse_trade(cursor, &group);
-    event->kind = EVENT_TRADES;
-    event->trades.transact_us = bytes_load_i64(cursor->data + 16);
     event->trades.list =
         (struct trade_view){.at = group.at, .count = group.count, .stride = group.stride};
     return SBE_OK;
@@ -240,13 +261,19 @@ static enum sbe_verdict sbe_decode_quote(struct sbe_cursor *cursor, struct event
     event->quote.bid_qty = bytes_load_i64(cursor->data + 34);
     event->quote.ask_price = bytes_load_i64(cursor->data + 42);
     event->quote.ask_qty = bytes_load_i64(cursor->data + 50);
-    return SBE_OK;
+    int64_t bits = event->quote.book_id | event->quote.bid_price | event->quote.bid_qty |
+                   event->quote.ask_price | event->quote.ask_qty;
+    return sbe_decode_root(cursor, SBE_ROOT(SBE_BEST_BID_ASK), (uint64_t)bits, event);
 }
 
 static enum sbe_verdict sbe_decode_snapshot(struct sbe_cursor *cursor, struct event *event)
 {
     event->kind = EVENT_SNAPSHOT;
     event->snapshot.book_id = bytes_load_i64(cursor->data + 16);
+    enum sbe_verdict verdict = sbe_decode_root(cursor, SBE_ROOT(SBE_DEPTH_SNAPSHOT),
+                                               (uint64_t)event->snapshot.book_id, event);
+    if (verdict != SBE_OK)
+        return verdict;
     return sbe_decode_sides(cursor, SBE_SNAPSHOT_LEVELS_MAX, &event->snapshot.bids,
                             &event->snapshot.asks);
 }
@@ -256,6 +283,11 @@ static enum sbe_verdict sbe_decode_diff(struct sbe_cursor *cursor, struct event 
     event->kind = EVENT_DIFF;
     event->diff.first_id = bytes_load_i64(cursor->data + 16);
     event->diff.last_id = bytes_load_i64(cursor->data + 24);
+    enum sbe_verdict verdict =
+        sbe_decode_root(cursor, SBE_ROOT(SBE_DEPTH_DIFF),
+                        (uint64_t)(event->diff.first_id | event->diff.last_id), event);
+    if (verdict != SBE_OK)
+        return verdict;
     if (event->diff.first_id > event->diff.last_id)
         return sbe_refuse(cursor, 16, SBE_BAD_IDS);
     return sbe_decode_sides(cursor, SBE_DIFF_LEVELS_MAX, &event->diff.bids, &event->diff.asks);
@@ -276,6 +308,23 @@ static enum sbe_verdict sbe_decode_body(struct sbe_cursor *cursor, uint16_t temp
     }
 }
 
+/* Are the last `size` bytes before `end` all letters and digits? Eight at a time, which
+ * covers nearly every symbol there is; the header in front makes eight bytes readable. In
+ * a byte below 0x80, adding 0x80 - c sets the top bit iff the byte is at least c. */
+static inline bool sbe_is_plain_symbol(const uint8_t *end, size_t size)
+{
+    const uint64_t ones = UINT64_MAX / 255;
+    const uint64_t tops = ones << 7;
+    if (size == 0 || size > 8)
+        return false;
+    uint64_t unwanted = size == 8 ? 0 : UINT64_MAX >> (8 * size);
+    uint64_t text = (bytes_load_u64(end - 8) & ~unwanted) | (ones * 'A' & unwanted);
+    uint64_t low = text & ~tops;
+    uint64_t digit = (low + ones * (0x80 - '0')) & ~(low + ones * (0x80 - '9' - 1));
+    uint64_t letter = (low + ones * (0x80 - 'A')) & ~(low + ones * (0x80 - 'Z' - 1));
+    return ((digit | letter) & ~text & tops) == tops;
+}
+
 static enum sbe_verdict sbe_decode_symbol(struct sbe_cursor *cursor, struct sbe_frame *frame)
 {
     size_t at = cursor->at;
@@ -286,7 +335,8 @@ static enum sbe_verdict sbe_decode_symbol(struct sbe_cursor *cursor, struct sbe_
     if (length > left)
         return sbe_refuse(cursor, at, SBE_TRUNCATED);
     frame->symbol = bytes_of(cursor->data + at + 1, length);
-    if (!sbe_symbol_valid(frame->symbol))
+    if (!sbe_is_plain_symbol(frame->symbol.data + length, length) &&
+        !sbe_symbol_valid(frame->symbol))
         return sbe_refuse(cursor, at, SBE_BAD_SYMBOL);
     frame->trailing = (uint32_t)(left - length);
     return SBE_OK;
@@ -317,12 +367,6 @@ static enum sbe_verdict sbe_decode_all(struct sbe_cursor *cursor, struct sbe_fra
     enum sbe_verdict verdict = sbe_decode_header(cursor, frame);
     if (verdict != SBE_OK)
         return verdict;
-    const struct sbe_root *root = &sbe_roots[frame->template_id - SBE_TRADES];
-    verdict = sbe_decode_root(cursor, root, &frame->event);
-    if (verdict != SBE_OK)
-        return verdict;
-    /* Never at the known length: a newer version may have appended fields. */
-    cursor->at = SBE_HEADER_SIZE + (size_t)frame->block_length;
     verdict = sbe_decode_body(cursor, frame->template_id, &frame->event);
     return verdict != SBE_OK ? verdict : sbe_decode_symbol(cursor, frame);
 }
@@ -330,7 +374,13 @@ static enum sbe_verdict sbe_decode_all(struct sbe_cursor *cursor, struct sbe_fra
 enum sbe_verdict sbe_decode(struct bytes data, struct sbe_frame *frame, size_t *offset)
 {
     struct sbe_cursor cursor = {.data = data.data, .size = data.size, .at = 0};
-    *frame = (struct sbe_frame){0};
+    /* Member by member: clearing the whole struct costs more than reading a quote. */
+    frame->symbol = bytes_of(NULL, 0);
+    frame->trailing = 0;
+    frame->event.epoch = 0;
+    frame->event.seq = 0;
+    frame->event.recv_us = 0;
+    frame->event.flags = 0;
     enum sbe_verdict verdict = sbe_decode_all(&cursor, frame);
     if (verdict != SBE_OK && offset != NULL)
         *offset = cursor.at;

@@ -61,7 +61,8 @@ struct sbe_frame {
 /* 1 to SBE_SYMBOL_MAX upper-case letters, digits, '_', '-' or '.'. */
 bool sbe_symbol_valid(struct bytes symbol);
 
-/* Decodes one bare frame. On refusal *offset (may be NULL) is the byte where it went wrong. */
+/* Decodes one bare frame. On refusal *offset (may be NULL) is the byte where it went wrong
+ * and the frame's event and header are not to be used. */
 enum sbe_verdict sbe_decode(struct bytes data, struct sbe_frame *frame, size_t *offset);
 
 /* Encoders write a schema-version-0 frame; they return its size, or 0 when capacity is

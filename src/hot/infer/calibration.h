@@ -1,0 +1,101 @@
+/* Online calibration: what the confidence and the band rest on. A pure fold over
+ * (published prediction, outcome) in slot order, kept as one value in Redis, so that two
+ * replicas, a restart and a replay all agree (DESIGN.md section 5, "Confidence").
+ *
+ * Confidence is the probability that the sign of the 10 s move is the predicted one; an
+ * unchanged mid counts as wrong. It is learned per bin of |predicted return|, each bin
+ * starting from a prior, made monotone by pooling neighbours; stale features have maps of
+ * their own. The band p10..p90 follows the residuals' quantiles by a stochastic
+ * approximation step per outcome. SPDX-License-Identifier: Apache-2.0 */
+#ifndef BTCAST_HOT_INFER_CALIBRATION_H
+#define BTCAST_HOT_INFER_CALIBRATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/err.h"
+
+#define CALIBRATION_BINS 16
+#define CALIBRATION_PENDING_MAX 8
+#define CALIBRATION_RELIABILITY_BINS 10
+/* A prior worth this many outcomes; from here on a bin says "online". */
+#define CALIBRATION_PRIOR_WEIGHT 12
+/* A bin that has seen so many is halved, so that it follows the market. */
+#define CALIBRATION_BIN_MAX 4000
+/* An outcome is folded so many slots after its prediction: 5 to the target, one until
+ * every record up to the target has been seen. */
+#define CALIBRATION_DELAY_SLOTS 6
+#define CALIBRATION_SAVED_MAX 2048
+
+/* One map per age of the features (and one without any). */
+enum calibration_map {
+    CALIBRATION_LIVE,
+    CALIBRATION_STALE,
+    CALIBRATION_DEGRADED,
+    CALIBRATION_FALLBACK,
+    CALIBRATION_MAPS,
+};
+
+struct calibration_pending {
+    int64_t slot;
+    double mid;
+    double return_bp, p10_bp, p90_bp, confidence;
+    int64_t map; /* enum calibration_map; 64 bits so that the struct has no padding */
+};
+
+/* How the predictions in mode live have done so far. */
+struct calibration_accuracy {
+    uint64_t outcomes, moved, hits; /* hits: sign right */
+    uint64_t dropped;               /* outcome invalid (a gap) or not seen */
+    uint64_t covered;               /* outcome within p10..p90 */
+    double abs_error_bp_sum;        /* |outcome - predicted| */
+    double abs_zero_bp_sum;         /* |outcome|: the error of "no change" */
+};
+
+struct calibration {
+    uint64_t model; /* identity of the model; another one starts over */
+    int64_t slot;   /* of the last prediction folded in as pending */
+    uint32_t pending_count;
+    struct calibration_pending pending[CALIBRATION_PENDING_MAX]; /* oldest first */
+    uint32_t seen[CALIBRATION_MAPS][CALIBRATION_BINS];
+    uint32_t hits[CALIBRATION_MAPS][CALIBRATION_BINS];
+    double p10_bp, p90_bp, scale_bp; /* residual quantiles, and their step's scale */
+    struct calibration_accuracy accuracy;
+    struct {
+        uint64_t seen, hits;
+        double confidence_sum;
+    } reliability[CALIBRATION_RELIABILITY_BINS]; /* by confidence, mode live */
+};
+
+/* A slot's outcome, as the world tells it. */
+struct calibration_outcome {
+    int64_t slot;
+    double mid;
+    bool valid;
+};
+
+void calibration_init(struct calibration *calibration, uint64_t model, double band_bp);
+/* Folds the outcomes that are due at this slot: of predictions up to slot - 6. Those that
+ * are not among outcomes, or invalid, are dropped and counted. */
+void calibration_fold(struct calibration *calibration, int64_t slot,
+                      const struct calibration_outcome *outcomes, int count);
+/* P(sign right) for a prediction of return_bp; 0 for a prediction of no change. */
+double calibration_confidence(const struct calibration *calibration, enum calibration_map map,
+                              double return_bp);
+/* Outcomes behind that number; fewer than CALIBRATION_PRIOR_WEIGHT: it is the prior's. */
+uint32_t calibration_seen(const struct calibration *calibration, enum calibration_map map,
+                          double return_bp);
+/* Adds a prediction as pending. */
+void calibration_add(struct calibration *calibration, const struct calibration_pending *pending);
+/* Expected calibration error in mode live: mean |confidence - hit rate| over the bins of
+ * confidence, weighted by outcomes; 0 when there are none. */
+double calibration_error(const struct calibration *calibration);
+
+/* The whole state as bytes with version and CRC; size at most CALIBRATION_SAVED_MAX. */
+size_t calibration_save(const struct calibration *calibration, uint8_t *out);
+int calibration_load(struct calibration *calibration, struct bytes saved,
+                     struct err *err) MUST_CHECK;
+
+#endif

@@ -12,7 +12,7 @@
 /* Before any outcome: a fair coin, less the share of 10 s spans in which the mid does not
  * move (2.4 % in a real capture), which count as wrong. */
 #define CALIBRATION_PRIOR 0.488
-#define CALIBRATION_BAND_STEP 0.03
+#define CALIBRATION_BAND_STEP 0.05
 #define CALIBRATION_SCALE_STEP 0.02
 /* Bins are half octaves of |return| from 1/64 bp. */
 #define CALIBRATION_BIN_OFFSET 12

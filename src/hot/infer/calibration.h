@@ -20,8 +20,10 @@
 #define CALIBRATION_BINS 16
 #define CALIBRATION_PENDING_MAX 8
 #define CALIBRATION_RELIABILITY_BINS 10
-/* A prior worth this many outcomes; from here on a bin says "online". */
-#define CALIBRATION_PRIOR_WEIGHT 12
+/* Each bin's prior is worth this many outcomes. */
+#define CALIBRATION_PRIOR_WEIGHT 3
+/* From so many outcomes on a bin's confidence is called "online", before "prior". */
+#define CALIBRATION_ONLINE_MIN 30
 /* A bin that has seen so many is halved, so that it follows the market. */
 #define CALIBRATION_BIN_MAX 4000
 /* An outcome is folded so many slots after its prediction: 5 to the target, one until
@@ -84,7 +86,7 @@ void calibration_fold(struct calibration *calibration, int64_t slot,
 /* P(sign right) for a prediction of return_bp; 0 for a prediction of no change. */
 double calibration_confidence(const struct calibration *calibration, enum calibration_map map,
                               double return_bp);
-/* Outcomes behind that number; fewer than CALIBRATION_PRIOR_WEIGHT: it is the prior's. */
+/* Outcomes behind that number; fewer than CALIBRATION_ONLINE_MIN: mostly the prior's. */
 uint32_t calibration_seen(const struct calibration *calibration, enum calibration_map map,
                           double return_bp);
 /* Adds a prediction as pending. */

@@ -98,7 +98,7 @@ static void calibration_band_covers_eight_of_ten(void **state)
 {
     (void)state;
     struct calibration calibration;
-    calibration_init(&calibration, MODEL, 40);
+    calibration_init(&calibration, MODEL, 8);
     run_market(&calibration, 3, 30000);
     double share = (double)calibration.accuracy.covered / (double)calibration.accuracy.outcomes;
     assert_true(fabs(share - 0.8) < 0.02);

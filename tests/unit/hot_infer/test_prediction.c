@@ -63,7 +63,7 @@ static void prediction_json_is_exact(void **state)
         "\"predicted_price_10s\":61843.819073,\"confidence\":0.530000,\"latency_ms\":1,"
         "\"model_version\":\"baseline-1\",\"features_age_ms\":5,\"source\":\"redis\","
         "\"latency_us\":1234,\"slot\":885000000,\"ingest_epoch\":1770000000000,\"seq\":991,"
-        "\"p10\":61812.904893,\"p90\":61868.561548,\"mode\":\"live\",\"reason\":\"\","
+        "\"p10\":61812.904892,\"p90\":61868.561548,\"mode\":\"live\",\"reason\":\"\","
         "\"return_bp\":1,\"calibration\":\"prior\",\"outcomes\":12}");
 }
 

@@ -23,7 +23,9 @@ static enum degrade_mode degrade_of(const struct degrade_inputs *inputs)
         return inputs->fallback_view ? DEGRADE_FALLBACK : DEGRADE_BLIND;
     if (inputs->rest_book || inputs->features_age_us > DEGRADE_DEGRADED_US)
         return DEGRADE_DEGRADED;
-    return inputs->features_age_us > DEGRADE_STALE_US ? DEGRADE_STALE : DEGRADE_LIVE;
+    if (!inputs->book_live || inputs->features_age_us > DEGRADE_STALE_US)
+        return DEGRADE_STALE;
+    return DEGRADE_LIVE;
 }
 
 bool degrade_judge(struct degrade *degrade, const struct degrade_inputs *inputs,

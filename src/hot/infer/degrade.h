@@ -12,7 +12,7 @@
 
 enum degrade_mode {
     DEGRADE_LIVE,     /* features younger than 2 s */
-    DEGRADE_STALE,    /* older than 2 s */
+    DEGRADE_STALE,    /* older than 2 s, or the book waits for its anchor */
     DEGRADE_DEGRADED, /* older than 5 s, or the book comes from REST */
     DEGRADE_FALLBACK, /* Redis or its keys are gone, a REST view is there */
     DEGRADE_BLIND,    /* nothing: last price, confidence 0 */
@@ -24,6 +24,7 @@ const char *degrade_mode_name(enum degrade_mode mode);
 struct degrade_inputs {
     bool features_read;     /* a consistent key set with a valid vector came in time */
     int64_t features_age_us;
+    bool book_live;         /* the book is synced */
     bool rest_book;         /* ob source = rest */
     bool fallback_view;     /* a fresh REST view outside Redis */
 };

@@ -73,12 +73,12 @@ static bool prediction_is_number(const char *text)
            text[0] != '.';
 }
 
-/* The exact mid: half of mid2 needs one digit more; trailing zeros go, two decimals stay. */
-static void prediction_mid(struct prediction *prediction, int64_t mid2, int exponent)
+/* The exact mid; trailing zeros go, two decimals stay. */
+static void prediction_mid(struct prediction *prediction, int64_t mid, int exponent)
 {
     char *out = prediction->value[PREDICTION_CURRENT_PRICE];
     struct text text = text_begin(out, PREDICTION_TEXT_SIZE);
-    text_add_decimal(&text, mid2 * 5, exponent - 1);
+    text_add_decimal(&text, mid, exponent);
     text_end(&text);
     char *point = strchr(out, '.');
     if (point == NULL)
@@ -95,10 +95,10 @@ static double prediction_price(double mid, double return_bp)
 void prediction_fill(struct prediction *prediction, const struct prediction_inputs *inputs)
 {
     memset(prediction, 0, sizeof(*prediction));
-    double mid = decimal_to_f64(inputs->mid2, inputs->price_exponent) / 2;
+    double mid = decimal_to_f64(inputs->mid, inputs->mid_exponent);
     prediction_text(prediction, PREDICTION_SYMBOL, inputs->symbol);
     prediction_number(prediction, PREDICTION_TIMESTAMP, clock_slot_us(inputs->slot) / 1000);
-    prediction_mid(prediction, inputs->mid2, inputs->price_exponent);
+    prediction_mid(prediction, inputs->mid, inputs->mid_exponent);
     prediction_real(prediction, PREDICTION_PREDICTED_PRICE_10S, "%.6f",
                     prediction_price(mid, inputs->return_bp));
     prediction_real(prediction, PREDICTION_CONFIDENCE, "%.6f", inputs->confidence);

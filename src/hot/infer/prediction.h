@@ -46,12 +46,12 @@ struct prediction {
     char value[PREDICTION_FIELDS][PREDICTION_TEXT_SIZE];
 };
 
-/* The inputs, before formatting. Prices: mid2 is twice the mid at price_exponent. */
+/* The inputs, before formatting. The mid is mid * 10^mid_exponent. */
 struct prediction_inputs {
     const char *symbol, *model_version, *source, *mode, *reason, *calibration;
     int64_t slot;
-    int64_t mid2;
-    int price_exponent;
+    int64_t mid;
+    int mid_exponent;
     double return_bp, confidence, p10_bp, p90_bp;
     int64_t latency_us, features_age_us;
     uint64_t epoch, seq, outcomes;

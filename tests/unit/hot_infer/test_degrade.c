@@ -12,13 +12,14 @@ static const struct {
     struct degrade_inputs inputs;
     enum degrade_mode mode;
 } rows[] = {
-    {{.features_read = true, .features_age_us = 0}, DEGRADE_LIVE},
-    {{.features_read = true, .features_age_us = 2000000}, DEGRADE_LIVE},
+    {{.features_read = true, .features_age_us = 0}, DEGRADE_STALE},
+    {{.features_read = true, .book_live = true, .features_age_us = 0}, DEGRADE_LIVE},
+    {{.features_read = true, .book_live = true, .features_age_us = 2000000}, DEGRADE_LIVE},
     {{.features_read = true, .features_age_us = 2000001}, DEGRADE_STALE},
     {{.features_read = true, .features_age_us = 5000000}, DEGRADE_STALE},
     {{.features_read = true, .features_age_us = 5000001}, DEGRADE_DEGRADED},
     {{.features_read = true, .features_age_us = 0, .rest_book = true}, DEGRADE_DEGRADED},
-    {{.features_read = true, .features_age_us = -500}, DEGRADE_LIVE},
+    {{.features_read = true, .book_live = true, .features_age_us = -500}, DEGRADE_LIVE},
     {{.features_read = false, .fallback_view = true}, DEGRADE_FALLBACK},
     {{.features_read = false}, DEGRADE_BLIND},
 };
@@ -45,8 +46,8 @@ static void degrade_counts_each_move(void **state)
     enum degrade_mode from;
     degrade_init(&degrade);
     for (int i = 0; i < 3; i++) {
-        degrade_judge(&degrade, &rows[0].inputs, &from);
-        degrade_judge(&degrade, &rows[8].inputs, &from);
+        degrade_judge(&degrade, &rows[1].inputs, &from);
+        degrade_judge(&degrade, &rows[9].inputs, &from);
         assert_int_equal(from, DEGRADE_LIVE);
     }
     assert_int_equal(degrade.moves[DEGRADE_BLIND][DEGRADE_LIVE], 3);

@@ -21,8 +21,8 @@ static struct prediction_inputs example(void)
                                       .reason = "",
                                       .calibration = "prior",
                                       .slot = 885000000,
-                                      .mid2 = 2 * 6183763000000LL + 1000000,
-                                      .price_exponent = -8,
+                                      .mid = 61837635000000LL,
+                                      .mid_exponent = -9,
                                       .return_bp = 1,
                                       .confidence = 0.53,
                                       .p10_bp = -4,
@@ -41,7 +41,7 @@ static void prediction_shows_the_exact_mid(void **state)
     struct prediction_inputs inputs = example();
     prediction_fill(&prediction, &inputs);
     assert_string_equal(prediction.value[PREDICTION_CURRENT_PRICE], "61837.635");
-    inputs.mid2 = 2 * 6183700000000LL;
+    inputs.mid = 61837000000000LL;
     prediction_fill(&prediction, &inputs);
     assert_string_equal(prediction.value[PREDICTION_CURRENT_PRICE], "61837.00");
     assert_string_equal(prediction.value[PREDICTION_TIMESTAMP], "1770000000000");

@@ -39,13 +39,11 @@ static struct redis_script redis_infer_publish_script = {
 #define REDIS_INFER_CALLS 8
 
 struct redis_infer_read_call {
-    struct redis_infer *infer;
     infer_read_fn done;
     void *context;
 };
 
 struct redis_infer_publish_call {
-    struct redis_infer *infer;
     infer_publish_fn done;
     void *context;
     bool busy;
@@ -147,7 +145,7 @@ static int redis_infer_read(void *self, infer_read_fn done, void *context)
     if (result != ERR_OK)
         return result;
     struct redis_infer_read_call *call = &infer->reads[infer->next_read++ % REDIS_INFER_CALLS];
-    *call = (struct redis_infer_read_call){.infer = infer, .done = done, .context = context};
+    *call = (struct redis_infer_read_call){.done = done, .context = context};
     struct bytes exec = BYTES_LITERAL("EXEC");
     result = redis_link_send(infer->link, &exec, 1, redis_infer_read_done, call);
     redis_link_flush(infer->link);
@@ -226,7 +224,7 @@ static int redis_infer_publish(void *self, const struct infer_publish *request,
         args[count++] = bytes_text(request->prediction->value[field]);
     }
     infer->publish = (struct redis_infer_publish_call){
-        .infer = infer, .done = done, .context = context, .busy = true};
+        .done = done, .context = context, .busy = true};
     int result = redis_link_eval(infer->link, &redis_infer_publish_script, keys, 3, args, count,
                                  redis_infer_publish_done, &infer->publish);
     if (result != ERR_OK)

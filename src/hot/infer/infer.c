@@ -236,9 +236,9 @@ static void infer_inputs(struct infer *infer, struct prediction_inputs *inputs)
         .model_version = infer->model == NULL ? "none" : model_version(infer->model),
         .source = infer->degrade.mode >= DEGRADE_FALLBACK ? "fallback" : "redis",
         .mode = degrade_mode_name(infer->degrade.mode),
-        .reason = infer->model == NULL ? "no model"
-                  : infer->state_reason == NULL ? ""
-                                                : infer->state_reason,
+        .reason = infer->state_reason != NULL ? infer->state_reason
+                  : infer->model == NULL      ? "no model"
+                                              : "",
         .slot = infer->slot,
         .mid = infer->mid.mantissa,
         .mid_exponent = infer->mid.exponent,

@@ -1,5 +1,7 @@
 /* The order of operations of mlp.h on 256-bit vectors: an accumulator holds two outputs
  * of four lanes each. SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
+
 #include "model/mlp_kernels.h"
 
 #ifdef __x86_64__
@@ -25,20 +27,25 @@ MLP_AVX2 __m256 mlp_avx2_tanh(__m256 x)
     return _mm256_min_ps(one, _mm256_max_ps(minus_one, r));
 }
 
-MLP_AVX2 __m256 mlp_avx2_activate(enum mlp_activation activation, __m256 x)
+/* The linear part of an activation: max(floor, x), which is x itself for the floor -inf. */
+MLP_AVX2 __m256 mlp_avx2_floor(enum mlp_activation activation)
+{
+    return _mm256_set1_ps(activation == MLP_RELU ? 0.0f : -INFINITY);
+}
+
+/* tanh and sigmoid, in place and out of the way of the loops that mostly see relu. */
+__attribute__((noinline, target("avx2,fma"))) static void
+mlp_avx2_curve(enum mlp_activation activation, float *y, int count)
 {
     const __m256 half = _mm256_set1_ps(0.5f);
-    switch (activation) {
-    case MLP_RELU:
-        return _mm256_max_ps(_mm256_setzero_ps(), x);
-    case MLP_TANH:
-        return mlp_avx2_tanh(x);
-    case MLP_SIGMOID:
-        return _mm256_fmadd_ps(half, mlp_avx2_tanh(_mm256_mul_ps(half, x)), half);
-    case MLP_IDENTITY:
-        break;
+    for (int k = 0; k < count; k += 8) {
+        __m256 x = _mm256_loadu_ps(y + k);
+        if (activation == MLP_TANH)
+            x = mlp_avx2_tanh(x);
+        else
+            x = _mm256_fmadd_ps(half, mlp_avx2_tanh(_mm256_mul_ps(half, x)), half);
+        _mm256_storeu_ps(y + k, x);
     }
-    return x;
 }
 
 /* Adds lanes 0 and 1, 2 and 3 of every output of a and b. */
@@ -80,47 +87,46 @@ MLP_AVX2 void mlp_avx2_dot(const float *w, const float *x, int inputs, int accum
 }
 
 /* Four accumulators -> eight outputs in order. */
-MLP_AVX2 void mlp_avx2_finish(const struct mlp_packed *layer, const __m256 *sums, int output,
-                              float *y)
+MLP_AVX2 void mlp_avx2_finish(const float *bias, const __m256 *sums, __m256 floor, float *y)
 {
     __m256 sum = mlp_avx2_add_pairs(mlp_avx2_add_pairs(sums[0], sums[1]),
                                     mlp_avx2_add_pairs(sums[2], sums[3]));
-    sum = _mm256_add_ps(sum, _mm256_loadu_ps(layer->bias + output));
-    _mm256_storeu_ps(y + output, mlp_avx2_activate(layer->activation, sum));
+    sum = _mm256_add_ps(sum, _mm256_loadu_ps(bias));
+    _mm256_storeu_ps(y, _mm256_max_ps(floor, sum));
 }
 
 /* The last one or two outputs, in one accumulator. */
-MLP_AVX2 void mlp_avx2_narrow(const struct mlp_packed *layer, const float *w, const float *x,
-                              int output, float *y)
+MLP_AVX2 void mlp_avx2_narrow(const float *w, const float *bias, const float *x, int inputs,
+                              __m256 floor, float *y)
 {
     __m256 sum;
-    mlp_avx2_dot(w, x, layer->inputs, 1, &sum);
+    mlp_avx2_dot(w, x, inputs, 1, &sum);
     sum = mlp_avx2_add_pairs(sum, sum);
     sum = mlp_avx2_add_pairs(sum, sum);
     __m128 two = _mm_unpacklo_ps(_mm256_castps256_ps128(sum), _mm256_extractf128_ps(sum, 1));
-    two = _mm_add_ps(two, _mm_loadu_ps(layer->bias + output));
-    __m256 result = mlp_avx2_activate(layer->activation, _mm256_castps128_ps256(two));
-    _mm_storeu_ps(y + output, _mm256_castps256_ps128(result));
+    two = _mm_add_ps(two, _mm_loadu_ps(bias));
+    _mm_storeu_ps(y, _mm_max_ps(_mm256_castps256_ps128(floor), two));
 }
 
 MLP_AVX2 void mlp_avx2_dense(const struct mlp_packed *layer, const float *x, float *y)
 {
-    const float *w = layer->weights;
-    int blocks = (layer->inputs + 3) / 4;
-    int group = 0;
-    for (; group + 2 <= layer->groups; group += 2, w += blocks * 64) {
-        __m256 sums[8];
-        mlp_avx2_dot(w, x, layer->inputs, 8, sums);
-        mlp_avx2_finish(layer, sums, group * 8, y);
-        mlp_avx2_finish(layer, sums + 4, group * 8 + 8, y);
+    const __m256 floor = mlp_avx2_floor(layer->activation);
+    const float *w = layer->weights, *bias = layer->bias;
+    const int inputs = layer->inputs, blocks = (inputs + 3) / 4;
+    int groups = layer->groups;
+    __m256 sums[8];
+    for (; groups >= 2; groups -= 2, w += blocks * 64, bias += 16, y += 16) {
+        mlp_avx2_dot(w, x, inputs, 8, sums);
+        mlp_avx2_finish(bias, sums, floor, y);
+        mlp_avx2_finish(bias + 8, sums + 4, floor, y + 8);
     }
-    for (; group < layer->groups; group++, w += blocks * 32) {
-        __m256 sums[4];
-        mlp_avx2_dot(w, x, layer->inputs, 4, sums);
-        mlp_avx2_finish(layer, sums, group * 8, y);
+    if (groups > 0) {
+        mlp_avx2_dot(w, x, inputs, 4, sums);
+        mlp_avx2_finish(bias, sums, floor, y);
+        w += blocks * 32, bias += 8, y += 8;
     }
     if (layer->narrow)
-        mlp_avx2_narrow(layer, w, x, group * 8, y);
+        mlp_avx2_narrow(w, bias, x, inputs, floor, y);
 }
 
 MLP_AVX2 __m256 mlp_avx2_load(const float *x, int left)
@@ -133,12 +139,13 @@ MLP_AVX2 __m256 mlp_avx2_load(const float *x, int left)
 
 MLP_AVX2 void mlp_avx2_elementwise(const struct mlp_packed *layer, const float *x, float *y)
 {
+    const __m256 floor = mlp_avx2_floor(layer->activation);
     for (int k = 0; k < layer->outputs; k += 8) {
         __m256 value = mlp_avx2_load(x + k, layer->outputs - k);
         value = _mm256_sub_ps(value, _mm256_loadu_ps(layer->shift + k));
         value = _mm256_fmadd_ps(value, _mm256_loadu_ps(layer->scale + k),
                                 _mm256_loadu_ps(layer->offset + k));
-        _mm256_storeu_ps(y + k, mlp_avx2_activate(layer->activation, value));
+        _mm256_storeu_ps(y + k, _mm256_max_ps(floor, value));
     }
 }
 
@@ -153,6 +160,8 @@ __attribute__((target("avx2,fma"))) void mlp_avx2_forward(const struct mlp *mlp,
             mlp_avx2_dense(layer, x, y);
         else
             mlp_avx2_elementwise(layer, x, y);
+        if (layer->activation >= MLP_TANH)
+            mlp_avx2_curve(layer->activation, y, layer->outputs);
         x = y;
     }
 }

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 #include "base/prng.h"
 #include "model/mlp.h"
 
-#define NETS 400
+#define NETS 150
 #define VECTORS 8
 #define WIDTH_MAX 130
 #define DEPTH_MAX 5

@@ -53,13 +53,13 @@ static double exact_sigmoid(double x)
     return 1.0 / (1.0 + exp(-x));
 }
 
-static void tanh_is_within_2e_7_of_libm(void **state)
+static void tanh_is_within_3e_7_of_libm(void **state)
 {
     (void)state;
     double absolute, relative;
     sweep(MLP_TANH, tanh, &absolute, &relative);
     print_message("tanh: absolute %.3g, relative %.3g\n", absolute, relative);
-    assert_true(absolute <= 2e-7);
+    assert_true(absolute <= 3e-7);
     assert_true(relative <= 3e-7);
 }
 
@@ -101,7 +101,7 @@ static void activations_hit_their_fixed_points(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(tanh_is_within_2e_7_of_libm),
+        cmocka_unit_test(tanh_is_within_3e_7_of_libm),
         cmocka_unit_test(sigmoid_is_within_2e_7_of_libm),
         cmocka_unit_test(activations_hit_their_fixed_points),
     };

@@ -9,7 +9,7 @@
 #include "base/decimal.h"
 #include "hot/infer/infer_outbox.h"
 
-/* Before a model brings its own: 10 s returns of 3.7 bp rms (a real capture), normal. */
+/* Where a model brings no band: 10 s returns of 3.7 bp rms (a real capture), normal. */
 #define INFER_BAND_BP 4.7
 
 int infer_open(struct infer *infer, const struct infer_options *options,
@@ -22,7 +22,7 @@ int infer_open(struct infer *infer, const struct infer_options *options,
     infer->observer = *observer;
     grid_init(&infer->grid, now);
     degrade_init(&infer->degrade);
-    calibration_init(&infer->calibration, 0, INFER_BAND_BP);
+    track_init(&infer->track, 0, -INFER_BAND_BP, INFER_BAND_BP);
     infer->slot = clock_slot(now.wall_us) + 1;
     infer->saved_slot = INT64_MIN;
     return journal_open(&infer->outbox, options->journal_capacity, err);
@@ -47,8 +47,12 @@ int infer_set_model(struct infer *infer, const struct model *model)
         return ERR_STATE;
     infer->model = model;
     uint64_t identity = model == NULL ? 0 : infer_model_identity(model);
-    if (infer->calibration.model != identity)
-        calibration_init(&infer->calibration, identity, INFER_BAND_BP);
+    if (infer->track.model == identity)
+        return ERR_OK;
+    bool band = model != NULL && model_spec(model)->has_band;
+    track_init(&infer->track, identity,
+               band ? (double)model_spec(model)->band_p10 : -INFER_BAND_BP,
+               band ? (double)model_spec(model)->band_p90 : INFER_BAND_BP);
     return ERR_OK;
 }
 
@@ -61,17 +65,17 @@ static void infer_warmed(void *context, int result, const struct infer_read *rea
     (void)read;
 }
 
-static void infer_adopt_calibration(struct infer *infer, struct bytes saved)
+static void infer_adopt_track(struct infer *infer, struct bytes saved)
 {
-    struct calibration loaded;
+    struct track loaded;
     if (saved.size == 0)
         return;
-    if (calibration_load(&loaded, saved, NULL) != ERR_OK) {
-        infer->counters.calibration_refused++;
+    if (track_load(&loaded, saved, NULL) != ERR_OK) {
+        infer->counters.track_refused++;
         return;
     }
-    if (loaded.model == infer->calibration.model && loaded.slot >= infer->calibration.slot)
-        infer->calibration = loaded;
+    if (loaded.model == infer->track.model && loaded.slot >= infer->track.slot)
+        infer->track = loaded;
 }
 
 static void infer_adopt_price(struct infer *infer, const struct state_read *state)
@@ -95,7 +99,7 @@ static const char *infer_state_reason(struct infer *infer, const struct state_re
     }
     if (!state->has_vector)
         return "no features yet";
-    if (infer->model != NULL && state->schema != model_schema(infer->model)) {
+    if (infer->model != NULL && state->schema != model_spec(infer->model)->feature_schema) {
         infer->counters.schema_mismatches++;
         return "feature schema differs";
     }
@@ -117,7 +121,7 @@ static void infer_read_done(void *context, int result, const struct infer_read *
         infer->state_reason = result == ERR_EMPTY ? "keys missing" : "redis failed";
     } else {
         infer_adopt_price(infer, &read->state);
-        infer_adopt_calibration(infer, read->calibration);
+        infer_adopt_track(infer, read->calibration);
         infer->state_reason = infer_state_reason(infer, &read->state);
         infer->state_ok = infer->state_reason == NULL;
         infer->state = read->state;
@@ -168,32 +172,32 @@ static void infer_judge(struct infer *infer, int64_t mono_us)
                              infer->state_reason == NULL ? "" : infer->state_reason);
 }
 
-static enum calibration_map infer_map(enum degrade_mode mode)
+static enum track_map infer_map(enum degrade_mode mode)
 {
     switch (mode) {
     case DEGRADE_LIVE:
-        return CALIBRATION_LIVE;
+        return TRACK_LIVE;
     case DEGRADE_STALE:
-        return CALIBRATION_STALE;
+        return TRACK_STALE;
     case DEGRADE_DEGRADED:
-        return CALIBRATION_DEGRADED;
+        return TRACK_DEGRADED;
     default:
-        return CALIBRATION_FALLBACK;
+        return TRACK_FALLBACK;
     }
 }
 
 static void infer_fold(struct infer *infer)
 {
-    struct calibration_outcome outcomes[WORLD_SLOT_MIDS];
+    struct track_outcome outcomes[WORLD_SLOT_MIDS];
     int count = infer->state_ok ? infer->state.mid_count : 0;
     for (int i = 0; i < count; i++) {
         const struct state_slot_mid *mid = &infer->state.mids[i];
-        outcomes[i] = (struct calibration_outcome){
+        outcomes[i] = (struct track_outcome){
             .slot = mid->slot,
             .mid = decimal_to_f64(mid->mid.mantissa, mid->mid.exponent),
             .valid = mid->valid};
     }
-    calibration_fold(&infer->calibration, infer->slot, outcomes, count);
+    track_fold(&infer->track, infer->slot, outcomes, count);
 }
 
 /* The model's word in basis points; 0 without model or state. */
@@ -205,14 +209,14 @@ static double infer_return_bp(struct infer *infer)
     struct model_output output;
     model_predict(infer->model, infer->state.values, &output);
     infer->timing.mlp_ns = infer->options.mono_ns() - before_ns;
-    return isfinite(output.mean_bp) ? (double)output.mean_bp : 0;
+    return output.valid ? (double)output.mean_bp : 0;
 }
 
 /* Keeps the fold with this prediction in it, ready to be stored if ours is published. */
 static void infer_remember(struct infer *infer, const struct prediction_inputs *inputs)
 {
-    infer->next = infer->calibration;
-    struct calibration_pending pending = {
+    infer->next = infer->track;
+    struct track_pending pending = {
         .slot = inputs->slot,
         .mid = decimal_to_f64(inputs->mid, inputs->mid_exponent),
         .return_bp = inputs->return_bp,
@@ -220,15 +224,15 @@ static void infer_remember(struct infer *infer, const struct prediction_inputs *
         .p90_bp = inputs->p90_bp,
         .confidence = inputs->confidence,
         .map = infer_map(infer->degrade.mode)};
-    calibration_add(&infer->next, &pending);
-    infer->saved_size = calibration_save(&infer->next, infer->saved);
+    track_add(&infer->next, &pending);
+    infer->saved_size = track_save(&infer->next, infer->saved);
     infer->saved_slot = inputs->slot;
 }
 
 static void infer_inputs(struct infer *infer, struct prediction_inputs *inputs)
 {
-    const struct calibration *calibration = &infer->calibration;
-    enum calibration_map map = infer_map(infer->degrade.mode);
+    const struct track *track = &infer->track;
+    enum track_map map = infer_map(infer->degrade.mode);
     double return_bp = infer_return_bp(infer);
     bool usable = infer->model != NULL && infer->state_ok;
     *inputs = (struct prediction_inputs){
@@ -243,14 +247,14 @@ static void infer_inputs(struct infer *infer, struct prediction_inputs *inputs)
         .mid = infer->mid.mantissa,
         .mid_exponent = infer->mid.exponent,
         .return_bp = return_bp,
-        .confidence = usable ? calibration_confidence(calibration, map, return_bp) : 0,
-        .p10_bp = return_bp + calibration->p10_bp,
-        .p90_bp = return_bp + calibration->p90_bp,
+        .confidence = usable ? track_confidence(track, map, return_bp) : 0,
+        .p10_bp = return_bp + track->p10_bp,
+        .p90_bp = return_bp + track->p90_bp,
         .features_age_us = infer->timing.features_age_us,
         .epoch = infer->state_ok ? infer->state.vec_epoch : 0,
         .seq = infer->state_ok ? infer->state.vec_seq : 0,
-        .outcomes = calibration_seen(calibration, map, return_bp)};
-    inputs->calibration = inputs->outcomes >= CALIBRATION_ONLINE_MIN ? "online" : "prior";
+        .outcomes = track_seen(track, map, return_bp)};
+    inputs->calibration = inputs->outcomes >= TRACK_ONLINE_MIN ? "online" : "prior";
 }
 
 static void infer_predict(struct infer *infer, int64_t mono_us)

@@ -15,7 +15,7 @@
 
 #include "base/clock.h"
 #include "base/err.h"
-#include "hot/infer/calibration.h"
+#include "hot/infer/track.h"
 #include "hot/infer/degrade.h"
 #include "hot/infer/grid.h"
 #include "hot/infer/infer_port.h"
@@ -44,7 +44,7 @@ struct infer_timing {
 struct infer_counters {
     uint64_t predictions, published, existed, holes_waited, holes_allowed, old;
     uint64_t missed_slots, waiting, read_failures, read_inconsistent, schema_mismatches;
-    uint64_t publish_failures, calibration_refused;
+    uint64_t publish_failures, track_refused;
     uint64_t by_mode[DEGRADE_COUNT];
 };
 
@@ -80,7 +80,7 @@ struct infer {
     const struct model *model; /* NULL: none, confidence 0 */
     struct grid grid;
     struct degrade degrade;
-    struct calibration calibration;
+    struct track track;
     struct journal outbox;
     struct infer_counters counters;
 
@@ -103,10 +103,10 @@ struct infer {
     bool served;       /* this slot's prediction was handed to the observer */
     int64_t retry_mono_us;
     int64_t hole_since_mono_us; /* 0: none */
-    uint8_t saved[CALIBRATION_SAVED_MAX]; /* the fold with this slot's prediction in it */
+    uint8_t saved[TRACK_SAVED_MAX]; /* the fold with this slot's prediction in it */
     size_t saved_size;
     int64_t saved_slot;
-    struct calibration next;
+    struct track next;
 };
 
 int infer_open(struct infer *infer, const struct infer_options *options,

@@ -34,7 +34,7 @@ static void infer_outbox_settled(struct infer *infer, int64_t slot, bool ours,
     bool current = infer_outbox_is_current(infer, slot);
     infer->hole_since_mono_us = 0;
     if (ours && slot == infer->saved_slot)
-        infer->calibration = infer->next;
+        infer->track = infer->next;
     if (current) {
         struct prediction record = *published;
         journal_pop_through(&infer->outbox, slot);
@@ -129,7 +129,7 @@ void infer_outbox_serve_local(struct infer *infer, int64_t mono_us)
     const struct journal *outbox = &infer->outbox;
     int newest = (outbox->first + outbox->count - 1) % outbox->capacity;
     if (infer->saved_slot == infer->slot)
-        infer->calibration = infer->next;
+        infer->track = infer->next;
     infer_outbox_serve(infer, &outbox->entries[newest].prediction, false, true);
 }
 

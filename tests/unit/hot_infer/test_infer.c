@@ -23,7 +23,7 @@ struct shared {
     bool away;   /* calls are refused at once */
     bool hung;   /* calls are taken and never answered */
     bool empty;  /* the keys are gone */
-    uint8_t calibration[CALIBRATION_SAVED_MAX];
+    uint8_t calibration[TRACK_SAVED_MAX];
     size_t calibration_size;
 };
 

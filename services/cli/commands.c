@@ -23,7 +23,7 @@ const struct command *const commands[] = {
 
     /* re-anchor-service */
 
-    &command_inference,
+    /* inference */
 
     /* exchange-sim */
 

@@ -6,6 +6,7 @@
 
 /* In the order `btcast help` shows them. */
 const struct command *const commands[] = {
+    &command_up,
 
     /* decode */
 

@@ -2,7 +2,49 @@
 #include "services/cli/commands.h"
 
 #include <stddef.h>
+#include <string.h>
 
-const struct command commands[] = {
-    {NULL, NULL, NULL, NULL},
+/* In the order `btcast help` shows them. */
+const struct command *const commands[] = {
+
+    /* decode */
+
+    /* replay */
+
+    /* record */
+
+    /* reanchor */
+
+    /* model */
+
+    /* sbe-ingestor */
+
+    /* aggregator */
+
+    /* re-anchor-service */
+
+    /* inference */
+
+    /* exchange-sim */
+
+    &command_config,
+    &command_version,
+    &command_help,
+    NULL,
 };
+
+const struct command *commands_find(const char *name)
+{
+    for (int i = 0; commands[i] != NULL; i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+const struct command *commands_find_service(const char *service)
+{
+    for (int i = 0; commands[i] != NULL; i++)
+        if (commands[i]->schema != NULL && strcmp(commands[i]->schema->service, service) == 0)
+            return commands[i];
+    return NULL;
+}

@@ -1,17 +1,62 @@
-/* The table of subcommands of build/btcast. SPDX-License-Identifier: Apache-2.0 */
+/* The table of subcommands of build/btcast. A command is one `const struct command
+ * command_NAME` in its own file (services/NAME/ or services/cli/), declared here and listed
+ * in commands.c. SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_SERVICES_CLI_COMMANDS_H
 #define BTCAST_SERVICES_CLI_COMMANDS_H
 
+#include "base/config.h"
+
+/* Use designated initialisers: members may be added. */
 struct command {
     const char *name;
     const char *summary; /* one line for `btcast help` */
-    const char *usage;   /* whole help text for `btcast help NAME` */
+    const char *usage;   /* whole help text for `btcast help NAME`; NULL for a service, whose
+                            help is made from its schema */
     int (*run)(int argc, char **argv); /* argv[0] is the command; returns the exit status */
+    const struct config_schema *schema; /* of a service (without the common fields), else NULL:
+                                           `config check` and `help` use it */
+    int default_port;                   /* of a service: as in its service_definition */
 };
 
-/* Ends with a NULL name. */
-extern const struct command commands[];
+/* Ends with NULL. */
+extern const struct command *const commands[];
 
-/* One declaration a command: services/<name>/ or services/cli/. */
+/* NULL when there is none of that name. */
+const struct command *commands_find(const char *name);
+/* The command whose schema has this service name, NULL if none. */
+const struct command *commands_find_service(const char *service);
+
+/* Services. */
+
+/* sbe-ingestor */
+
+/* aggregator */
+
+/* re-anchor-service */
+
+extern const struct command command_inference;
+
+/* exchange-sim */
+
+/* For people: the whole system. */
+
+/* For people: data. */
+
+/* decode */
+
+/* replay */
+
+/* record */
+
+/* For people: operations. */
+
+/* reanchor */
+
+/* model */
+
+/* About the program itself. */
+extern const struct command command_config;
+extern const struct command command_version;
+extern const struct command command_help;
 
 #endif

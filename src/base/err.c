@@ -41,8 +41,12 @@ int err_wrap(struct err *err, const char *format, ...)
     va_start(args, format);
     int size = vsnprintf(err->text, sizeof(err->text), format, args);
     va_end(args);
-    if (size < 0 || (size_t)size >= sizeof(err->text))
+    if (size < 0 || (size_t)size + 3 >= sizeof(err->text))
         return err->code;
-    snprintf(err->text + size, sizeof(err->text) - (size_t)size, ": %s", inner);
+    size_t room = sizeof(err->text) - (size_t)size - 3; /* ": " and the NUL */
+    size_t length = strnlen(inner, room);
+    memcpy(err->text + size, ": ", 2);
+    memcpy(err->text + size + 2, inner, length);
+    err->text[(size_t)size + 2 + length] = '\0';
     return err->code;
 }

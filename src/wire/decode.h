@@ -19,7 +19,8 @@ void decode_close(struct decode *decode);
 /* Fills event; its views point into record->payload, or into decode for anchors, valid
  * until the next call. ERR_MALFORMED with *verdict (may be NULL) for a refused frame;
  * ERR_UNSUPPORTED for unknown schema or template. Anchors take the exponents of the last
- * frame seen (-8 before any). */
+ * frame seen (-8 before any); of the document the members symbol and depth are read, a
+ * value finer than those exponents is ERR_MALFORMED, the rest is the world's judgement. */
 int decode_record(struct decode *decode, const struct record *record, struct event *event,
                   enum sbe_verdict *verdict, struct err *err) MUST_CHECK;
 

@@ -14,6 +14,9 @@
 #define ENVELOPE_RECORDS_MAX 4096
 /* Under Kinesis' 1 MB a record; a single larger frame travels alone. */
 #define ENVELOPE_BYTES_MAX (900u * 1024u)
+/* Bytes before the first record (longest symbol), and around each payload. */
+#define ENVELOPE_OVERHEAD_MAX    64
+#define ENVELOPE_RECORD_OVERHEAD 14
 
 /* Building: records of one epoch with ascending seq (gaps allowed: the other streams'). */
 struct envelope_writer {
@@ -26,7 +29,9 @@ struct envelope_writer {
 /* Starts over in out (borrowed until finished). */
 void envelope_begin(struct envelope_writer *writer, uint8_t *out, size_t capacity,
                     const char *symbol, uint64_t epoch);
-/* ERR_FULL: finish this one and begin another; nothing was written. */
+/* ERR_FULL: finish this one and begin another; nothing was written. ERR_INVALID: the
+ * record fits into no envelope of this capacity, or is none (kind, size, time). PRE: the
+ * writer's epoch, seq above the last one's (a control record may repeat it). */
 int envelope_add(struct envelope_writer *writer, const struct record *record) MUST_CHECK;
 /* Seals count and CRC; the envelope is out[0..result.size). PRE: count > 0. */
 struct bytes envelope_finish(struct envelope_writer *writer);

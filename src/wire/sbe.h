@@ -5,6 +5,7 @@
 #ifndef BTCAST_WIRE_SBE_H
 #define BTCAST_WIRE_SBE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,12 +13,12 @@
 #include "base/err.h"
 #include "market/event.h"
 
-#define SBE_SCHEMA_ID 1
+#define SBE_SCHEMA_ID   1
 #define SBE_HEADER_SIZE 8
-#define SBE_SYMBOL_MAX 23 /* longer: treated as layout drift */
+#define SBE_SYMBOL_MAX  23 /* longer: treated as layout drift */
 /* Named limits on numInGroup; more is malformed. */
-#define SBE_TRADES_MAX 32768u
-#define SBE_DIFF_LEVELS_MAX 32768u
+#define SBE_TRADES_MAX          32768u
+#define SBE_DIFF_LEVELS_MAX     32768u
 #define SBE_SNAPSHOT_LEVELS_MAX 20u
 
 enum sbe_template {
@@ -57,7 +58,11 @@ struct sbe_frame {
     struct event event;
 };
 
-/* Decodes one bare frame. On refusal *offset (may be NULL) is the byte where it went wrong. */
+/* 1 to SBE_SYMBOL_MAX upper-case letters, digits, '_', '-' or '.'. */
+bool sbe_symbol_valid(struct bytes symbol);
+
+/* Decodes one bare frame. On refusal *offset (may be NULL) is the byte where it went wrong
+ * and the frame's event and header are not to be used. */
 enum sbe_verdict sbe_decode(struct bytes data, struct sbe_frame *frame, size_t *offset);
 
 /* Encoders write a schema-version-0 frame; they return its size, or 0 when capacity is
@@ -68,19 +73,19 @@ struct sbe_level {
 struct sbe_scale {
     int8_t price_exponent, qty_exponent;
 };
-size_t sbe_encode_trades(uint8_t *out, size_t capacity, const char *symbol,
-                         struct sbe_scale scale, int64_t event_us, int64_t transact_us,
-                         const struct trade *trades, uint32_t count);
-size_t sbe_encode_quote(uint8_t *out, size_t capacity, const char *symbol,
-                        struct sbe_scale scale, int64_t event_us, int64_t book_id,
-                        struct sbe_level bid, struct sbe_level ask);
+size_t sbe_encode_trades(uint8_t *out, size_t capacity, const char *symbol, struct sbe_scale scale,
+                         int64_t event_us, int64_t transact_us, const struct trade *trades,
+                         uint32_t count);
+size_t sbe_encode_quote(uint8_t *out, size_t capacity, const char *symbol, struct sbe_scale scale,
+                        int64_t event_us, int64_t book_id, struct sbe_level bid,
+                        struct sbe_level ask);
 size_t sbe_encode_snapshot(uint8_t *out, size_t capacity, const char *symbol,
                            struct sbe_scale scale, int64_t event_us, int64_t book_id,
                            const struct sbe_level *bids, uint32_t bid_count,
                            const struct sbe_level *asks, uint32_t ask_count);
-size_t sbe_encode_diff(uint8_t *out, size_t capacity, const char *symbol,
-                       struct sbe_scale scale, int64_t event_us, int64_t first_id,
-                       int64_t last_id, const struct sbe_level *bids, uint32_t bid_count,
+size_t sbe_encode_diff(uint8_t *out, size_t capacity, const char *symbol, struct sbe_scale scale,
+                       int64_t event_us, int64_t first_id, int64_t last_id,
+                       const struct sbe_level *bids, uint32_t bid_count,
                        const struct sbe_level *asks, uint32_t ask_count);
 
 #endif

@@ -17,6 +17,9 @@
 #define HTTP_REPLY_MAX (4u * 1024u * 1024u)
 #define HTTP_CONNECTIONS_MAX 256
 #define HTTP_EVENTS_QUEUED_MAX 64 /* per client; the oldest goes first, counted */
+#define HTTP_EVENT_MAX 4096u       /* bytes of one published event */
+#define HTTP_PATH_MAX 256u
+#define HTTP_QUERY_MAX 1024u
 
 struct http_server;
 
@@ -51,18 +54,30 @@ struct http_server_options {
     void *context; /* given to every handler */
 };
 
-/* A taken port is a clear error ("port 8085 is in use"). Answers /live itself. */
+/* ERR_REFUSED for a taken port ("port 8085 is in use"). Answers GET /live itself. Routes
+ * and context are borrowed until http_server_close. Port 0: any free one. */
 int http_server_open(const struct http_server_options *options, struct http_server **server,
                      struct err *err) MUST_CHECK;
 void http_server_close(struct http_server *server);
+/* The port it listens on. */
+int http_server_port(const struct http_server *server);
+
+/* Counts since open; any thread. */
+struct http_server_stats {
+    uint64_t requests;       /* answered */
+    uint64_t events_dropped; /* published events that some client, or all, did not get */
+    int64_t event_clients;   /* connected now */
+};
+struct http_server_stats http_server_stats(const struct http_server *server);
 /* From the service thread: hands one event to every client of the channel `path`. Never
- * blocks: a bounded queue, dropping (and counting) when the HTTP thread is behind. */
+ * blocks: a bounded queue, dropping (and counting) when the HTTP thread is behind, when json
+ * is larger than HTTP_EVENT_MAX or when no route has the channel. */
 void http_server_publish(struct http_server *server, const char *path, struct bytes json);
 /* The value of a query parameter into out (decoded); false if absent. */
 bool http_query(const struct http_request *request, const char *name, char *out, size_t size);
 
 /* A latest-value board: one writer (service thread), one reader (HTTP thread); a read gets
- * one whole value. */
+ * one whole value, the last one written. Neither ever waits: three buffers change hands. */
 struct http_board;
 int http_board_open(size_t capacity, struct http_board **board) MUST_CHECK;
 void http_board_close(struct http_board *board);

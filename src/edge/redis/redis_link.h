@@ -28,22 +28,50 @@ struct redis_link_options {
     size_t out_bytes_max;        /* default 64 MiB; above: redis_link_send returns ERR_AGAIN */
     int in_flight_max;           /* default 65536 */
     uint64_t seed;               /* jitter */
+    char name[32];               /* CLIENT SETNAME (no spaces), label of the metrics; empty: none */
+    struct metrics *metrics;     /* redis_link_*; NULL: none */
 };
+
+/* What a link has seen since it was opened. */
+struct redis_link_stats {
+    uint64_t connects;       /* connections that answered */
+    uint64_t failures;       /* tries that did not get so far */
+    uint64_t losses;         /* working connections lost, timeouts included */
+    uint64_t timeouts;       /* replies that did not come in time */
+    uint64_t commands;       /* accepted by redis_link_send and _eval */
+    uint64_t refused;        /* not accepted: not connected or full */
+    uint64_t replies;        /* received */
+    uint64_t script_reloads; /* scripts sent again after NOSCRIPT */
+};
+
+#define REDIS_LINK_LISTENERS_MAX 8
 
 /* reply is NULL with result ERR_CONNECTION / ERR_TIMEOUT when the link was lost before the
  * answer; a Redis error reply comes as REDIS_REPLY_ERROR with result ERR_OK. reply is
  * borrowed for the call. */
 typedef void (*redis_reply_fn)(void *context, int result, const redisReply *reply);
 
+/* Never fails for an unreachable server: the link keeps trying, full jitter apart. ERR_CONFIG
+ * for a target that cannot be one. options are copied; zeros mean the defaults. */
 int redis_link_open(const struct redis_link_options *options, struct loop *loop,
                     struct redis_link **link, struct err *err) MUST_CHECK;
+/* Owed replies are dropped without a call. Not from inside a handler. */
 void redis_link_close(struct redis_link *link);
-/* Called at each (re)connect, after AUTH and SELECT; and when the connection was lost. */
+/* Called at each (re)connect, after AUTH and SELECT and once the server has answered a PING
+ * (one that is loading or stopped is not connected); and when the connection was lost,
+ * after all owed replies were answered. Up to REDIS_LINK_LISTENERS_MAX listeners, called in
+ * the order of their registration; one that comes late is not told the present state. */
 typedef void (*redis_state_fn)(void *context, bool connected);
 void redis_link_on_state(struct redis_link *link, redis_state_fn fn, void *context);
 bool redis_link_connected(const struct redis_link *link);
-/* Queues one command; it is written at the next redis_link_flush or do_work. fn may be
- * NULL (reply dropped). ERR_CONNECTION when not connected, ERR_AGAIN when full. */
+const struct redis_link_stats *redis_link_stats(const struct redis_link *link);
+/* Why the last connection or try was lost; "" if never. */
+const char *redis_link_error(const struct redis_link *link);
+/* Replies owed now. */
+int redis_link_owed(const struct redis_link *link);
+/* Queues one command (copied); it is written at the next redis_link_flush or do_work. fn may
+ * be NULL (reply dropped). ERR_CONNECTION when not connected, ERR_AGAIN when full. Allowed
+ * from inside a handler. */
 int redis_link_send(struct redis_link *link, const struct bytes *argv, int argc,
                     redis_reply_fn fn, void *context) MUST_CHECK;
 /* A blocking command (XREAD BLOCK): its reply may take block_us longer. */
@@ -51,20 +79,26 @@ int redis_link_send_blocking(struct redis_link *link, const struct bytes *argv, 
                              int64_t block_us, redis_reply_fn fn, void *context) MUST_CHECK;
 /* Writes what is queued now. */
 void redis_link_flush(struct redis_link *link);
-/* Timeouts, reconnects; call each cycle. */
+/* Writes, timeouts, reconnects; call each cycle. Returns the replies handled since the last
+ * call (handlers run inside loop_run_once). */
 int redis_link_do_work(struct redis_link *link, int64_t mono_us);
 /* Runs the loop until nothing is owed or the deadline: for start-up and for the paced
- * inference read. Returns true if all replies came. */
+ * inference read. Returns true if all replies came. Not from inside a handler. */
 bool redis_link_wait(struct redis_link *link, int64_t deadline_mono_us);
+/* Runs the loop until connected or the deadline: for --require-redis and tests. */
+bool redis_link_wait_connected(struct redis_link *link, int64_t deadline_mono_us);
 /* The descriptor (for a spinning wait), -1 when not connected. */
 int redis_link_fd(const struct redis_link *link);
 
-/* A Lua script known by SHA: EVALSHA, and on NOSCRIPT once more by EVAL (so a SCRIPT FLUSH
- * or a fresh server heals itself). */
+/* A Lua script known by SHA: the first use on a connection goes by EVAL, the next ones by
+ * EVALSHA, and on NOSCRIPT once more by EVAL (so a SCRIPT FLUSH or a fresh server heals
+ * itself). fn is called once, with the final reply. The order of scripts is kept also then:
+ * what is sent during such a repair waits until the repeated ones are on their way. Plain
+ * commands pipelined between a script and its NOSCRIPT have run before its repetition. */
 struct redis_script {
     const char *name;   /* for metrics and logs */
     const char *source; /* static */
-    char sha[41];       /* filled on first use */
+    char sha[41];       /* filled on first use; zero-initialise */
 };
 int redis_link_eval(struct redis_link *link, struct redis_script *script,
                     const struct bytes *keys, int key_count, const struct bytes *args,

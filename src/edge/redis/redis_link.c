@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/redis/redis_link.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+
+#include "base/check.h"
+#include "edge/redis/redis_link_self.h"
+
+#define REDIS_LINK_CONNECT_TIMEOUT_US 500000
+#define REDIS_LINK_REPLY_TIMEOUT_US   1000000
+#define REDIS_LINK_BACKOFF_MIN_US     10000
+#define REDIS_LINK_BACKOFF_MAX_US     1000000
+#define REDIS_LINK_OUT_BYTES_MAX      (64u * 1024u * 1024u)
+#define REDIS_LINK_IN_FLIGHT_MAX      65536
+/* Socket reads per event, so that a firehose does not starve the loop's others. */
+#define REDIS_LINK_READS_MAX 16
+/* The reader keeps a buffer of this size between replies instead of allocating anew. */
+#define REDIS_LINK_READER_KEEP_BYTES (1024u * 1024u)
+/* Longest sleep of the waiting calls between two looks at timeouts and retries. */
+#define REDIS_LINK_WAIT_STEP_US 10000
+
+static void redis_link_event(void *context, uint32_t events);
+static void redis_link_lose(struct redis_link *link);
+
+static void redis_link_defaults(struct redis_link_options *options)
+{
+    if (options->connect_timeout_us <= 0)
+        options->connect_timeout_us = REDIS_LINK_CONNECT_TIMEOUT_US;
+    if (options->reply_timeout_us <= 0)
+        options->reply_timeout_us = REDIS_LINK_REPLY_TIMEOUT_US;
+    if (options->backoff_min_us <= 0)
+        options->backoff_min_us = REDIS_LINK_BACKOFF_MIN_US;
+    if (options->backoff_max_us < options->backoff_min_us)
+        options->backoff_max_us = options->backoff_min_us > REDIS_LINK_BACKOFF_MAX_US
+                                      ? options->backoff_min_us
+                                      : REDIS_LINK_BACKOFF_MAX_US;
+    if (options->out_bytes_max == 0)
+        options->out_bytes_max = REDIS_LINK_OUT_BYTES_MAX;
+    if (options->in_flight_max <= 0)
+        options->in_flight_max = REDIS_LINK_IN_FLIGHT_MAX;
+}
+
+static void redis_link_register(struct redis_link *link, struct metrics *metrics)
+{
+    char labels[METRICS_LABELS_SIZE];
+    snprintf(labels, sizeof(labels), "link=\"%s\"", link->options.name);
+    link->metrics.connected =
+        metrics_gauge(metrics, "redis_link_connected", labels, "1 while the Redis server answers.");
+    link->metrics.losses = metrics_counter(metrics, "redis_link_losses_total", labels,
+                                           "Redis connections lost, timeouts included.");
+    link->metrics.timeouts = metrics_counter(metrics, "redis_link_timeouts_total", labels,
+                                             "Redis replies that did not come in time.");
+    link->metrics.refused =
+        metrics_counter(metrics, "redis_link_refused_total", labels,
+                        "Redis commands not accepted: not connected, or too much in flight.");
+    link->metrics.script_reloads =
+        metrics_counter(metrics, "redis_link_script_reloads_total", labels,
+                        "Scripts sent again because the server had forgotten them.");
+}
+
+int redis_link_open(const struct redis_link_options *options, struct loop *loop,
+                    struct redis_link **out, struct err *err)
+{
+    struct redis_address address;
+    int result = redis_dial_parse(options->target, &address, err);
+    if (result != ERR_OK)
+        return result;
+    struct redis_link *link = calloc(1, sizeof(*link));
+    if (link == NULL)
+        return err_set(err, ERR_MEMORY, "redis %s: out of memory", options->target);
+    link->options = *options;
+    redis_link_defaults(&link->options);
+    link->loop = loop;
+    redis_dial_init(&link->dial, &address);
+    prng_init(&link->prng, options->seed);
+    if (options->metrics != NULL)
+        redis_link_register(link, options->metrics);
+    *out = link;
+    return ERR_OK;
+}
+
+/* Drops what was not answered; their handlers are not called. */
+static void redis_link_drop(struct redis_owed *owed)
+{
+    while (owed->count > 0)
+        redis_eval_free(redis_owed_pop(owed).eval);
+    redis_owed_close(owed);
+}
+
+void redis_link_close(struct redis_link *link)
+{
+    if (link == NULL)
+        return;
+    PRE(link->depth == 0);
+    loop_remove(link->loop, redis_dial_fd(&link->dial));
+    redis_dial_close(&link->dial);
+    if (link->reader != NULL)
+        redisReaderFree(link->reader);
+    redis_link_drop(&link->owed);
+    redis_link_drop(&link->held);
+    redis_buffer_close(&link->out);
+    redis_buffer_close(&link->held_out);
+    free(link);
+}
+
+void redis_link_on_state(struct redis_link *link, redis_state_fn fn, void *context)
+{
+    PRE(link->listener_count < REDIS_LINK_LISTENERS_MAX);
+    link->listeners[link->listener_count].fn = fn;
+    link->listeners[link->listener_count++].context = context;
+}
+
+bool redis_link_connected(const struct redis_link *link)
+{
+    return link->state == REDIS_LINK_UP && link->broken == ERR_OK;
+}
+
+const struct redis_link_stats *redis_link_stats(const struct redis_link *link)
+{
+    return &link->stats;
+}
+
+const char *redis_link_error(const struct redis_link *link)
+{
+    return link->error.text;
+}
+
+int redis_link_owed(const struct redis_link *link)
+{
+    return link->owed.count + link->held.count;
+}
+
+int redis_link_fd(const struct redis_link *link)
+{
+    return redis_link_connected(link) ? link->dial.fd : -1;
+}
+
+void redis_link_break(struct redis_link *link, int code, const char *format, ...)
+{
+    if (link->broken != ERR_OK)
+        return;
+    link->broken = code;
+    link->error.code = code;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(link->error.text, sizeof(link->error.text), format, args);
+    va_end(args);
+}
+
+/* Handlers run between enter and leave; a connection that broke meanwhile is lost at the
+ * outermost leave, so that no handler sees its link change below it. */
+static void redis_link_enter(struct redis_link *link)
+{
+    link->depth++;
+}
+
+static void redis_link_leave(struct redis_link *link)
+{
+    if (--link->depth == 0 && link->broken != ERR_OK)
+        redis_link_lose(link);
+}
+
+static void redis_link_tell(struct redis_link *link, bool connected)
+{
+    if (link->metrics.connected != NULL)
+        metric_set(link->metrics.connected, connected ? 1.0 : 0.0);
+    for (int i = 0; i < link->listener_count; i++)
+        link->listeners[i].fn(link->listeners[i].context, connected);
+}
+
+void redis_link_up(struct redis_link *link)
+{
+    link->state = REDIS_LINK_UP;
+    link->attempts = 0;
+    link->stats.connects++;
+    redis_link_tell(link, true);
+}
+
+/* Full jitter: anything between nothing and the doubled span. */
+static int64_t redis_link_backoff_us(struct redis_link *link)
+{
+    int64_t span_us = link->options.backoff_min_us;
+    for (unsigned i = 0; i < link->attempts && span_us < link->options.backoff_max_us; i++)
+        span_us *= 2;
+    if (span_us > link->options.backoff_max_us)
+        span_us = link->options.backoff_max_us;
+    link->attempts++;
+    return (int64_t)prng_below(&link->prng, (uint64_t)span_us + 1);
+}
+
+static void redis_link_count_loss(struct redis_link *link, bool was_up, int code)
+{
+    if (!was_up) {
+        link->stats.failures++;
+        return;
+    }
+    link->stats.losses++;
+    link->stats.timeouts += code == ERR_TIMEOUT;
+    if (link->metrics.losses != NULL) {
+        metric_add(link->metrics.losses, 1);
+        metric_add(link->metrics.timeouts, code == ERR_TIMEOUT);
+    }
+}
+
+static void redis_link_answer_lost(struct redis_owed *owed, int code)
+{
+    while (owed->count > 0) {
+        struct redis_owed_reply reply = redis_owed_pop(owed);
+        redis_eval_free(reply.eval);
+        if (reply.fn != NULL)
+            reply.fn(reply.context, code, NULL);
+    }
+}
+
+/* The connection is gone: hang up, answer everything owed, tell, and plan the next try. */
+static void redis_link_lose(struct redis_link *link)
+{
+    int code = link->broken == ERR_TIMEOUT ? ERR_TIMEOUT : ERR_CONNECTION;
+    bool was_up = link->state == REDIS_LINK_UP;
+    loop_remove(link->loop, redis_dial_fd(&link->dial));
+    redis_dial_close(&link->dial);
+    if (link->reader != NULL)
+        redisReaderFree(link->reader);
+    link->reader = NULL;
+    link->state = REDIS_LINK_DOWN;
+    link->loaded_count = 0;
+    link->repair_owed = 0;
+    redis_buffer_clear(&link->out);
+    redis_buffer_clear(&link->held_out);
+    redis_link_count_loss(link, was_up, code);
+    link->retry_us = loop_mono_us() + redis_link_backoff_us(link);
+
+    link->depth++;
+    redis_link_answer_lost(&link->owed, code);
+    redis_link_answer_lost(&link->held, code);
+    if (was_up)
+        redis_link_tell(link, false);
+    link->depth--;
+    link->broken = ERR_OK;
+}
+
+static int redis_link_watch(struct redis_link *link, uint32_t events)
+{
+    int result = loop_set(link->loop, redis_dial_fd(&link->dial), events, redis_link_event, link);
+    if (result != ERR_OK)
+        redis_link_break(link, result, "redis %s: event loop: %s", link->options.target,
+                         err_text(result));
+    return result;
+}
+
+static void redis_link_dial(struct redis_link *link, int64_t mono_us)
+{
+    struct err err = {0};
+    link->started_us = mono_us;
+    link->state = REDIS_LINK_DIALING;
+    int result = redis_dial_begin(&link->dial, &err);
+    if (result != ERR_OK)
+        redis_link_break(link, result, "redis %s", err.text);
+    else
+        (void)redis_link_watch(link, redis_dial_events(&link->dial));
+}
+
+static void redis_link_dial_step(struct redis_link *link)
+{
+    struct err err = {0};
+    /* The step may close this descriptor and open another under the same number. */
+    loop_remove(link->loop, redis_dial_fd(&link->dial));
+    int result = redis_dial_step(&link->dial, &err);
+    if (result == ERR_AGAIN) {
+        (void)redis_link_watch(link, redis_dial_events(&link->dial));
+        return;
+    }
+    if (result != ERR_OK) {
+        redis_link_break(link, result, "redis %s", err.text);
+        return;
+    }
+    link->reader = redisReaderCreate();
+    if (link->reader == NULL) {
+        redis_link_break(link, ERR_MEMORY, "redis %s: out of memory", link->options.target);
+        return;
+    }
+    link->reader->maxbuf = REDIS_LINK_READER_KEEP_BYTES;
+    link->want_write = false;
+    link->state = REDIS_LINK_GREETING;
+    link->progress_us = loop_mono_us();
+    if (redis_link_watch(link, EPOLLIN) == ERR_OK)
+        redis_greet_start(link);
+}
+
+int redis_link_refuse(struct redis_link *link, int code)
+{
+    link->stats.refused++;
+    if (link->metrics.refused != NULL)
+        metric_add(link->metrics.refused, 1);
+    return code;
+}
+
+struct redis_buffer *redis_link_buffer(struct redis_link *link)
+{
+    return link->repair_owed > 0 ? &link->held_out : &link->out;
+}
+
+int redis_link_reserve(struct redis_link *link, size_t size)
+{
+    size_t waiting = redis_buffer_waiting(&link->out) + redis_buffer_waiting(&link->held_out);
+    if (waiting > 0 && waiting + size > link->options.out_bytes_max)
+        return ERR_AGAIN;
+    if (redis_link_owed(link) >= link->options.in_flight_max)
+        return ERR_AGAIN;
+    int result = redis_owed_reserve(link->repair_owed > 0 ? &link->held : &link->owed);
+    return result != ERR_OK ? result : redis_buffer_reserve(redis_link_buffer(link), size);
+}
+
+void redis_link_push(struct redis_link *link, redis_reply_fn fn, void *context, int64_t block_us,
+                     struct redis_eval *eval)
+{
+    struct redis_owed_reply reply = {fn, context, block_us, eval};
+    if (link->owed.count == 0)
+        link->progress_us = loop_mono_us();
+    redis_owed_push(link->repair_owed > 0 ? &link->held : &link->owed, &reply);
+}
+
+int redis_link_send_blocking(struct redis_link *link, const struct bytes *argv, int argc,
+                             int64_t block_us, redis_reply_fn fn, void *context)
+{
+    PRE(argc > 0);
+    if (!redis_link_connected(link))
+        return redis_link_refuse(link, ERR_CONNECTION);
+    int result = redis_link_reserve(link, redis_buffer_command_size(argv, argc));
+    if (result != ERR_OK)
+        return redis_link_refuse(link, result);
+    struct redis_buffer *buffer = redis_link_buffer(link);
+    redis_buffer_add_head(buffer, argc);
+    for (int i = 0; i < argc; i++)
+        redis_buffer_add_argument(buffer, argv[i]);
+    redis_link_push(link, fn, context, block_us, NULL);
+    link->stats.commands++;
+    return ERR_OK;
+}
+
+int redis_link_send(struct redis_link *link, const struct bytes *argv, int argc, redis_reply_fn fn,
+                    void *context)
+{
+    return redis_link_send_blocking(link, argv, argc, 0, fn, context);
+}
+
+/* Writes as much as the socket takes; asks for EPOLLOUT if something is left. */
+static void redis_link_write(struct redis_link *link)
+{
+    if (link->state < REDIS_LINK_GREETING)
+        return;
+    while (link->broken == ERR_OK && redis_buffer_waiting(&link->out) > 0) {
+        ssize_t size = send(link->dial.fd, link->out.data + link->out.at,
+                            redis_buffer_waiting(&link->out), MSG_NOSIGNAL);
+        if (size >= 0)
+            redis_buffer_consume(&link->out, (size_t)size);
+        else if (errno == EAGAIN)
+            break;
+        else if (errno != EINTR)
+            redis_link_break(link, ERR_CONNECTION, "redis %s: write: %s", link->options.target,
+                             strerror(errno));
+    }
+    bool want_write = redis_buffer_waiting(&link->out) > 0;
+    if (link->broken != ERR_OK || want_write == link->want_write)
+        return;
+    link->want_write = want_write;
+    (void)redis_link_watch(link, EPOLLIN | (want_write ? (uint32_t)EPOLLOUT : 0u));
+}
+
+static void redis_link_answer(struct redis_link *link, const redisReply *reply)
+{
+    if (link->owed.count == 0) {
+        redis_link_break(link, ERR_MALFORMED, "redis %s: a reply nobody asked for",
+                         link->options.target);
+        return;
+    }
+    struct redis_owed_reply owed = redis_owed_pop(&link->owed);
+    bool repeats = owed.eval != NULL && redis_eval_repeats(link, &owed, reply);
+    redis_eval_settle(link);
+    if (repeats)
+        return;
+    redis_eval_free(owed.eval);
+    link->stats.replies++;
+    link->handled++;
+    if (owed.fn != NULL)
+        owed.fn(owed.context, ERR_OK, reply);
+}
+
+static void redis_link_parse(struct redis_link *link, size_t size)
+{
+    if (redisReaderFeed(link->reader, (const char *)link->input, size) != REDIS_OK) {
+        redis_link_break(link, ERR_MEMORY, "redis %s: %s", link->options.target,
+                         link->reader->errstr);
+        return;
+    }
+    while (link->broken == ERR_OK) {
+        void *reply = NULL;
+        if (redisReaderGetReply(link->reader, &reply) != REDIS_OK) {
+            redis_link_break(link, ERR_MALFORMED, "redis %s: %s", link->options.target,
+                             link->reader->errstr);
+            return;
+        }
+        if (reply == NULL)
+            return;
+        redis_link_answer(link, reply);
+        freeReplyObject(reply);
+    }
+}
+
+static void redis_link_read(struct redis_link *link)
+{
+    for (int i = 0; i < REDIS_LINK_READS_MAX && link->broken == ERR_OK; i++) {
+        ssize_t size = recv(link->dial.fd, link->input, sizeof(link->input), 0);
+        if (size > 0) {
+            link->progress_us = loop_mono_us();
+            redis_link_parse(link, (size_t)size);
+        } else if (size == 0) {
+            redis_link_break(link, ERR_CONNECTION, "redis %s: closed by the server",
+                             link->options.target);
+        } else if (errno != EINTR) {
+            if (errno != EAGAIN)
+                redis_link_break(link, ERR_CONNECTION, "redis %s: read: %s", link->options.target,
+                                 strerror(errno));
+            return;
+        }
+        if (size > 0 && (size_t)size < sizeof(link->input))
+            return;
+    }
+}
+
+static void redis_link_event(void *context, uint32_t events)
+{
+    struct redis_link *link = context;
+    redis_link_enter(link);
+    if (link->state == REDIS_LINK_DIALING) {
+        redis_link_dial_step(link);
+    } else {
+        if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+            redis_link_read(link);
+    }
+    /* What handlers have queued leaves at once. */
+    if (link->broken == ERR_OK)
+        redis_link_write(link);
+    redis_link_leave(link);
+}
+
+void redis_link_flush(struct redis_link *link)
+{
+    redis_link_enter(link);
+    redis_link_write(link);
+    redis_link_leave(link);
+}
+
+static void redis_link_check_reply(struct redis_link *link, int64_t mono_us)
+{
+    if (link->owed.count == 0)
+        return;
+    int64_t limit_us = link->options.reply_timeout_us + redis_owed_first(&link->owed)->block_us;
+    if (mono_us - link->progress_us <= limit_us)
+        return;
+    /* If it was this process that did not run, the answer waits in the socket. */
+    int64_t before_us = link->progress_us;
+    redis_link_read(link);
+    if (link->progress_us == before_us)
+        redis_link_break(link, ERR_TIMEOUT, "redis %s: no reply for %lld ms", link->options.target,
+                         (long long)(limit_us / CLOCK_US_PER_MS));
+}
+
+/* What one cycle does in each state. */
+static void redis_link_cycle(struct redis_link *link, int64_t mono_us)
+{
+    redis_link_enter(link);
+    if (link->state == REDIS_LINK_DOWN) {
+        if (mono_us >= link->retry_us)
+            redis_link_dial(link, mono_us);
+    } else if (link->state == REDIS_LINK_DIALING) {
+        if (mono_us - link->started_us > link->options.connect_timeout_us)
+            redis_link_break(link, ERR_TIMEOUT, "redis %s: no connection after %lld ms",
+                             link->options.target,
+                             (long long)(link->options.connect_timeout_us / CLOCK_US_PER_MS));
+    } else {
+        redis_link_write(link);
+        redis_link_check_reply(link, mono_us);
+    }
+    redis_link_leave(link);
+}
+
+int redis_link_do_work(struct redis_link *link, int64_t mono_us)
+{
+    redis_link_cycle(link, mono_us);
+    int handled = link->handled;
+    link->handled = 0;
+    return handled;
+}
+
+/* One step of a waiting call; false when the deadline has passed. */
+static bool redis_link_wait_step(struct redis_link *link, int64_t deadline_us)
+{
+    int64_t now_us = loop_mono_us();
+    if (now_us >= deadline_us)
+        return false;
+    redis_link_cycle(link, now_us);
+    int64_t left_us = deadline_us - now_us;
+    loop_run_once(link->loop,
+                  left_us < REDIS_LINK_WAIT_STEP_US ? left_us : REDIS_LINK_WAIT_STEP_US);
+    return true;
+}
+
+bool redis_link_wait(struct redis_link *link, int64_t deadline_mono_us)
+{
+    PRE(link->depth == 0);
+    uint64_t losses = link->stats.losses;
+    redis_link_flush(link);
+    while (redis_link_owed(link) > 0)
+        if (!redis_link_wait_step(link, deadline_mono_us))
+            return false;
+    return link->stats.losses == losses;
+}
+
+bool redis_link_wait_connected(struct redis_link *link, int64_t deadline_mono_us)
+{
+    PRE(link->depth == 0);
+    while (!redis_link_connected(link))
+        if (!redis_link_wait_step(link, deadline_mono_us))
+            return false;
+    return true;
+}

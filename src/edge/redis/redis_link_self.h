@@ -1,0 +1,90 @@
+/* The inside of a link, shared by redis_link.c (connection and traffic), redis_greet.c
+ * (what is said first on a new connection) and redis_eval.c (scripts); nobody else includes
+ * it. SPDX-License-Identifier: Apache-2.0 */
+#ifndef BTCAST_EDGE_REDIS_REDIS_LINK_SELF_H
+#define BTCAST_EDGE_REDIS_REDIS_LINK_SELF_H
+
+#include "base/prng.h"
+#include "edge/redis/redis_buffer.h"
+#include "edge/redis/redis_dial.h"
+#include "edge/redis/redis_link.h"
+#include "edge/redis/redis_owed.h"
+
+#define REDIS_LINK_INPUT_BYTES (64u * 1024u)
+/* Scripts remembered as loaded on this connection; more go by EVAL each time. */
+#define REDIS_LINK_SCRIPTS_MAX 32
+
+enum redis_link_state {
+    REDIS_LINK_DOWN,     /* waits for retry_us */
+    REDIS_LINK_DIALING,  /* until redis_dial_step says connected */
+    REDIS_LINK_GREETING, /* AUTH, SELECT, CLIENT SETNAME, PING under way */
+    REDIS_LINK_UP,
+};
+
+struct redis_link {
+    struct redis_link_options options;
+    struct loop *loop;
+    struct redis_dial dial;
+    enum redis_link_state state;
+    redisReader *reader;
+    bool want_write; /* EPOLLOUT is armed */
+
+    struct redis_buffer out; /* on the way to the socket */
+    struct redis_owed owed;  /* the replies to it */
+    /* While scripts are being repeated after NOSCRIPT, new commands wait here;
+     * repair_owed counts the replies that were owed when the first one failed. */
+    struct redis_buffer held_out;
+    struct redis_owed held;
+    int repair_owed;
+    const struct redis_script *loaded[REDIS_LINK_SCRIPTS_MAX];
+    int loaded_count;
+
+    int depth;  /* > 0: inside a handler */
+    int broken; /* an ERR_ code: lose the connection when depth is 0 again */
+    struct err error;
+    int greetings;       /* replies of the greeting still owed */
+    int64_t progress_us; /* since then the oldest owed reply is waited for */
+    int64_t started_us;  /* of the dial */
+    int64_t retry_us;
+    unsigned attempts; /* without success */
+    struct prng prng;
+    int handled; /* replies since the last do_work */
+
+    struct {
+        redis_state_fn fn;
+        void *context;
+    } listeners[REDIS_LINK_LISTENERS_MAX];
+    int listener_count;
+    struct redis_link_stats stats;
+    struct {
+        struct metric *connected, *losses, *timeouts, *refused, *script_reloads;
+    } metrics;
+    uint8_t input[REDIS_LINK_INPUT_BYTES];
+};
+
+/* Marks the connection as lost for this reason; the rest happens when no handler runs. */
+void redis_link_break(struct redis_link *link, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Room for one more command of `size` bytes, or ERR_AGAIN / ERR_MEMORY. */
+int redis_link_reserve(struct redis_link *link, size_t size) MUST_CHECK;
+/* Where a new command goes: out and owed, or the held ones during a repair. */
+struct redis_buffer *redis_link_buffer(struct redis_link *link);
+void redis_link_push(struct redis_link *link, redis_reply_fn fn, void *context, int64_t block_us,
+                     struct redis_eval *eval);
+/* Counts a refused command and gives its code back. */
+int redis_link_refuse(struct redis_link *link, int code);
+/* A connection that answers: state, counters, listeners. */
+void redis_link_up(struct redis_link *link);
+
+/* redis_greet.c: queues the greeting and its handlers. */
+void redis_greet_start(struct redis_link *link);
+
+/* redis_eval.c. Looks at the reply of a script: true if it was NOSCRIPT and the script is
+ * on its way again; then fn is not called yet. */
+bool redis_eval_repeats(struct redis_link *link, struct redis_owed_reply *owed,
+                        const redisReply *reply);
+/* After each reply: ends a repair when the last one owed at its start has come. */
+void redis_eval_settle(struct redis_link *link);
+void redis_eval_free(struct redis_eval *eval);
+
+#endif

@@ -42,7 +42,7 @@ const struct command *commands_find_service(const char *service);
 
 /* For people: data. */
 
-/* decode */
+extern const struct command command_decode;
 
 /* replay */
 

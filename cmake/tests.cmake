@@ -62,3 +62,7 @@ foreach(source ${sources})
     target_link_libraries(${stem} PRIVATE bt_services)
     set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
 endforeach()
+
+add_test(NAME tidy.layers COMMAND /usr/bin/python3 tools/check_layers.py
+         WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+set_tests_properties(tidy.layers PROPERTIES LABELS tidy)

@@ -34,7 +34,7 @@ const struct command *commands_find_service(const char *service);
 
 /* re-anchor-service */
 
-/* inference */
+extern const struct command command_inference;
 
 /* exchange-sim */
 

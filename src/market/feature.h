@@ -8,6 +8,46 @@
 #include <stdint.h>
 
 #define FEATURE_COUNT 32
+/* Grows when a formula changes although its name stays. */
+#define FEATURE_VERSION 1
+
+/* Places in the vector. The name in feature_name() is the constant's in lower case.
+ * A feature whose name ends in _bp is in basis points: the hash field ret_1s (a
+ * fraction) is values[FEATURE_RET_1S_BP] / 1e4. */
+enum feature {
+    FEATURE_MICROPRICE_DEV_BP,
+    FEATURE_RET_1S_BP,
+    FEATURE_RET_5S_BP,
+    FEATURE_VOL_IMBALANCE,
+    FEATURE_SPREAD_BP,
+    FEATURE_OB_IMBALANCE,
+    FEATURE_TRADE_INTENSITY,
+    FEATURE_RET_500MS_BP,
+    FEATURE_RET_2S_BP,
+    FEATURE_RET_10S_BP,
+    FEATURE_RET_30S_BP,
+    FEATURE_TOUCH_IMBALANCE,
+    FEATURE_DEPTH5_IMBALANCE,
+    FEATURE_OFI_1S,
+    FEATURE_OFI_5S,
+    FEATURE_OFI_DEEP_1S,
+    FEATURE_OFI_DEEP_5S,
+    FEATURE_VOLATILITY_5S_BP,
+    FEATURE_VOLATILITY_30S_BP,
+    FEATURE_PRESSURE_1S,
+    FEATURE_PRESSURE_5S,
+    FEATURE_PRESSURE_20S,
+    FEATURE_VOL_IMBALANCE_5S,
+    FEATURE_VWAP_DEV_1S_BP,
+    FEATURE_VWAP_DEV_5S_BP,
+    FEATURE_INTENSITY_RATIO,
+    FEATURE_TRADE_SIZE_LOG,
+    FEATURE_QUOTE_INTENSITY_LOG,
+    FEATURE_TRADE_SILENCE_LOG,
+    FEATURE_DEPTH_BID_LOG,
+    FEATURE_DEPTH_ASK_LOG,
+    FEATURE_MOMENTUM_BP,
+};
 
 /* A vector exists only at a tick; all its inputs have recv_us <= as_of_us. */
 struct feature_vector {
@@ -21,6 +61,11 @@ struct feature_vector {
     float values[FEATURE_COUNT];
 };
 
+/* The range a value is clamped to. */
+float feature_minimum(int index);
+float feature_maximum(int index);
+/* Place of a name, or -1. */
+int feature_index(const char *name);
 /* Names in order; static. Their meaning, unit and formula: docs/features.md. */
 const char *feature_name(int index);
 /* 64-bit hash over version, count, names and order; a model must carry the same. */

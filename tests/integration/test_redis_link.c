@@ -19,7 +19,7 @@
 
 /* Patience for anything that has to happen; never the measure of a test. */
 #define PATIENCE_US (10 * CLOCK_US_PER_S)
-#define SEEN_MAX 4096
+#define SEEN_MAX    4096
 
 struct seen {
     int result[SEEN_MAX];
@@ -176,11 +176,11 @@ static void send_again(void *context, int result, const redisReply *reply)
 {
     see(context, result, reply);
     if (result == ERR_OK && reply->integer < 5)
-        assert_int_equal(redis_link_send(link_under_test,
-                                         (struct bytes[]){BYTES_LITERAL("INCR"),
-                                                          BYTES_LITERAL("n")},
-                                         2, send_again, context),
-                         ERR_OK);
+        assert_int_equal(
+            redis_link_send(link_under_test,
+                            (struct bytes[]){BYTES_LITERAL("INCR"), BYTES_LITERAL("n")}, 2,
+                            send_again, context),
+            ERR_OK);
 }
 
 static void redis_link_takes_commands_from_inside_a_handler(void **state)
@@ -274,8 +274,7 @@ static void redis_link_lets_a_blocking_command_take_its_own_time_longer(void **s
     redis_link_close(link_under_test);
     open_link(&options);
     assert_true(redis_link_wait_connected(link_under_test, soon()));
-    struct bytes argv[3] = {BYTES_LITERAL("BLPOP"), BYTES_LITERAL("nothing"),
-                            BYTES_LITERAL("0.3")};
+    struct bytes argv[3] = {BYTES_LITERAL("BLPOP"), BYTES_LITERAL("nothing"), BYTES_LITERAL("0.3")};
     assert_int_equal(
         redis_link_send_blocking(link_under_test, argv, 3, 10 * CLOCK_US_PER_S, see, &seen),
         ERR_OK);
@@ -395,8 +394,8 @@ static void redis_link_eval_answers_when_the_server_dies_during_a_repair(void **
     memset(&seen, 0, sizeof(seen));
     struct bytes pop[3] = {BYTES_LITERAL("BLPOP"), BYTES_LITERAL("none"), BYTES_LITERAL("0")};
     assert_int_equal(eval_append("a"), ERR_OK);
-    assert_int_equal(
-        redis_link_send_blocking(link_under_test, pop, 3, PATIENCE_US, see, &seen), ERR_OK);
+    assert_int_equal(redis_link_send_blocking(link_under_test, pop, 3, PATIENCE_US, see, &seen),
+                     ERR_OK);
     redis_link_flush(link_under_test);
     while (redis_link_stats(link_under_test)->script_reloads == 0)
         loop_run_once(loop, 1000);
@@ -507,8 +506,8 @@ static void redis_link_survives_a_peer_that_does_not_speak_redis(void **state)
     assert_int_equal(bind(listener, (struct sockaddr *)&address, sizeof(address)), 0);
     assert_int_equal(listen(listener, 16), 0);
     open_link(&options);
-    const char *nonsense[] = {"HTTP/1.1 400 Bad Request\r\n\r\n", "*-7\r\n", "$99999999999999999\r\n",
-                              "+OK\r\n+PONG\r\n+PONG\r\n"};
+    const char *nonsense[] = {"HTTP/1.1 400 Bad Request\r\n\r\n", "*-7\r\n",
+                              "$99999999999999999\r\n", "+OK\r\n+PONG\r\n+PONG\r\n"};
     for (uint64_t i = 0; i < 4; i++) {
         int peer = -1;
         while ((peer = accept(listener, NULL, NULL)) < 0) {
@@ -539,8 +538,8 @@ static void redis_dial_parses_targets_and_says_what_is_wrong(void **state)
     assert_string_equal(address.port, "6379");
     assert_int_equal(redis_dial_parse("[::1]:65535", &address, &err), ERR_OK);
     assert_string_equal(address.host, "::1");
-    const char *wrong[] = {"",      "unix:",     "host",       "host:",   ":6379",
-                           "h:0",   "h:65536",   "h:6379x",    "h:-1",    "::1:6379",
+    const char *wrong[] = {"",      "unix:",     "host",       "host:", ":6379",
+                           "h:0",   "h:65536",   "h:6379x",    "h:-1",  "::1:6379",
                            "[]:63", "h:0000001", "redis://h:1"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         err.text[0] = '\0';

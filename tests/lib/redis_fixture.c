@@ -17,19 +17,32 @@
 #define REDIS_FIXTURE_ARGS_MAX 40
 /* Patience for a start on a machine under load. */
 #define REDIS_FIXTURE_START_TRIES 2000
-#define REDIS_FIXTURE_STEP_US 5000
-#define REDIS_FIXTURE_REPLY_S 5
+#define REDIS_FIXTURE_STEP_US     5000
+#define REDIS_FIXTURE_REPLY_S     5
 
 static int redis_fixture_arguments(const struct redis_fixture *fixture, const char **args,
                                    char port[8])
 {
     snprintf(port, 8, "%d", fixture->port);
-    const char *fixed[] = {"redis-server", "--unixsocket",    fixture->socket,  "--port",
-                           port,           "--bind",          "127.0.0.1",      "--dir",
-                           fixture->folder, "--save",         "",               "--daemonize",
-                           "no",           "--logfile",       "redis.log",      "--appendonly",
+    const char *fixed[] = {"redis-server",
+                           "--unixsocket",
+                           fixture->socket,
+                           "--port",
+                           port,
+                           "--bind",
+                           "127.0.0.1",
+                           "--dir",
+                           fixture->folder,
+                           "--save",
+                           "",
+                           "--daemonize",
+                           "no",
+                           "--logfile",
+                           "redis.log",
+                           "--appendonly",
                            fixture->options.persistent ? "yes" : "no",
-                           "--appendfsync", "always"};
+                           "--appendfsync",
+                           "always"};
     int count = (int)(sizeof(fixed) / sizeof(fixed[0]));
     memcpy(args, fixed, sizeof(fixed));
     if (fixture->options.password != NULL) {

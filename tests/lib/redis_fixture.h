@@ -16,9 +16,9 @@
 #include "tests/lib/temp_dir.h"
 
 struct redis_fixture_options {
-    bool persistent;         /* append-only file, synced on each write: survives kill -9 */
-    bool tcp;                /* also on 127.0.0.1:port */
-    const char *password;    /* requirepass; NULL: none */
+    bool persistent;          /* append-only file, synced on each write: survives kill -9 */
+    bool tcp;                 /* also on 127.0.0.1:port */
+    const char *password;     /* requirepass; NULL: none */
     const char *arguments[8]; /* more of redis-server, NULL-terminated: "--maxmemory", "3mb" */
 };
 
@@ -29,7 +29,7 @@ struct redis_fixture {
     char target[128];     /* unix:<socket> */
     char tcp_target[128]; /* 127.0.0.1:<port> with options.tcp */
     int port;
-    pid_t pid; /* 0: not running */
+    pid_t pid;             /* 0: not running */
     redisContext *context; /* of redis_fixture_command; reconnects by itself */
 };
 

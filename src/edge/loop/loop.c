@@ -13,7 +13,7 @@
 /* Events taken per wait; more are served in the next round. */
 #define LOOP_BATCH_MAX 32
 /* Marks of the loop's own descriptors in epoll_data; entries use generation << 32 | index. */
-#define LOOP_MARK_WAKE UINT64_MAX
+#define LOOP_MARK_WAKE  UINT64_MAX
 #define LOOP_MARK_ALARM (UINT64_MAX - 1)
 
 struct loop_entry {
@@ -174,9 +174,8 @@ int loop_run_once(struct loop *loop, int64_t timeout_us)
 
 int loop_alarm(struct loop *loop, int64_t mono_us)
 {
-    struct itimerspec spec = {
-        .it_value = {.tv_sec = (time_t)(mono_us / CLOCK_US_PER_S),
-                     .tv_nsec = (long)(mono_us % CLOCK_US_PER_S) * 1000L}};
+    struct itimerspec spec = {.it_value = {.tv_sec = (time_t)(mono_us / CLOCK_US_PER_S),
+                                           .tv_nsec = (long)(mono_us % CLOCK_US_PER_S) * 1000L}};
     return timerfd_settime(loop->alarm_fd, TFD_TIMER_ABSTIME, &spec, NULL) == 0 ? ERR_OK
                                                                                 : ERR_INVALID;
 }

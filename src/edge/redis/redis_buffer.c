@@ -8,7 +8,7 @@
 
 #define REDIS_BUFFER_START_BYTES 4096u
 /* '*' or '$', 20 digits, CR LF; and the CR LF behind an argument. */
-#define REDIS_BUFFER_HEAD_BYTES 23u
+#define REDIS_BUFFER_HEAD_BYTES     23u
 #define REDIS_BUFFER_ARGUMENT_BYTES (REDIS_BUFFER_HEAD_BYTES + 2u)
 
 void redis_buffer_close(struct redis_buffer *buffer)

@@ -12,7 +12,7 @@
 #include "base/err.h"
 
 /* A unix socket's path ends at 107 bytes (unix(7)); the same room serves a host name. */
-#define REDIS_DIAL_HOST_SIZE 108
+#define REDIS_DIAL_HOST_SIZE     108
 #define REDIS_DIAL_ADDRESSES_MAX 4
 
 struct redis_address {
@@ -22,8 +22,7 @@ struct redis_address {
 };
 
 /* "unix:/path/redis.sock", "host:port", "[ipv6]:port". ERR_CONFIG with the reason. */
-int redis_dial_parse(const char *target, struct redis_address *address,
-                     struct err *err) MUST_CHECK;
+int redis_dial_parse(const char *target, struct redis_address *address, struct err *err) MUST_CHECK;
 
 struct redis_resolve;
 

@@ -13,11 +13,11 @@
 #include "edge/redis/redis_link_self.h"
 
 #define REDIS_LINK_CONNECT_TIMEOUT_US 500000
-#define REDIS_LINK_REPLY_TIMEOUT_US 1000000
-#define REDIS_LINK_BACKOFF_MIN_US 10000
-#define REDIS_LINK_BACKOFF_MAX_US 1000000
-#define REDIS_LINK_OUT_BYTES_MAX (64u * 1024u * 1024u)
-#define REDIS_LINK_IN_FLIGHT_MAX 65536
+#define REDIS_LINK_REPLY_TIMEOUT_US   1000000
+#define REDIS_LINK_BACKOFF_MIN_US     10000
+#define REDIS_LINK_BACKOFF_MAX_US     1000000
+#define REDIS_LINK_OUT_BYTES_MAX      (64u * 1024u * 1024u)
+#define REDIS_LINK_IN_FLIGHT_MAX      65536
 /* Socket reads per event, so that a firehose does not starve the loop's others. */
 #define REDIS_LINK_READS_MAX 16
 /* The reader keeps a buffer of this size between replies instead of allocating anew. */
@@ -50,8 +50,8 @@ static void redis_link_register(struct redis_link *link, struct metrics *metrics
 {
     char labels[METRICS_LABELS_SIZE];
     snprintf(labels, sizeof(labels), "link=\"%s\"", link->options.name);
-    link->metrics.connected = metrics_gauge(metrics, "redis_link_connected", labels,
-                                            "1 while the Redis server answers.");
+    link->metrics.connected =
+        metrics_gauge(metrics, "redis_link_connected", labels, "1 while the Redis server answers.");
     link->metrics.losses = metrics_counter(metrics, "redis_link_losses_total", labels,
                                            "Redis connections lost, timeouts included.");
     link->metrics.timeouts = metrics_counter(metrics, "redis_link_timeouts_total", labels,

@@ -10,7 +10,7 @@
 #include "edge/redis/redis_dial.h"
 
 #define REDIS_SYNC_TIMEOUT_US 1000000
-#define REDIS_SYNC_ARGS_MAX 64
+#define REDIS_SYNC_ARGS_MAX   64
 
 static struct timeval redis_sync_time(int64_t us)
 {
@@ -22,8 +22,7 @@ static struct timeval redis_sync_time(int64_t us)
 
 static int redis_sync_failed(const struct redis_sync *sync, struct err *err)
 {
-    int code = sync->context->err == REDIS_ERR_IO && errno == EAGAIN ? ERR_TIMEOUT
-                                                                     : ERR_CONNECTION;
+    int code = sync->context->err == REDIS_ERR_IO && errno == EAGAIN ? ERR_TIMEOUT : ERR_CONNECTION;
     return err_set(err, code, "redis %s: %s", sync->target, sync->context->errstr);
 }
 

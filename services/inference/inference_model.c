@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/inference/inference_model.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "market/feature.h"
+#include "wire/onnx.h"
+
+/* The whole file; the caller frees it. */
+static int inference_model_file(const char *path, uint8_t **data, size_t *size, struct err *err)
+{
+    FILE *file = fopen(path, "rb");
+    if (file == NULL)
+        return err_set(err, ERR_IO, "model %s: %s", path, strerror(errno));
+    *data = malloc(ONNX_FILE_MAX);
+    *size = *data == NULL ? 0 : fread(*data, 1, ONNX_FILE_MAX, file);
+    bool whole = *data != NULL && feof(file) != 0;
+    fclose(file);
+    if (whole)
+        return ERR_OK;
+    free(*data);
+    return err_set(err, ERR_FULL, "model %s: larger than %u bytes", path, ONNX_FILE_MAX);
+}
+
+int inference_model_load(const char *path, struct model **model, struct err *err)
+{
+    uint8_t *data = NULL;
+    size_t size = 0;
+    int result = inference_model_file(path, &data, &size, err);
+    if (result != ERR_OK)
+        return result;
+    struct onnx_options options = {.feature_schema = feature_schema_hash()};
+    result = onnx_read(bytes_of(data, size), &options, model, err);
+    free(data);
+    return result == ERR_OK ? ERR_OK : err_wrap(err, "model %s", path);
+}

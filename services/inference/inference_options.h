@@ -1,0 +1,26 @@
+/* Configuration of the inference service. SPDX-License-Identifier: Apache-2.0 */
+#ifndef BTCAST_SERVICES_INFERENCE_INFERENCE_OPTIONS_H
+#define BTCAST_SERVICES_INFERENCE_INFERENCE_OPTIONS_H
+
+#include "services/service.h"
+
+enum inference_priority { INFERENCE_PRIORITY_AUTO, INFERENCE_PRIORITY_NORMAL };
+
+struct inference_options {
+    struct service_common common;
+    char symbol[24];
+    char redis_target[128];
+    char redis_username[64];
+    char redis_password[128];
+    int key_style; /* enum state_key_style */
+    bool require_redis;
+    char model_path[512]; /* "": the built-in baseline */
+    int64_t replica;
+    int priority;         /* enum inference_priority */
+    int64_t journal_slots;
+    int64_t spin_us;
+};
+
+extern const struct config_schema inference_schema;
+
+#endif

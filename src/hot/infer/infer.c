@@ -1,0 +1,358 @@
+/* The slot machine: when to read, what to predict. Publishing is infer_outbox.c.
+ * SPDX-License-Identifier: Apache-2.0 */
+#include "hot/infer/infer.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/decimal.h"
+#include "hot/infer/infer_outbox.h"
+
+/* Where a model brings no band: 10 s returns of 3.7 bp rms (a real capture), normal. */
+#define INFER_BAND_BP 4.7
+
+int infer_open(struct infer *infer, const struct infer_options *options,
+               const struct infer_port *port, const struct infer_observer *observer,
+               struct clock_now now, struct err *err)
+{
+    memset(infer, 0, sizeof(*infer));
+    infer->options = *options;
+    infer->port = *port;
+    infer->observer = *observer;
+    grid_init(&infer->grid, now);
+    degrade_init(&infer->degrade);
+    track_init(&infer->track, 0, -INFER_BAND_BP, INFER_BAND_BP);
+    infer->slot = clock_slot(now.wall_us) + 1;
+    infer->saved_slot = INT64_MIN;
+    return journal_open(&infer->outbox, options->journal_capacity, err);
+}
+
+void infer_close(struct infer *infer)
+{
+    journal_close(&infer->outbox);
+}
+
+static uint64_t infer_model_identity(const struct model *model)
+{
+    uint64_t hash = 0xcbf29ce484222325ULL;
+    for (const char *c = model_version(model); *c != '\0'; c++)
+        hash = (hash ^ (uint8_t)*c) * 0x100000001b3ULL;
+    return hash;
+}
+
+int infer_set_model(struct infer *infer, const struct model *model)
+{
+    if (infer->phase != INFER_IDLE)
+        return ERR_STATE;
+    infer->model = model;
+    uint64_t identity = model == NULL ? 0 : infer_model_identity(model);
+    if (infer->track.model == identity)
+        return ERR_OK;
+    bool band = model != NULL && model_spec(model)->has_band;
+    track_init(&infer->track, identity,
+               band ? (double)model_spec(model)->band_p10 : -INFER_BAND_BP,
+               band ? (double)model_spec(model)->band_p90 : INFER_BAND_BP);
+    return ERR_OK;
+}
+
+/* --- reading ------------------------------------------------------------------------ */
+
+static void infer_warmed(void *context, int result, const struct infer_read *read)
+{
+    (void)context; /* the first read after a sleep costs twice; its answer is not used */
+    (void)result;
+    (void)read;
+}
+
+static void infer_adopt_track(struct infer *infer, struct bytes saved)
+{
+    struct track loaded;
+    if (saved.size == 0)
+        return;
+    if (track_load(&loaded, saved, NULL) != ERR_OK) {
+        infer->counters.track_refused++;
+        return;
+    }
+    if (loaded.model == infer->track.model && loaded.slot >= infer->track.slot)
+        infer->track = loaded;
+}
+
+static void infer_adopt_price(struct infer *infer, const struct state_read *state)
+{
+    struct state_decimal bid = state->best_bid;
+    if (state->has_vector) {
+        infer->mid = state->mid;
+        infer->has_mid = true;
+    } else if (bid.mantissa > 0 && !infer->has_mid) {
+        infer->mid = bid;
+        infer->has_mid = true;
+    }
+}
+
+/* Why the hot state cannot carry a prediction, or NULL. */
+static const char *infer_state_reason(struct infer *infer, const struct state_read *state)
+{
+    if (!state->consistent) {
+        infer->counters.read_inconsistent++;
+        return "keys missing";
+    }
+    if (!state->has_vector)
+        return "no features yet";
+    if (infer->model != NULL && state->schema != model_spec(infer->model)->feature_schema) {
+        infer->counters.schema_mismatches++;
+        return "feature schema differs";
+    }
+    return NULL;
+}
+
+static void infer_predict(struct infer *infer, int64_t mono_us);
+
+static void infer_read_done(void *context, int result, const struct infer_read *read)
+{
+    const struct infer_call *call = context;
+    struct infer *infer = call->infer;
+    if (infer->phase != INFER_READING || infer->slot != call->slot)
+        return; /* too late: the slot went on without it */
+    int64_t now_ns = infer_now_ns(infer);
+    infer->timing.read_ns = now_ns - infer->started_ns;
+    if (result != ERR_OK) {
+        infer->counters.read_failures += result != ERR_EMPTY;
+        infer->state_reason = result == ERR_EMPTY ? "keys missing" : "redis failed";
+    } else {
+        infer_adopt_price(infer, &read->state);
+        infer_adopt_track(infer, read->calibration);
+        infer->state_reason = infer_state_reason(infer, &read->state);
+        infer->state_ok = infer->state_reason == NULL;
+        infer->state = read->state;
+    }
+    infer_predict(infer, now_ns / 1000);
+}
+
+static void infer_begin(struct infer *infer, int64_t mono_us)
+{
+    infer->timing = (struct infer_timing){.slot = infer->slot};
+    infer->timing.late_us = grid_us(&infer->grid, mono_us) - clock_slot_us(infer->slot);
+    infer->state_ok = false;
+    infer->served = false;
+    infer->state_reason = "redis away";
+    infer->phase = INFER_READING;
+    struct infer_call *call = &infer->calls[infer->slot & (INFER_CALLS - 1)];
+    *call = (struct infer_call){.infer = infer, .slot = infer->slot};
+    infer->deadline_mono_us = mono_us + INFER_READ_TIMEOUT_US;
+    infer->started_ns = infer_now_ns(infer);
+    if (infer->port.read(infer->port.self, infer_read_done, call) == ERR_OK)
+        return;
+    infer->counters.read_failures++;
+    infer_predict(infer, mono_us);
+}
+
+/* --- predicting --------------------------------------------------------------------- */
+
+static void infer_judge(struct infer *infer, int64_t mono_us)
+{
+    int64_t now_us = grid_us(&infer->grid, mono_us);
+    const struct state_read *state = &infer->state;
+    struct degrade_inputs inputs = {
+        .features_read = infer->state_ok,
+        .features_age_us = infer->state_ok ? now_us - state->as_of_us : 0,
+        .book_live = state->book_live,
+        .rest_book = state->source == STATE_SOURCE_REST,
+    };
+    infer->timing.features_age_us = inputs.features_age_us;
+    enum degrade_mode from;
+    bool moved = degrade_judge(&infer->degrade, &inputs, &from);
+    infer->timing.mode = infer->degrade.mode;
+    if (infer->state_ok && infer->degrade.mode != DEGRADE_LIVE)
+        infer->state_reason = inputs.rest_book   ? "book from rest"
+                              : !state->book_live ? "book not live"
+                                                  : "features old";
+    if (moved)
+        infer->observer.mode(infer->observer.context, from, infer->degrade.mode,
+                             infer->state_reason == NULL ? "" : infer->state_reason);
+}
+
+static enum track_map infer_map(enum degrade_mode mode)
+{
+    switch (mode) {
+    case DEGRADE_LIVE:
+        return TRACK_LIVE;
+    case DEGRADE_STALE:
+        return TRACK_STALE;
+    case DEGRADE_DEGRADED:
+        return TRACK_DEGRADED;
+    default:
+        return TRACK_FALLBACK;
+    }
+}
+
+static void infer_fold(struct infer *infer)
+{
+    struct track_outcome outcomes[WORLD_SLOT_MIDS];
+    int count = infer->state_ok ? infer->state.mid_count : 0;
+    for (int i = 0; i < count; i++) {
+        const struct state_slot_mid *mid = &infer->state.mids[i];
+        outcomes[i] = (struct track_outcome){
+            .slot = mid->slot,
+            .mid = decimal_to_f64(mid->mid.mantissa, mid->mid.exponent),
+            .valid = mid->valid};
+    }
+    track_fold(&infer->track, infer->slot, outcomes, count);
+}
+
+/* The model's word in basis points; 0 without model or state. */
+static double infer_return_bp(struct infer *infer)
+{
+    if (infer->model == NULL || !infer->state_ok)
+        return 0;
+    int64_t before_ns = infer_now_ns(infer);
+    struct model_output output;
+    model_predict(infer->model, infer->state.values, &output);
+    infer->timing.mlp_ns = infer_now_ns(infer) - before_ns;
+    return output.valid ? (double)output.mean_bp : 0;
+}
+
+/* Keeps the fold with this prediction in it, ready to be stored if ours is published. */
+static void infer_remember(struct infer *infer, const struct prediction_inputs *inputs)
+{
+    infer->next = infer->track;
+    struct track_pending pending = {
+        .slot = inputs->slot,
+        .mid = decimal_to_f64(inputs->mid, inputs->mid_exponent),
+        .return_bp = inputs->return_bp,
+        .p10_bp = inputs->p10_bp,
+        .p90_bp = inputs->p90_bp,
+        .confidence = inputs->confidence,
+        .map = infer_map(infer->degrade.mode)};
+    track_add(&infer->next, &pending);
+    infer->saved_size = track_save(&infer->next, infer->saved);
+    infer->saved_slot = inputs->slot;
+}
+
+static void infer_inputs(struct infer *infer, struct prediction_inputs *inputs)
+{
+    const struct track *track = &infer->track;
+    enum track_map map = infer_map(infer->degrade.mode);
+    double return_bp = infer_return_bp(infer);
+    bool usable = infer->model != NULL && infer->state_ok;
+    *inputs = (struct prediction_inputs){
+        .symbol = infer->options.symbol,
+        .model_version = infer->model == NULL ? "none" : model_version(infer->model),
+        .source = infer->degrade.mode >= DEGRADE_FALLBACK ? "fallback" : "redis",
+        .mode = degrade_mode_name(infer->degrade.mode),
+        .reason = infer->state_reason != NULL ? infer->state_reason
+                  : infer->model == NULL      ? "no model"
+                                              : "",
+        .slot = infer->slot,
+        .mid = infer->mid.mantissa,
+        .mid_exponent = infer->mid.exponent,
+        .return_bp = return_bp,
+        .confidence = usable ? track_confidence(track, map, return_bp) : 0,
+        .p10_bp = return_bp + track->p10_bp,
+        .p90_bp = return_bp + track->p90_bp,
+        .features_age_us = infer->timing.features_age_us,
+        .epoch = infer->state_ok ? infer->state.vec_epoch : 0,
+        .seq = infer->state_ok ? infer->state.vec_seq : 0,
+        .outcomes = track_seen(track, map, return_bp)};
+    inputs->calibration = inputs->outcomes >= TRACK_ONLINE_MIN ? "online" : "prior";
+}
+
+static void infer_predict(struct infer *infer, int64_t mono_us)
+{
+    int64_t features_from_ns = infer_now_ns(infer);
+    infer_judge(infer, mono_us);
+    infer->phase = INFER_IDLE;
+    if (!infer->has_mid) { /* no price ever: nothing to predict from */
+        infer->counters.waiting++;
+        infer->slot++;
+        infer->warmed = false;
+        return;
+    }
+    infer_fold(infer);
+    struct prediction_inputs inputs;
+    infer_inputs(infer, &inputs);
+    int64_t features_to_ns = infer_now_ns(infer);
+    infer->timing.features_ns = features_to_ns - features_from_ns - infer->timing.mlp_ns;
+    inputs.latency_us = (features_to_ns - infer->started_ns) / 1000;
+    infer->saved_slot = INT64_MIN;
+    if (infer->state_ok && infer->model != NULL)
+        infer_remember(infer, &inputs);
+    struct prediction prediction;
+    prediction_fill(&prediction, &inputs);
+    infer->counters.predictions++;
+    infer->counters.by_mode[infer->degrade.mode]++;
+    infer->timing.output_ns = features_to_ns; /* begin; the acknowledgement ends it */
+    infer->phase = INFER_PUBLISHING;
+    infer->deadline_mono_us = mono_us + INFER_SERVE_TIMEOUT_US;
+    infer_outbox_put(infer, &prediction, mono_us);
+}
+
+/* --- the grid ----------------------------------------------------------------------- */
+
+void infer_finish_slot(struct infer *infer)
+{
+    infer->phase = INFER_IDLE;
+    infer->slot++;
+    infer->warmed = false;
+}
+
+/* After a pause of the whole process the slots in between are gone: the current one is
+ * still worth a late prediction. */
+static void infer_catch_up(struct infer *infer, int64_t now_us)
+{
+    int64_t current = clock_slot(now_us);
+    if (current <= infer->slot)
+        return;
+    infer->counters.missed_slots += (uint64_t)(current - infer->slot);
+    infer->slot = current;
+}
+
+static int infer_idle_work(struct infer *infer, struct clock_now now)
+{
+    int64_t now_us = grid_us(&infer->grid, now.mono_us);
+    int64_t slot_us = clock_slot_us(infer->slot);
+    if (now_us >= slot_us) {
+        infer_catch_up(infer, now_us);
+        infer_begin(infer, now.mono_us);
+        return 1;
+    }
+    if (!infer->warmed && now_us >= slot_us - INFER_WARM_US) {
+        infer->warmed = true;
+        int64_t step_us = grid_update(&infer->grid, now);
+        if (step_us != 0)
+            infer->observer.clock_step(infer->observer.context, step_us);
+        int result = infer->port.read(infer->port.self, infer_warmed, infer);
+        return result == ERR_OK;
+    }
+    return 0;
+}
+
+int infer_do_work(struct infer *infer, struct clock_now now)
+{
+    int done = 0;
+    if (infer->phase == INFER_READING && now.mono_us >= infer->deadline_mono_us) {
+            infer->counters.read_failures++;
+        infer->state_reason = "redis slow";
+        infer_predict(infer, now.mono_us);
+        done++;
+    }
+    if (infer->phase == INFER_PUBLISHING && now.mono_us >= infer->deadline_mono_us) {
+        infer_outbox_serve_local(infer, now.mono_us);
+        done++;
+    }
+    if (infer->phase == INFER_IDLE)
+        done += infer_idle_work(infer, now);
+    return done + infer_outbox_do_work(infer, now.mono_us);
+}
+
+int64_t infer_wait_us(const struct infer *infer, int64_t mono_us)
+{
+    int64_t next_us = infer->deadline_mono_us;
+    if (infer->phase == INFER_IDLE) {
+        int64_t slot_us = clock_slot_us(infer->slot) - (infer->warmed ? 0 : INFER_WARM_US);
+        next_us = grid_mono_us(&infer->grid, slot_us);
+        if (infer->outbox.count > 0 && infer->retry_mono_us < next_us)
+            next_us = infer->retry_mono_us;
+    }
+    return next_us > mono_us ? next_us - mono_us : 0;
+}

@@ -1,0 +1,417 @@
+/* The inference agent against a scripted hot state. SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "hot/infer/infer.h"
+
+#define WALL_US 1770000000000000LL
+#define FIRST_SLOT (WALL_US / CLOCK_SLOT_US + 1)
+#define STREAM_MAX 512
+
+/* A hot state of the test's own: a stream of published slots that several replicas share. */
+struct shared {
+    int64_t slot[STREAM_MAX];
+    struct prediction record[STREAM_MAX];
+    int count;
+    bool away;   /* calls are refused at once */
+    bool hung;   /* calls are taken and never answered */
+    bool empty;  /* the keys are gone */
+    bool damaged; /* the slot is taken by a record that cannot be read */
+    uint8_t calibration[TRACK_SAVED_MAX];
+    size_t calibration_size;
+};
+
+struct replica {
+    struct shared *shared;
+    struct infer infer;
+    infer_read_fn late_done; /* of a hung read */
+    void *late_context;
+    infer_publish_fn late_publish;
+    void *late_publish_context;
+    int served, local;
+    struct prediction last;
+    struct infer_timing timing;
+    int modes;
+};
+
+static int64_t mono_us;
+
+static int64_t mono_ns(void *clock)
+{
+    (void)clock;
+    return mono_us * 1000;
+}
+
+static struct clock_now now(void)
+{
+    return (struct clock_now){.wall_us = WALL_US + mono_us, .mono_us = mono_us};
+}
+
+static void fill_state(struct state_read *state)
+{
+    memset(state, 0, sizeof(*state));
+    state->consistent = true;
+    state->has_vector = true;
+    state->book_live = true;
+    state->source = STATE_SOURCE_SBE;
+    int64_t slot_us = clock_slot_us(clock_slot(WALL_US + mono_us));
+    state->as_of_us = slot_us - 5000;
+    state->mid = (struct state_decimal){60000000, -3};
+    state->vec_epoch = 7;
+    state->vec_seq = (uint64_t)(slot_us / 1000);
+}
+
+static int fake_read(void *self, infer_read_fn done, void *context)
+{
+    struct replica *replica = self;
+    if (replica->shared->away)
+        return ERR_CONNECTION;
+    if (replica->shared->hung) {
+        replica->late_done = done;
+        replica->late_context = context;
+        return ERR_OK;
+    }
+    struct infer_read read;
+    fill_state(&read.state);
+    read.calibration =
+        bytes_of(replica->shared->calibration, replica->shared->calibration_size);
+    done(context, replica->shared->empty ? ERR_EMPTY : ERR_OK, &read);
+    return ERR_OK;
+}
+
+static int shared_find(const struct shared *shared, int64_t slot)
+{
+    for (int i = 0; i < shared->count; i++)
+        if (shared->slot[i] == slot)
+            return i;
+    return -1;
+}
+
+static int fake_publish(void *self, const struct infer_publish *request, infer_publish_fn done,
+                        void *context)
+{
+    struct replica *replica = self;
+    struct shared *shared = replica->shared;
+    if (shared->away)
+        return ERR_CONNECTION;
+    if (shared->hung) {
+        replica->late_publish = done;
+        replica->late_publish_context = context;
+        return ERR_OK;
+    }
+    if (shared->damaged) {
+        shared->damaged = false;
+        done(context, ERR_MALFORMED, INFER_OLD, 0, NULL);
+        return ERR_OK;
+    }
+    int64_t top = shared->count == 0 ? request->slot - 1 : shared->slot[shared->count - 1];
+    int found = shared_find(shared, request->slot);
+    if (found >= 0) {
+        done(context, ERR_OK, INFER_EXISTED, top, &shared->record[found]);
+    } else if (top > request->slot) {
+        done(context, ERR_OK, INFER_OLD, top, NULL);
+    } else if (top < request->slot - 1 && !request->allow_hole) {
+        done(context, ERR_OK, INFER_HOLE, top, NULL);
+    } else {
+        assert_true(shared->count < STREAM_MAX);
+        shared->slot[shared->count] = request->slot;
+        shared->record[shared->count++] = *request->prediction;
+        if (request->calibration.size > 0) {
+            memcpy(shared->calibration, request->calibration.data, request->calibration.size);
+            shared->calibration_size = request->calibration.size;
+        }
+        done(context, ERR_OK, INFER_PUBLISHED, request->slot, NULL);
+    }
+    return ERR_OK;
+}
+
+static void observe_served(void *context, const struct prediction *prediction,
+                           const struct infer_timing *timing)
+{
+    struct replica *replica = context;
+    replica->served++;
+    replica->local += !timing->acknowledged;
+    replica->last = *prediction;
+    replica->timing = *timing;
+}
+
+static void observe_mode(void *context, enum degrade_mode from, enum degrade_mode to,
+                         const char *reason)
+{
+    (void)from;
+    (void)to;
+    assert_non_null(reason);
+    ((struct replica *)context)->modes++;
+}
+
+static void observe_step(void *context, int64_t step_us)
+{
+    (void)context;
+    (void)step_us;
+}
+
+static void replica_open(struct replica *replica, struct shared *shared)
+{
+    memset(replica, 0, sizeof(*replica));
+    replica->shared = shared;
+    struct infer_options options = {
+        .symbol = "BTCUSDT", .journal_capacity = 256, .mono_ns = mono_ns};
+    struct infer_port port = {.self = replica, .read = fake_read, .publish = fake_publish};
+    struct infer_observer observer = {.context = replica,
+                                      .served = observe_served,
+                                      .mode = observe_mode,
+                                      .clock_step = observe_step};
+    assert_int_equal(infer_open(&replica->infer, &options, &port, &observer, now(), NULL), ERR_OK);
+}
+
+/* Runs the replicas together for so long, a millisecond a step. */
+static void run(struct replica **replicas, int count, int64_t duration_us)
+{
+    for (int64_t end_us = mono_us + duration_us; mono_us < end_us; mono_us += 1000)
+        for (int i = 0; i < count; i++)
+            infer_do_work(&replicas[i]->infer, now());
+}
+
+static void assert_every_slot_once(const struct shared *shared)
+{
+    for (int i = 1; i < shared->count; i++)
+        assert_int_equal(shared->slot[i], shared->slot[i - 1] + 1);
+}
+
+static int setup(void **state)
+{
+    (void)state;
+    mono_us = 0;
+    return 0;
+}
+
+static void infer_publishes_every_slot_once_with_two_replicas(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica b;
+    struct replica *both[] = {&a, &b};
+    replica_open(&a, shared);
+    replica_open(&b, shared);
+    run(both, 2, 40000000);
+    assert_int_equal(shared->slot[0], FIRST_SLOT);
+    assert_in_range(shared->count, 19, 20);
+    assert_every_slot_once(shared);
+    assert_int_equal(a.infer.counters.published, shared->count);
+    assert_int_equal(b.infer.counters.existed, shared->count);
+    assert_int_equal(b.served, shared->count);
+    assert_memory_equal(&a.last, &b.last, sizeof(a.last));
+    assert_string_equal(a.last.value[PREDICTION_MODE], "live");
+    assert_string_equal(a.last.value[PREDICTION_FEATURES_AGE_MS], "5");
+    assert_in_range(a.timing.published_late_us, 0, 1000);
+    infer_close(&a.infer);
+    infer_close(&b.infer);
+    free(shared);
+}
+
+static void infer_goes_on_blind_while_redis_is_away_and_appends_afterwards(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    replica_open(&a, shared);
+    run(one, 1, 10000000);
+    int before = shared->count;
+    shared->away = true;
+    run(one, 1, 60000000);
+    assert_int_equal(shared->count, before);
+    assert_int_equal(a.local, 30);
+    assert_string_equal(a.last.value[PREDICTION_SOURCE], "fallback");
+    assert_string_equal(a.last.value[PREDICTION_CONFIDENCE], "0.000000");
+    assert_string_equal(a.last.value[PREDICTION_CURRENT_PRICE], "60000.00");
+    shared->away = false;
+    run(one, 1, 10000000);
+    assert_int_equal(shared->count, before + 35);
+    assert_every_slot_once(shared);
+    assert_string_equal(a.last.value[PREDICTION_SOURCE], "redis");
+    assert_int_equal(a.infer.outbox.count, 0);
+    infer_close(&a.infer);
+    free(shared);
+}
+
+static void infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica b;
+    struct replica *both[] = {&a, &b};
+    replica_open(&a, shared);
+    replica_open(&b, shared);
+    run(both, 2, 10000000);
+    shared->away = true;
+    run(both, 2, 20000000);
+    /* a is restarted meanwhile: it knows nothing of the slots without Redis. */
+    infer_close(&a.infer);
+    replica_open(&a, shared);
+    run(both, 2, 1000000);
+    shared->away = false;
+    run(both, 2, 10000000);
+    assert_every_slot_once(shared);
+    assert_int_equal(a.infer.counters.holes_allowed, 0);
+    infer_close(&a.infer);
+    infer_close(&b.infer);
+    free(shared);
+}
+
+static void infer_leaves_a_hole_when_nobody_can_fill_it(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    shared->slot[0] = FIRST_SLOT - 100;
+    shared->count = 1;
+    struct replica a;
+    struct replica *one[] = {&a};
+    replica_open(&a, shared);
+    run(one, 1, 10000000);
+    assert_int_equal(shared->slot[1], FIRST_SLOT);
+    assert_true(a.infer.counters.holes_allowed > 0);
+    assert_int_equal(a.infer.outbox.count, 0);
+    infer_close(&a.infer);
+    free(shared);
+}
+
+static void infer_does_not_wait_for_a_hung_redis(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    replica_open(&a, shared);
+    run(one, 1, 3900000);
+    assert_int_equal(a.served, 1);
+    shared->hung = true;
+    run(one, 1, 200000);
+    assert_int_equal(a.served, 2);
+    assert_string_equal(a.last.value[PREDICTION_REASON], "redis slow");
+    assert_true(a.timing.published_late_us <=
+                INFER_READ_TIMEOUT_US + INFER_SERVE_TIMEOUT_US + 2000);
+    infer_close(&a.infer);
+    free(shared);
+}
+
+static void infer_ignores_an_answer_to_a_slot_that_went_on(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    replica_open(&a, shared);
+    run(one, 1, 1900000);
+    shared->hung = true;
+    run(one, 1, 200000); /* reads in slot 1 without an answer; no price yet: waiting */
+    assert_int_equal(a.infer.counters.waiting, 1);
+    infer_read_fn late = a.late_done;
+    void *context = a.late_context;
+    run(one, 1, 1901000); /* slot 2 is being read */
+    assert_int_equal(a.infer.phase, INFER_READING);
+    struct infer_read read = {0};
+    fill_state(&read.state);
+    late(context, ERR_OK, &read);
+    assert_int_equal(a.infer.phase, INFER_READING);
+    infer_close(&a.infer);
+    free(shared);
+}
+
+static void infer_counts_the_slots_of_a_pause_and_serves_the_current_one(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    replica_open(&a, shared);
+    run(one, 1, 5000000);
+    int64_t last = shared->slot[shared->count - 1];
+    mono_us += 7500000;
+    run(one, 1, 1000000);
+    assert_int_equal(a.infer.counters.missed_slots, 3);
+    assert_int_equal(shared->slot[shared->count - 1], last + 4);
+    infer_close(&a.infer);
+    free(shared);
+}
+
+static void infer_publishes_nothing_before_a_price_was_seen(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    shared->empty = true;
+    struct replica a;
+    struct replica *one[] = {&a};
+    replica_open(&a, shared);
+    run(one, 1, 10000000);
+    assert_int_equal(shared->count, 0);
+    assert_in_range(a.infer.counters.waiting, 4, 5);
+    shared->empty = false;
+    run(one, 1, 3000000);
+    assert_true(shared->count > 0);
+    infer_close(&a.infer);
+    free(shared);
+}
+
+static void infer_goes_on_after_a_slot_taken_by_a_damaged_record(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    replica_open(&a, shared);
+    run(one, 1, 5000000);
+    shared->damaged = true;
+    run(one, 1, 6000000);
+    assert_int_equal(a.served, 5);
+    assert_int_equal(shared->count, 4);
+    assert_int_equal(a.infer.outbox.count, 0);
+    infer_close(&a.infer);
+    free(shared);
+}
+
+static void infer_goes_blind_when_the_keys_are_gone(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    replica_open(&a, shared);
+    run(one, 1, 5000000);
+    shared->empty = true;
+    run(one, 1, 5000000);
+    assert_string_equal(a.last.value[PREDICTION_MODE], "blind");
+    assert_string_equal(a.last.value[PREDICTION_REASON], "keys missing");
+    assert_int_equal(a.modes, 2);
+    infer_close(&a.infer);
+    free(shared);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(infer_publishes_every_slot_once_with_two_replicas, setup),
+        cmocka_unit_test_setup(infer_goes_on_blind_while_redis_is_away_and_appends_afterwards,
+                               setup),
+        cmocka_unit_test_setup(infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one,
+                               setup),
+        cmocka_unit_test_setup(infer_leaves_a_hole_when_nobody_can_fill_it, setup),
+        cmocka_unit_test_setup(infer_does_not_wait_for_a_hung_redis, setup),
+        cmocka_unit_test_setup(infer_ignores_an_answer_to_a_slot_that_went_on, setup),
+        cmocka_unit_test_setup(infer_counts_the_slots_of_a_pause_and_serves_the_current_one,
+                               setup),
+        cmocka_unit_test_setup(infer_publishes_nothing_before_a_price_was_seen, setup),
+        cmocka_unit_test_setup(infer_goes_on_after_a_slot_taken_by_a_damaged_record, setup),
+        cmocka_unit_test_setup(infer_goes_blind_when_the_keys_are_gone, setup),
+    };
+    return cmocka_run_group_tests_name("infer", tests, NULL, NULL);
+}

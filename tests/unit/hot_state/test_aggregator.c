@@ -442,8 +442,11 @@ static void an_anchor_older_than_the_buffer_is_refused(void **state)
     struct scene *scene = *state;
     start(scene, 0);
     scene->answering = false;
+    run(scene, 300);
+    int64_t update_id = scene->market.update_id;
+    scene->market.update_id = 4000; /* from long before the first diff */
     fake_market_hand_over(&scene->market, &scene->store, "early");
-    scene->market.update_id += 10;
+    scene->market.update_id = update_id;
     run(scene, 800);
     settle(scene);
     assert_int_equal(scene->store.refusals, 1);

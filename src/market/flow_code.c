@@ -9,7 +9,7 @@ static void flow_code_sum(window_sum *sum, struct codec *codec)
     uint64_t high = (uint64_t)(*sum >> 64);
     codec_u64(codec, &low);
     codec_u64(codec, &high);
-    *sum = (window_sum)((unsigned __int128)high << 64 | low);
+    *sum = (window_sum)(int64_t)high * ((window_sum)1 << 64) + low;
     window_sum limit = (window_sum)1 << WINDOW_NOTIONAL_BITS;
     codec_expect(codec, *sum < limit && *sum > -limit);
 }

@@ -42,8 +42,9 @@ struct replica {
 
 static int64_t mono_us;
 
-static int64_t mono_ns(void)
+static int64_t mono_ns(void *clock)
 {
+    (void)clock;
     return mono_us * 1000;
 }
 

@@ -7,7 +7,7 @@
 /* In the order `btcast help` shows them. */
 const struct command *const commands[] = {
 
-    /* decode */
+    &command_decode,
 
     /* replay */
 

@@ -42,7 +42,7 @@ extern const struct command command_inference;
 
 /* For people: data. */
 
-/* decode */
+extern const struct command command_decode;
 
 /* replay */
 

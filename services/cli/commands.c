@@ -9,7 +9,7 @@ const struct command *const commands[] = {
 
     &command_decode,
 
-    /* replay */
+    &command_replay,
 
     /* record */
 

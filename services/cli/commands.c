@@ -23,7 +23,7 @@ const struct command *const commands[] = {
 
     /* re-anchor-service */
 
-    /* inference */
+    &command_inference,
 
     /* exchange-sim */
 

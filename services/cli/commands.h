@@ -43,9 +43,9 @@ extern const struct command command_up;
 
 /* For people: data. */
 
-/* decode */
+extern const struct command command_decode;
 
-/* replay */
+extern const struct command command_replay;
 
 /* record */
 

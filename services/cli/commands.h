@@ -40,6 +40,8 @@ extern const struct command command_inference;
 
 /* For people: the whole system. */
 extern const struct command command_up;
+extern const struct command command_status;
+extern const struct command command_watch;
 
 /* For people: data. */
 

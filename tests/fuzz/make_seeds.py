@@ -108,6 +108,10 @@ TEXTS = {
 def main():
     for name, data in frames().items():
         put("sbe", name, data)
+    put("sbe", "hole", b"h" * 16)
+    put("sbe", "anchor", '{"symbol":\n"BTCUSDT"}')
+    put("sbe", "arguments", struct.pack("<8q", 1, 2, 3, 4, 5, 6, 7, 8) + b"BTCUSDT\0\xf8\xf8"
+        + bytes([200, 2, 1, 1, 0, 0]))
     put("json", "frame", frames()["quote"])
     put("json", "hole", b"h" * 16)
     put("json", "tick", b"")

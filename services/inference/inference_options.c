@@ -4,6 +4,7 @@
 #include "hot/infer/journal.h"
 
 static const char *const key_styles[] = {"plain", "hashtag", NULL};
+static const char *const kernels[] = {"auto", "plain", "avx2", "avx512", NULL};
 static const char *const priorities[] = {"auto", "normal", NULL};
 
 #define AT(member) offsetof(struct inference_options, member)
@@ -59,6 +60,12 @@ static const struct config_field inference_fields[] = {
      .size = ROOM(model_path),
      .initial = "",
      .help = "ONNX file; empty: the built-in microprice baseline"},
+    {.path = "model.kernel",
+     .type = CONFIG_CHOICE,
+     .offset = AT(kernel),
+     .choices = kernels,
+     .initial = "auto",
+     .help = "forward-pass kernel; all give the same bits"},
     {.path = "schedule.priority",
      .type = CONFIG_CHOICE,
      .offset = AT(priority),

@@ -2,9 +2,9 @@
 #include "services/inference/inference_options.h"
 
 #include "hot/infer/journal.h"
+#include "services/inference/inference_model.h"
 
 static const char *const key_styles[] = {"plain", "hashtag", NULL};
-static const char *const kernels[] = {"auto", "plain", "avx2", "avx512", NULL};
 static const char *const priorities[] = {"auto", "normal", NULL};
 
 #define AT(member) offsetof(struct inference_options, member)
@@ -63,7 +63,7 @@ static const struct config_field inference_fields[] = {
     {.path = "model.kernel",
      .type = CONFIG_CHOICE,
      .offset = AT(kernel),
-     .choices = kernels,
+     .choices = inference_model_kernels,
      .initial = "auto",
      .help = "forward-pass kernel; all give the same bits"},
     {.path = "schedule.priority",

@@ -7,9 +7,9 @@
 /* In the order `btcast help` shows them. */
 const struct command *const commands[] = {
 
-    /* decode */
+    &command_decode,
 
-    /* replay */
+    &command_replay,
 
     /* record */
 
@@ -23,7 +23,7 @@ const struct command *const commands[] = {
 
     /* re-anchor-service */
 
-    /* inference */
+    &command_inference,
 
     /* exchange-sim */
 

@@ -42,9 +42,9 @@ extern const struct command command_inference;
 
 /* For people: data. */
 
-/* decode */
+extern const struct command command_decode;
 
-/* replay */
+extern const struct command command_replay;
 
 /* record */
 

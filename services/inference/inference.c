@@ -125,6 +125,12 @@ static void inference_redis_state(void *context, bool connected)
              "target=%s", inference->options.redis_target);
 }
 
+static int64_t inference_mono_ns(void *clock)
+{
+    (void)clock;
+    return loop_mono_ns();
+}
+
 static int64_t inference_step(void *context, struct clock_now now)
 {
     struct inference *inference = context;
@@ -167,7 +173,7 @@ static int inference_open_agent(struct inference *inference, struct err *err)
 {
     const struct inference_options *options = &inference->options;
     struct infer_options agent = {.journal_capacity = (int)options->journal_slots,
-                                  .mono_ns = loop_mono_ns};
+                                  .mono_ns = inference_mono_ns};
     snprintf(agent.symbol, sizeof(agent.symbol), "%s", options->symbol);
     struct infer_port port = redis_infer_port(inference->redis);
     struct infer_observer observer = {.context = inference,
@@ -184,7 +190,9 @@ static int inference_open(struct inference *inference, struct err *err)
 {
     int result = inference_board_open(&inference->board, &inference->service.metrics, err);
     if (result == ERR_OK)
-        result = inference_model_load(inference->options.model_path, &inference->model, err);
+        result = inference_model_load(inference->options.model_path,
+                                      (enum mlp_kernel)inference->options.kernel,
+                                      &inference->model, err);
     if (result == ERR_OK)
         result = inference_open_redis(inference, err);
     if (result == ERR_OK)

@@ -53,14 +53,36 @@ static int config_find_section(const struct config_schema *schema, const char *p
     return -1;
 }
 
+/* Of name, as many dotted parts as path has: so a mistyped section is compared with
+ * sections. */
+static void config_cut_path(const char *path, const char *name, char *out, size_t size)
+{
+    size_t dots = 0;
+    for (const char *at = path; *at != '\0'; at++)
+        dots += *at == '.';
+    size_t length = 0;
+    while (name[length] != '\0' && length + 1 < size && !(name[length] == '.' && dots-- == 0))
+        length++;
+    memcpy(out, name, length);
+    out[length] = '\0';
+}
+
 static void config_describe_unknown(const struct config_schema *schema, const char *path,
                                     struct text *why)
 {
+    char kept[CONFIG_PATH_SIZE];
     const char *best = NULL;
-    for (int i = 0; i < schema->count; i++)
-        suggest_offer(path, schema->fields[i].path, &best);
-    if (best == NULL)
-        suggest_offer(path, "service", &best);
+    for (int i = 0; i <= schema->count; i++) {
+        char candidate[CONFIG_PATH_SIZE];
+        const char *winner = best;
+        config_cut_path(path, i < schema->count ? schema->fields[i].path : "service", candidate,
+                        sizeof(candidate));
+        suggest_offer(path, candidate, &winner);
+        if (winner == candidate) {
+            snprintf(kept, sizeof(kept), "%s", candidate);
+            best = kept;
+        }
+    }
     text_add_format(why, "expected a key of %s, found an unknown one", schema->service);
     if (best != NULL)
         text_add_format(why, "; did you mean %s?", best);

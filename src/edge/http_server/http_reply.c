@@ -79,9 +79,8 @@ int http_reply_continue(struct http_session *session, struct lws *wsi)
     return 0;
 }
 
-int http_reply_channel(struct http_session *session, struct lws *wsi)
+int http_reply_channel(struct lws *wsi)
 {
-    (void)session;
     if (http_reply_headers(wsi, HTTP_STATUS_OK, "text/event-stream", LWS_ILLEGAL_HTTP_CONTENT_LEN) !=
         0)
         return -1;

@@ -94,8 +94,10 @@ static void *http_server_run(void *context)
 {
     struct http_server *server = context;
     prctl(PR_SET_NAME, "http");
-    while (!atomic_load(&server->stopping))
+    while (!atomic_load(&server->stopping)) {
         lws_service(server->lws, 0);
+        http_session_drain(server);
+    }
     return NULL;
 }
 

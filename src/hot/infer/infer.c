@@ -114,7 +114,7 @@ static void infer_read_done(void *context, int result, const struct infer_read *
     struct infer *infer = call->infer;
     if (infer->phase != INFER_READING || infer->slot != call->slot)
         return; /* too late: the slot went on without it */
-    int64_t now_ns = infer->options.mono_ns();
+    int64_t now_ns = infer_now_ns(infer);
     infer->timing.read_ns = now_ns - infer->started_ns;
     if (result != ERR_OK) {
         infer->counters.read_failures += result != ERR_EMPTY;
@@ -140,7 +140,7 @@ static void infer_begin(struct infer *infer, int64_t mono_us)
     struct infer_call *call = &infer->calls[infer->slot & (INFER_CALLS - 1)];
     *call = (struct infer_call){.infer = infer, .slot = infer->slot};
     infer->deadline_mono_us = mono_us + INFER_READ_TIMEOUT_US;
-    infer->started_ns = infer->options.mono_ns();
+    infer->started_ns = infer_now_ns(infer);
     if (infer->port.read(infer->port.self, infer_read_done, call) == ERR_OK)
         return;
     infer->counters.read_failures++;
@@ -205,10 +205,10 @@ static double infer_return_bp(struct infer *infer)
 {
     if (infer->model == NULL || !infer->state_ok)
         return 0;
-    int64_t before_ns = infer->options.mono_ns();
+    int64_t before_ns = infer_now_ns(infer);
     struct model_output output;
     model_predict(infer->model, infer->state.values, &output);
-    infer->timing.mlp_ns = infer->options.mono_ns() - before_ns;
+    infer->timing.mlp_ns = infer_now_ns(infer) - before_ns;
     return output.valid ? (double)output.mean_bp : 0;
 }
 
@@ -259,7 +259,7 @@ static void infer_inputs(struct infer *infer, struct prediction_inputs *inputs)
 
 static void infer_predict(struct infer *infer, int64_t mono_us)
 {
-    int64_t features_from_ns = infer->options.mono_ns();
+    int64_t features_from_ns = infer_now_ns(infer);
     infer_judge(infer, mono_us);
     infer->phase = INFER_IDLE;
     if (!infer->has_mid) { /* no price ever: nothing to predict from */
@@ -271,7 +271,7 @@ static void infer_predict(struct infer *infer, int64_t mono_us)
     infer_fold(infer);
     struct prediction_inputs inputs;
     infer_inputs(infer, &inputs);
-    int64_t features_to_ns = infer->options.mono_ns();
+    int64_t features_to_ns = infer_now_ns(infer);
     infer->timing.features_ns = features_to_ns - features_from_ns - infer->timing.mlp_ns;
     inputs.latency_us = (features_to_ns - infer->started_ns) / 1000;
     infer->saved_slot = INT64_MIN;

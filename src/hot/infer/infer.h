@@ -61,7 +61,8 @@ struct infer_observer {
 struct infer_options {
     char symbol[RECORD_SYMBOL_SIZE];
     int journal_capacity;
-    int64_t (*mono_ns)(void); /* for stage durations only */
+    int64_t (*mono_ns)(void *clock); /* read within a slot only: stages are timed apart */
+    void *clock;
 };
 
 /* One read in flight: an answer that comes after its slot went on is recognised by it. */
@@ -108,6 +109,11 @@ struct infer {
     int64_t saved_slot;
     struct track next;
 };
+
+static inline int64_t infer_now_ns(const struct infer *infer)
+{
+    return infer->options.mono_ns(infer->options.clock);
+}
 
 int infer_open(struct infer *infer, const struct infer_options *options,
                const struct infer_port *port, const struct infer_observer *observer,

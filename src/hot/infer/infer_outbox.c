@@ -9,7 +9,7 @@ static void infer_outbox_send(struct infer *infer, int64_t mono_us);
 static void infer_outbox_serve(struct infer *infer, const struct prediction *prediction,
                                bool acknowledged, bool ours)
 {
-    int64_t now_ns = infer->options.mono_ns();
+    int64_t now_ns = infer_now_ns(infer);
     struct infer_timing *timing = &infer->timing;
     timing->output_ns = now_ns - timing->output_ns;
     timing->total_ns = now_ns - infer->started_ns;
@@ -58,17 +58,23 @@ static void infer_outbox_done(void *context, int result, enum infer_published ou
                               int64_t top_slot, const struct prediction *published)
 {
     struct infer *infer = context;
-    int64_t mono_us = infer->options.mono_ns() / 1000;
+    int64_t mono_us = infer_now_ns(infer) / 1000;
     infer->publishing = false;
     const struct journal_entry *first = journal_first(&infer->outbox);
     if (first == NULL || first->slot != infer->sent_slot)
         return; /* dropped meanwhile: the outbox was full */
+    int64_t slot = first->slot;
+    if (result == ERR_MALFORMED) { /* the slot is taken by something unreadable: go on */
+        infer->counters.publish_failures++;
+        infer_outbox_settled(infer, slot, false, &first->prediction);
+        infer_outbox_send(infer, mono_us);
+        return;
+    }
     if (result != ERR_OK) {
         infer->counters.publish_failures++;
         infer->retry_mono_us = mono_us + INFER_RETRY_US;
         return;
     }
-    int64_t slot = first->slot;
     switch (outcome) {
     case INFER_PUBLISHED:
         infer->counters.published++;

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+"""Medians of `name<TAB>value<TAB>unit` lines as a table: ours, the peer, the ratio, the goal.
+
+SPDX-License-Identifier: Apache-2.0"""
+import collections
+import os
+import pathlib
+import platform
+import statistics
+import sys
+
+# ours, its peer or None, goal text, True when smaller is better
+ROWS = [
+    ("sbe.decode_diff_20x20", None, "17 ns (generated C codec 21-22 ns)", True),
+    ("sbe.decode_quote", None, "", True),
+    ("sbe.decode_trade", None, "", True),
+    ("book.apply_level", "book.map_level", "3 ns a level", True),
+    ("window.add_trade", None, "20 ns", True),
+    ("mlp.forward_32_64_32_1", "mlp.onnxruntime_c", "50 ns", True),
+    ("predict.p50", None, "53 us (C + ONNX Runtime 58 us)", True),
+    ("predict.p99", None, "75 us", True),
+    ("replay.frames", None, "5 M frames/s", False),
+    ("stream.records", None, "250,000 records/s", False),
+]
+
+
+def read(path):
+    values = collections.defaultdict(list)
+    units = {}
+    for line in open(path, encoding="utf-8"):
+        parts = line.rstrip("\n").split("\t")
+        if len(parts) == 3:
+            values[parts[0]].append(float(parts[1]))
+            units[parts[0]] = parts[2]
+    return {name: statistics.median(list_) for name, list_ in values.items()}, units
+
+
+def number(value):
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
+def machine():
+    model = "unknown"
+    for line in open("/proc/cpuinfo", encoding="utf-8"):
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return f"{model}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
+
+
+def table(medians, units):
+    lines = ["| what | ours | peer | ratio | goal |", "|---|---|---|---|---|"]
+    shown = set()
+    for name, peer, goal, smaller in ROWS:
+        if name not in medians:
+            continue
+        shown.update([name, peer])
+        ours = medians[name]
+        other = medians.get(peer)
+        ratio = "" if other is None else f"{other / ours if smaller else ours / other:.1f} x"
+        beside = "" if other is None else f"{number(other)} {units[peer]} ({peer})"
+        lines.append(f"| {name} | {number(ours)} {units[name]} | {beside} | {ratio} | {goal} |")
+    for name in sorted(set(medians) - shown):
+        lines.append(f"| {name} | {number(medians[name])} {units[name]} | | | |")
+    return lines
+
+
+def main():
+    medians, units = read(sys.argv[1])
+    lines = table(medians, units)
+    print("\n".join(lines))
+    if "--write" in sys.argv:
+        text = ["# Benchmarks", "",
+                "Made by `make bench` (`tools/bench.sh --write`): medians of five runs; read the ratios,",
+                "not the absolutes.", "", f"Machine: {machine()}.", ""] + lines + [""]
+        pathlib.Path("BENCHMARKS.md").write_text("\n".join(text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

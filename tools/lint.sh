@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# clang-tidy and clang-format over the sources, and the layer check.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cmake --preset dev >/dev/null
+tools/check_layers.py
+find src services -name '*.[ch]' -print0 | xargs -0 clang-format --dry-run --Werror
+find src services -name '*.c' -print0 |
+    xargs -0 -n 4 -P "$(nproc)" clang-tidy -p build-dev --quiet --warnings-as-errors='*'

@@ -38,7 +38,7 @@ void aggregator_mark_dirty(struct aggregator *aggregator)
 
 void aggregator_demote(struct aggregator *aggregator, const char *what, uint64_t epoch)
 {
-    aggregator->flushes_fenced++;
+    aggregator->writes_refused++;
     metric_add(aggregator->metrics.flushes_fenced, 1);
     log_warn("fenced", "symbol=%s what=%s own=%llu stored=%llu", aggregator->options.symbol, what,
              (unsigned long long)aggregator->lease.epoch, (unsigned long long)epoch);
@@ -94,6 +94,10 @@ void aggregator_on_record(void *self, const struct stream_record *record, const 
 static void aggregator_follow_lease(struct aggregator *aggregator)
 {
     bool active = aggregator->lease.holds;
+    uint64_t refusals = aggregator->lease.refusals;
+    aggregator->lease.refusals = 0;
+    aggregator->writes_refused += refusals;
+    metric_add(aggregator->metrics.flushes_fenced, refusals);
     if (active == aggregator->was_active)
         return;
     aggregator->was_active = active;
@@ -283,7 +287,7 @@ void aggregator_status(const struct aggregator *aggregator, struct aggregator_st
         .fence = aggregator->lease.epoch,
         .flushed_us = aggregator->flushed_us,
         .flushes = aggregator->flushes,
-        .flushes_fenced = aggregator->flushes_fenced,
+        .writes_refused = aggregator->writes_refused,
         .anchors = aggregator->anchors,
         .anchors_refused = aggregator->anchors_refused,
         .restores = aggregator->restores,

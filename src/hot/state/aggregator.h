@@ -55,7 +55,7 @@ struct aggregator_status {
     uint64_t fence, epoch, seq;
     int64_t recv_us;       /* of the last record */
     int64_t flushed_us;    /* wall time of the last acknowledged flush; 0: never */
-    uint64_t flushes, flushes_fenced, anchors, anchors_refused, restores, resyncs;
+    uint64_t flushes, writes_refused, anchors, anchors_refused, restores, resyncs;
     char holder[STATE_OWNER_SIZE];
 };
 

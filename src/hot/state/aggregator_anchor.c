@@ -39,12 +39,14 @@ void aggregator_anchor_want(struct aggregator *aggregator, const char *cause)
         anchor->started_us = aggregator->now.mono_us;
 }
 
-static bool aggregator_anchor_wanted(const struct aggregator *aggregator)
+/* Before the first record an anchor would have no place in the order. */
+static bool aggregator_anchor_possible(const struct aggregator *aggregator)
 {
+    const struct state_port *state = &aggregator->options.state;
     uint64_t epoch, seq;
     int64_t recv_us;
     state_feed_place(aggregator->feed, &epoch, &seq, &recv_us);
-    return epoch != 0 && !aggregator->book_live && aggregator->caught_up;
+    return epoch != 0 && aggregator->caught_up && state->ready(state->self);
 }
 
 /* Said again and again while it is true, so that a store that has lost it hears it. */
@@ -266,7 +268,6 @@ static void aggregator_anchor_swapped(struct aggregator *aggregator)
 
 int aggregator_anchor_do_work(struct aggregator *aggregator)
 {
-    const struct state_port *state = &aggregator->options.state;
     struct aggregator_anchor *anchor = &aggregator->anchor;
     if (aggregator_answered(&anchor->stage))
         aggregator_anchor_staged(aggregator);
@@ -274,14 +275,14 @@ int aggregator_anchor_do_work(struct aggregator *aggregator)
         aggregator_anchor_swapped(aggregator);
     if (anchor->step != AGGREGATOR_IDLE || !aggregator->lease.holds)
         return anchor->step != AGGREGATOR_IDLE;
-    if (aggregator->phase != AGGREGATOR_FOLLOWING || !state->ready(state->self))
+    if (!aggregator_anchor_possible(aggregator))
         return 0;
     if (anchor->document_size > 0 && !aggregator->flush.in_flight) {
         aggregator_anchor_judge(aggregator);
         anchor->document_size = 0;
         return 1;
     }
-    if (aggregator_anchor_wanted(aggregator))
+    if (!aggregator->book_live)
         aggregator_anchor_ask(aggregator);
     aggregator_anchor_look(aggregator);
     return 0;

@@ -117,7 +117,7 @@ struct aggregator {
     uint8_t *scratch; /* a checkpoint going out or coming in, or the world before an anchor */
     size_t scratch_capacity;
 
-    uint64_t flushes, flushes_fenced, anchors, anchors_refused, restores, resyncs;
+    uint64_t flushes, writes_refused, anchors, anchors_refused, restores, resyncs;
 };
 
 /* Notes an answer for do_work; context of a call is its struct aggregator_call. */

@@ -237,15 +237,18 @@ unsigned state_feed_anchor(struct state_feed *feed, struct bytes document, struc
 int state_feed_restart(struct state_feed *feed, uint64_t epoch, uint64_t seq,
                        const struct stream_position *positions, struct err *err)
 {
-    struct merge *merge;
-    int result = merge_open(&feed->merge_options, state_feed_emit, feed, &merge, err);
-    if (result != ERR_OK)
-        return result;
-    if (feed->merge != NULL)
+    /* A merge that has begun cannot wait for its first record again: a new one can. */
+    if (feed->merge != NULL && epoch == 0) {
         merge_close(feed->merge);
-    feed->merge = merge;
+        feed->merge = NULL;
+    }
+    if (feed->merge == NULL) {
+        int result = merge_open(&feed->merge_options, state_feed_emit, feed, &feed->merge, err);
+        if (result != ERR_OK)
+            return result;
+    }
     if (epoch != 0)
-        merge_start_after(merge, epoch, seq);
+        merge_start_after(feed->merge, epoch, seq);
     feed->epoch = epoch;
     feed->seq = seq;
     feed->skip_epoch = 0;

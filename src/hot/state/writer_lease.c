@@ -40,10 +40,11 @@ static void writer_lease_on_renew(void *context, const struct state_reply *reply
 {
     struct writer_lease *lease = context;
     lease->in_flight = false;
-    if (reply->result == ERR_REFUSED)
+    if (reply->result == ERR_REFUSED ||
+        (reply->result == ERR_FENCED && reply->epoch > lease->epoch)) {
+        lease->refusals += lease->holds;
         writer_lease_lose(lease);
-    else if (reply->result == ERR_FENCED && reply->epoch > lease->epoch)
-        writer_lease_lose(lease);
+    }
 }
 
 static void writer_lease_on_release(void *context, const struct state_reply *reply)

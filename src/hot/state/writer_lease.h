@@ -23,6 +23,7 @@ struct writer_lease {
     uint64_t epoch;     /* the fence to write with, while holds */
     int64_t next_us;    /* monotonic: next take or renewal */
     uint64_t takes, losses;
+    uint64_t refusals; /* renewals refused: somebody else is the writer */
     char holder[STATE_OWNER_SIZE]; /* who holds it, as last heard */
 };
 

@@ -13,15 +13,15 @@ const struct command *const commands[] = {
 
     /* record */
 
-    /* reanchor */
+    &command_reanchor,
 
     /* model */
 
     /* sbe-ingestor */
 
-    /* aggregator */
+    &command_aggregator,
 
-    /* re-anchor-service */
+    &command_reanchor_service,
 
     /* inference */
 

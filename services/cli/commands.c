@@ -9,7 +9,7 @@ const struct command *const commands[] = {
 
     &command_decode,
 
-    /* replay */
+    &command_replay,
 
     /* record */
 
@@ -23,7 +23,7 @@ const struct command *const commands[] = {
 
     &command_reanchor_service,
 
-    /* inference */
+    &command_inference,
 
     /* exchange-sim */
 

@@ -86,7 +86,7 @@ static int onnx_metadata_schema(const char *value, const struct onnx_options *op
         return err_set(err, ERR_MALFORMED, "metadata " ONNX_KEY_SCHEMA " '%s' is not 16 "
                        "hexadecimal digits", onnx_name(value).text);
     spec->feature_schema = strtoull(value, NULL, 16);
-    if (spec->feature_schema != options->feature_schema)
+    if (!options->allow_foreign && spec->feature_schema != options->feature_schema)
         return err_set(err, ERR_SCHEMA, "made for feature schema %s, this is %016llx", value,
                        (unsigned long long)options->feature_schema);
     return ERR_OK;

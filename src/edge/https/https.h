@@ -41,11 +41,13 @@ struct https_options {
 
 int https_open(const struct https_options *options, struct loop *loop, struct https **https,
                struct err *err) MUST_CHECK;
-/* Calls in flight are answered with ERR_CONNECTION. */
+/* Calls in flight are answered with ERR_CONNECTION; their callbacks cannot send again. */
 void https_close(struct https *https);
-/* ERR_AGAIN over HTTPS_IN_FLIGHT_MAX. Everything in request is copied. */
+/* ERR_AGAIN over HTTPS_IN_FLIGHT_MAX. Everything in request is copied. fn is called from
+ * inside loop_run_once or https_do_work, never from here; it may send again. */
 int https_send(struct https *https, const struct https_request *request, https_fn fn,
                void *context) MUST_CHECK;
+/* Sockets and timeouts live in the loop; this only hands over what has completed. */
 int https_do_work(struct https *https, int64_t mono_us);
 
 #endif

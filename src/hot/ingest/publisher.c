@@ -104,6 +104,12 @@ static void publisher_evict(struct publisher *publisher)
         publisher->cursor = backlog_first(publisher->backlog);
 }
 
+void publisher_save(struct publisher *publisher)
+{
+    while (backlog_first(publisher->backlog) < backlog_end(publisher->backlog))
+        publisher_evict(publisher);
+}
+
 static bool publisher_has(const struct publisher *publisher, enum stream_name stream,
                           uint64_t epoch, uint64_t last_seq)
 {

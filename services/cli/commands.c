@@ -16,15 +16,15 @@ const struct command *const commands[] = {
 
     /* record */
 
-    /* reanchor */
+    &command_reanchor,
 
     /* model */
 
     /* sbe-ingestor */
 
-    /* aggregator */
+    &command_aggregator,
 
-    /* re-anchor-service */
+    &command_reanchor_service,
 
     &command_inference,
 

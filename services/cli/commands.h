@@ -30,9 +30,9 @@ const struct command *commands_find_service(const char *service);
 
 /* sbe-ingestor */
 
-/* aggregator */
+extern const struct command command_aggregator;
 
-/* re-anchor-service */
+extern const struct command command_reanchor_service;
 
 extern const struct command command_inference;
 
@@ -53,7 +53,7 @@ extern const struct command command_replay;
 
 /* For people: operations. */
 
-/* reanchor */
+extern const struct command command_reanchor;
 
 /* model */
 

@@ -15,12 +15,12 @@
 #include "edge/redis/redis_stream_id.h"
 #include "edge/redis/redis_stream_script.h"
 
-#define REDIS_PRODUCER_IN_FLIGHT_BYTES_MAX (32u * 1024u * 1024u)
+#define REDIS_PRODUCER_IN_FLIGHT_BYTES_MAX   (32u * 1024u * 1024u)
 #define REDIS_PRODUCER_IN_FLIGHT_BATCHES_MAX 1024
-#define REDIS_PRODUCER_LENGTH_MAX 200000
-#define REDIS_PRODUCER_CONSUMER_EXPIRY_S 600
-#define REDIS_PRODUCER_TRIM_INTERVAL_US 1000000
-#define REDIS_PRODUCER_OUTCOMES (STREAM_LOST + 1)
+#define REDIS_PRODUCER_LENGTH_MAX            200000
+#define REDIS_PRODUCER_CONSUMER_EXPIRY_S     600
+#define REDIS_PRODUCER_TRIM_INTERVAL_US      1000000
+#define REDIS_PRODUCER_OUTCOMES              (STREAM_LOST + 1)
 /* Of the script, per record: number of the key, id, envelope. */
 #define REDIS_PRODUCER_ARGS 3
 
@@ -254,9 +254,8 @@ static void redis_producer_send(struct redis_producer *producer)
     struct bytes keys[STREAM_COUNT];
     for (int i = 0; i < STREAM_COUNT; i++)
         keys[i] = bytes_text(producer->keys[i]);
-    int result = redis_link_eval(producer->link, &producer->put, keys, STREAM_COUNT,
-                                 producer->args, count * REDIS_PRODUCER_ARGS,
-                                 redis_producer_answer, producer);
+    int result = redis_link_eval(producer->link, &producer->put, keys, STREAM_COUNT, producer->args,
+                                 count * REDIS_PRODUCER_ARGS, redis_producer_answer, producer);
     if (result != ERR_OK) {
         redis_batch_append(&producer->wire, &producer->waiting);
         redis_batch_append(&producer->waiting, &producer->wire);
@@ -297,8 +296,8 @@ static void redis_producer_tops_answer(void *context, int result, const redisRep
 {
     struct redis_producer *producer = context;
     struct stream_top tops[STREAM_COUNT] = {0};
-    bool complete = result == ERR_OK && reply->type == REDIS_REPLY_ARRAY &&
-                    reply->elements == STREAM_CONTROL;
+    bool complete =
+        result == ERR_OK && reply->type == REDIS_REPLY_ARRAY && reply->elements == STREAM_CONTROL;
     if (result == ERR_OK && !complete)
         result = ERR_REFUSED;
     for (size_t i = 0; complete && i < STREAM_CONTROL; i++) {

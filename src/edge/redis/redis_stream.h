@@ -23,22 +23,22 @@ struct redis_producer_options {
     struct redis_link_options link;
     char symbol[RECORD_SYMBOL_SIZE];
     enum stream_key_style style;
-    stream_put_fn done;          /* borrowed with its context until close */
+    stream_put_fn done; /* borrowed with its context until close */
     void *context;
-    size_t in_flight_bytes_max;  /* accepted and not answered; default 32 MiB, at least one
-                                    batch is always taken */
-    int in_flight_batches_max;   /* default 1024 */
-    int64_t length_max;          /* entries a stream keeps at most, about; default 200,000.
-                                    Streams this producer has written to are trimmed */
-    int64_t consumer_expiry_s;   /* one silent for so long no longer holds back; default 600 */
-    int64_t trim_interval_us;    /* each stream's; default 1 s */
-    struct metrics *metrics;     /* stream_put_*; NULL: none */
+    size_t in_flight_bytes_max; /* accepted and not answered; default 32 MiB, at least one
+                                   batch is always taken */
+    int in_flight_batches_max;  /* default 1024 */
+    int64_t length_max;         /* entries a stream keeps at most, about; default 200,000.
+                                   Streams this producer has written to are trimmed */
+    int64_t consumer_expiry_s;  /* one silent for so long no longer holds back; default 600 */
+    int64_t trim_interval_us;   /* each stream's; default 1 s */
+    struct metrics *metrics;    /* stream_put_*; NULL: none */
 };
 
 struct redis_producer_stats {
     uint64_t written, duplicate, retry, fenced, lost; /* records by outcome */
-    uint64_t scripts;         /* writes to the server; batches are merged under load */
-    uint64_t refused;         /* put calls answered ERR_AGAIN */
+    uint64_t scripts; /* writes to the server; batches are merged under load */
+    uint64_t refused; /* put calls answered ERR_AGAIN */
     struct redis_trim_stats trim;
 };
 

@@ -99,8 +99,8 @@ bool redis_batch_spread(struct redis_batch_queue *queue, const char *letters, si
     for (struct redis_batch *batch = queue->first; batch != NULL; batch = batch->next)
         for (int i = 0; i < batch->count; i++, at++) {
             batch->outcome[i] = redis_batch_outcome(at < count ? letters[at] : 'R');
-            all = all && (batch->outcome[i] == STREAM_WRITTEN ||
-                          batch->outcome[i] == STREAM_DUPLICATE);
+            all = all &&
+                  (batch->outcome[i] == STREAM_WRITTEN || batch->outcome[i] == STREAM_DUPLICATE);
         }
     return all;
 }

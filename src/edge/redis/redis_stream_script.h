@@ -1,4 +1,5 @@
-/* The scripts of the stream engine; who uses one keeps its own struct redis_script. SPDX-License-Identifier: Apache-2.0 */
+/* The scripts of the stream engine; who uses one keeps its own struct redis_script.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_EDGE_REDIS_REDIS_STREAM_SCRIPT_H
 #define BTCAST_EDGE_REDIS_REDIS_STREAM_SCRIPT_H
 

@@ -18,8 +18,8 @@ struct redis_trim_options {
 };
 
 struct redis_trim_stats {
-    uint64_t trimmed;      /* entries removed behind the slowest consumer */
-    uint64_t capped;       /* entries removed by length_max */
+    uint64_t trimmed;       /* entries removed behind the slowest consumer */
+    uint64_t capped;        /* entries removed by length_max */
     uint64_t capped_unread; /* of these, in runs that crossed a registered consumer */
     uint64_t consumers_expired;
     uint64_t failed; /* runs the server refused */

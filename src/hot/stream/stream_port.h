@@ -88,8 +88,9 @@ struct stream_consumer {
      * not in the mask are ignored). Calls record for each, per-partition in order; a
      * redelivery after a reconnect is possible. */
     int (*follow)(void *self, unsigned stream_mask, const struct stream_position *from);
-    /* Registers progress under the consumer's name: the trimming rule reads it. Call about
-     * once a second. */
+    /* Registers progress under the consumer's name: the trimming rule reads it, and keeps
+     * what a restart from these positions needs. Call about once a second. Remembered when
+     * the engine is not connected (ERR_CONNECTION) and registered as soon as it is. */
     int (*commit)(void *self, const struct stream_position *positions);
     /* Returns records delivered now. */
     int (*do_work)(void *self, int64_t mono_us);

@@ -18,6 +18,7 @@ const struct command *const commands[] = {
     /* model */
 
     /* sbe-ingestor */
+    &command_sbe_ingestor,
 
     /* aggregator */
 

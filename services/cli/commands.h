@@ -29,6 +29,7 @@ const struct command *commands_find_service(const char *service);
 /* Services. */
 
 /* sbe-ingestor */
+extern const struct command command_sbe_ingestor;
 
 /* aggregator */
 

@@ -9,7 +9,7 @@ const struct command *const commands[] = {
 
     &command_decode,
 
-    /* replay */
+    &command_replay,
 
     /* record */
 
@@ -24,7 +24,7 @@ const struct command *const commands[] = {
 
     /* re-anchor-service */
 
-    /* inference */
+    &command_inference,
 
     /* exchange-sim */
 

@@ -45,7 +45,7 @@ extern const struct command command_inference;
 
 extern const struct command command_decode;
 
-/* replay */
+extern const struct command command_replay;
 
 /* record */
 

@@ -11,7 +11,6 @@
 
 #include "base/bytes.h"
 #include "base/err.h"
-#include "base/text.h"
 #include "wire/sbe.h"
 
 /* Levels a side of one message; more is malformed. */
@@ -60,11 +59,5 @@ int exchange_json_read(struct exchange_json *json, struct bytes text, int64_t re
 /* A line of the JSON capture format, `<receive time, ns> <JSON>`: the time and the rest.
  * A line end is tolerated. ERR_MALFORMED. */
 int exchange_json_line(struct bytes line, int64_t *recv_us, struct bytes *json) MUST_CHECK;
-
-/* The other way, for the simulator: the JSON message of a decoded frame, as the exchange
- * writes it; stream: wrapped as a combined stream's message of that name, NULL: raw. A
- * trades frame gives one message a trade: `trade` is its index. Times in milliseconds. */
-void exchange_json_write(struct text *out, const struct sbe_frame *frame, uint32_t trade,
-                         const char *stream);
 
 #endif

@@ -25,7 +25,7 @@ const struct command *const commands[] = {
 
     /* inference */
 
-    /* exchange-sim */
+    &command_exchange_sim,
 
     &command_config,
     &command_version,

@@ -36,7 +36,7 @@ const struct command *commands_find_service(const char *service);
 
 extern const struct command command_inference;
 
-/* exchange-sim */
+extern const struct command command_exchange_sim;
 
 /* For people: the whole system. */
 

@@ -26,7 +26,7 @@ const struct command *const commands[] = {
 
     &command_inference,
 
-    /* exchange-sim */
+    &command_exchange_sim,
 
     &command_config,
     &command_version,

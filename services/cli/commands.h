@@ -37,7 +37,7 @@ extern const struct command command_sbe_ingestor;
 
 extern const struct command command_inference;
 
-/* exchange-sim */
+extern const struct command command_exchange_sim;
 
 /* For people: the whole system. */
 

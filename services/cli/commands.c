@@ -12,6 +12,7 @@ const struct command *const commands[] = {
     &command_replay,
 
     /* record */
+    &command_record,
 
     /* reanchor */
 

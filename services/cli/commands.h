@@ -48,6 +48,7 @@ extern const struct command command_decode;
 extern const struct command command_replay;
 
 /* record */
+extern const struct command command_record;
 
 /* For people: operations. */
 

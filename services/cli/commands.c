@@ -6,6 +6,9 @@
 
 /* In the order `btcast help` shows them. */
 const struct command *const commands[] = {
+    &command_up,
+    &command_status,
+    &command_watch,
 
     &command_decode,
 

@@ -94,12 +94,10 @@ static int socket_filter(struct lws *wsi)
 
 static int socket_subscribe(struct sim_session *session, struct lws *wsi, const char *rest)
 {
-    char streams[SIM_REST_VALUE_SIZE];
     if (strncmp(rest, "/ws/", 4) == 0 && rest[4])
         return sim_client_subscribe_path(&session->client, rest + 4);
     sim_session_query(wsi, session->query, sizeof(session->query));
     const char *names = strstr(session->query, "streams=");
-    (void)streams;
     if (!names)
         return ERR_OK; /* to be subscribed by request */
     names += strlen("streams=");

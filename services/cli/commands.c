@@ -15,12 +15,14 @@ const struct command *const commands[] = {
     &command_replay,
 
     /* record */
+    &command_record,
 
     &command_reanchor,
 
     /* model */
 
     /* sbe-ingestor */
+    &command_sbe_ingestor,
 
     &command_aggregator,
 
@@ -28,7 +30,7 @@ const struct command *const commands[] = {
 
     &command_inference,
 
-    /* exchange-sim */
+    &command_exchange_sim,
 
     &command_config,
     &command_version,

@@ -29,6 +29,7 @@ const struct command *commands_find_service(const char *service);
 /* Services. */
 
 /* sbe-ingestor */
+extern const struct command command_sbe_ingestor;
 
 extern const struct command command_aggregator;
 
@@ -36,7 +37,7 @@ extern const struct command command_reanchor_service;
 
 extern const struct command command_inference;
 
-/* exchange-sim */
+extern const struct command command_exchange_sim;
 
 /* For people: the whole system. */
 extern const struct command command_up;
@@ -50,6 +51,7 @@ extern const struct command command_decode;
 extern const struct command command_replay;
 
 /* record */
+extern const struct command command_record;
 
 /* For people: operations. */
 

@@ -15,20 +15,22 @@ const struct command *const commands[] = {
     &command_replay,
 
     /* record */
+    &command_record,
 
-    /* reanchor */
+    &command_reanchor,
 
     /* model */
 
     /* sbe-ingestor */
+    &command_sbe_ingestor,
 
-    /* aggregator */
+    &command_aggregator,
 
-    /* re-anchor-service */
+    &command_reanchor_service,
 
     &command_inference,
 
-    /* exchange-sim */
+    &command_exchange_sim,
 
     &command_config,
     &command_version,

@@ -29,14 +29,15 @@ const struct command *commands_find_service(const char *service);
 /* Services. */
 
 /* sbe-ingestor */
+extern const struct command command_sbe_ingestor;
 
-/* aggregator */
+extern const struct command command_aggregator;
 
-/* re-anchor-service */
+extern const struct command command_reanchor_service;
 
 extern const struct command command_inference;
 
-/* exchange-sim */
+extern const struct command command_exchange_sim;
 
 /* For people: the whole system. */
 extern const struct command command_up;
@@ -50,10 +51,11 @@ extern const struct command command_decode;
 extern const struct command command_replay;
 
 /* record */
+extern const struct command command_record;
 
 /* For people: operations. */
 
-/* reanchor */
+extern const struct command command_reanchor;
 
 /* model */
 

@@ -20,6 +20,7 @@
 
 struct replay {
     const char *file, *features_path, *predictions_path, *model_path, *symbol;
+    enum mlp_kernel kernel;
     bool paced, json_summary;
     FILE *features, *predictions;
     struct replay_slots *slots;
@@ -168,11 +169,24 @@ static void replay_summary(const struct replay *replay, int64_t elapsed_us, uint
 
 /* --- command -------------------------------------------------------------------------- */
 
+static int replay_kernel(const char *name, enum mlp_kernel *kernel, struct err *err)
+{
+    for (int i = 0; inference_model_kernels[i] != NULL; i++) {
+        if (strcmp(name, inference_model_kernels[i]) == 0) {
+            *kernel = (enum mlp_kernel)i;
+            return ERR_OK;
+        }
+    }
+    return err_set(err, ERR_CONFIG, "--kernel: expected auto, plain, avx2 or avx512, found %s",
+                   name);
+}
+
 static int replay_parse(int argc, char **argv, struct replay *replay, struct err *err)
 {
     static const char *const known[] = {"--features", "--predictions", "--model", "--speed",
-                                        "--symbol",   "--json",        NULL};
+                                        "--symbol",   "--json",        "--kernel", NULL};
     const char *speed = "max";
+    const char *kernel = "auto";
     for (int i = 1; i < argc; i++) {
         int result = ERR_OK;
         if (service_options_flag(argc, argv, &i, "--features", &replay->features_path, &result,
@@ -181,6 +195,7 @@ static int replay_parse(int argc, char **argv, struct replay *replay, struct err
                                  &result, err) ||
             service_options_flag(argc, argv, &i, "--model", &replay->model_path, &result, err) ||
             service_options_flag(argc, argv, &i, "--symbol", &replay->symbol, &result, err) ||
+            service_options_flag(argc, argv, &i, "--kernel", &kernel, &result, err) ||
             service_options_flag(argc, argv, &i, "--speed", &speed, &result, err)) {
             if (result != ERR_OK)
                 return result;
@@ -197,7 +212,7 @@ static int replay_parse(int argc, char **argv, struct replay *replay, struct err
     if (strcmp(speed, "max") != 0 && strcmp(speed, "1") != 0)
         return err_set(err, ERR_CONFIG, "--speed: expected max or 1, found %s", speed);
     replay->paced = speed[0] == '1';
-    return ERR_OK;
+    return replay_kernel(kernel, &replay->kernel, err);
 }
 
 static int replay_output(const char *path, FILE **file, struct err *err)
@@ -285,7 +300,7 @@ static int replay_run(int argc, char **argv)
         return SERVICE_EXIT_CONFIG;
     }
     struct model *model = NULL;
-    int result = inference_model_load(replay.model_path, &model, &err);
+    int result = inference_model_load(replay.model_path, replay.kernel, &model, &err);
     if (result == ERR_OK)
         result = replay_file(&replay, model, &err);
     model_close(model);
@@ -305,6 +320,7 @@ const struct command command_replay = {
         "  --features OUT.csv     one row a slot: order, time, mid and the feature vector\n"
         "  --predictions OUT.csv  one row a slot: the prediction (without measured latencies)\n"
         "  --model M.onnx         model to predict with (default: the built-in baseline)\n"
+        "  --kernel K             auto (default), plain, avx2 or avx512\n"
         "  --speed max|1          as fast as possible (default), or at its own pace\n"
         "  --symbol S             symbol of a JSON capture (default BTCUSDT)\n"
         "  --json                 the summary as one JSON object\n",

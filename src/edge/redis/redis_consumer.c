@@ -14,7 +14,7 @@
 #include "edge/redis/redis_stream_script.h"
 
 #define REDIS_CONSUMER_COUNT_MAX       256
-#define REDIS_CONSUMER_REPLY_BYTES_MAX (8u * 1024u * 1024u)
+#define REDIS_CONSUMER_REPLY_BYTES_MAX ((size_t)8 << 20)
 #define REDIS_CONSUMER_BLOCK_US        500000
 /* How often it is checked that nothing was trimmed away ahead of us. */
 #define REDIS_CONSUMER_CHECK_US 1000000

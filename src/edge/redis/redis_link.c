@@ -16,12 +16,12 @@
 #define REDIS_LINK_REPLY_TIMEOUT_US   1000000
 #define REDIS_LINK_BACKOFF_MIN_US     10000
 #define REDIS_LINK_BACKOFF_MAX_US     1000000
-#define REDIS_LINK_OUT_BYTES_MAX      (64u * 1024u * 1024u)
+#define REDIS_LINK_OUT_BYTES_MAX      ((size_t)64 << 20)
 #define REDIS_LINK_IN_FLIGHT_MAX      65536
 /* Socket reads per event, so that a firehose does not starve the loop's others. */
 #define REDIS_LINK_READS_MAX 16
 /* The reader keeps a buffer of this size between replies instead of allocating anew. */
-#define REDIS_LINK_READER_KEEP_BYTES (1024u * 1024u)
+#define REDIS_LINK_READER_KEEP_BYTES ((size_t)1 << 20)
 /* Longest sleep of the waiting calls between two looks at timeouts and retries. */
 #define REDIS_LINK_WAIT_STEP_US 10000
 

@@ -10,7 +10,7 @@
 #include "edge/redis/redis_link.h"
 #include "edge/redis/redis_owed.h"
 
-#define REDIS_LINK_INPUT_BYTES (64u * 1024u)
+#define REDIS_LINK_INPUT_BYTES ((size_t)64 << 10)
 /* Scripts remembered as loaded on this connection; more go by EVAL each time. */
 #define REDIS_LINK_SCRIPTS_MAX 32
 

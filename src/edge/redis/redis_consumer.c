@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "edge/redis/redis_stream.h"
 #include "edge/redis/redis_stream_id.h"
+#include "edge/redis/redis_stream_reply.h"
 #include "edge/redis/redis_stream_script.h"
 
 #define REDIS_CONSUMER_COUNT_MAX       256
@@ -174,20 +175,11 @@ static void redis_consumer_check(struct redis_consumer *consumer, int index,
 static void redis_consumer_info(struct redis_consumer *consumer, int index, const redisReply *reply)
 {
     struct redis_consumer_stream *stream = &consumer->streams[index];
-    struct redis_stream_id id;
-    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-        const redisReply *value = reply->element[i + 1];
-        const char *name = reply->element[i]->str;
-        if (name == NULL)
-            continue;
-        if (strcmp(name, "last-generated-id") == 0 && stream->from_newest && value->str != NULL &&
-            redis_stream_id_parse(value->str, value->len, &id) == ERR_OK)
-            stream->at = stream->committed = id;
-        if (strcmp(name, "first-entry") == 0 && !stream->from_newest && value->elements == 2 &&
-            value->element[0]->str != NULL &&
-            redis_stream_id_parse(value->element[0]->str, value->element[0]->len, &id) == ERR_OK)
-            redis_consumer_check(consumer, index, id);
-    }
+    struct redis_stream_info info = redis_stream_reply_info(reply);
+    if (stream->from_newest)
+        stream->at = stream->committed = info.last;
+    else if (info.has_first)
+        redis_consumer_check(consumer, index, info.first);
     stream->from_newest = false;
 }
 
@@ -199,13 +191,8 @@ static void redis_consumer_info_answer(void *context, int result, const redisRep
     while (!redis_consumer_follows(consumer, consumer->info_next))
         consumer->info_next++;
     int index = consumer->info_next++;
-    /* An error is "no such key": nothing there, and "only new ones" means all of it. */
-    if (consumer->asked == consumer->followed) {
-        if (reply->type == REDIS_REPLY_ARRAY)
-            redis_consumer_info(consumer, index, reply);
-        else
-            consumer->streams[index].from_newest = false;
-    }
+    if (consumer->asked == consumer->followed)
+        redis_consumer_info(consumer, index, reply);
     if (--consumer->infos == 0 && !consumer->reading) {
         (void)redis_consumer_register(consumer);
         redis_consumer_read(consumer);
@@ -291,30 +278,13 @@ static int redis_consumer_find(const struct redis_consumer *consumer, const redi
     return -1;
 }
 
-/* One entry: [id, [field, value, …]]; NULL if it has no envelope. */
-static const redisReply *redis_consumer_envelope(const redisReply *entry)
-{
-    if (entry->elements != 2 || entry->element[1]->elements < 2)
-        return NULL;
-    const redisReply *field = entry->element[1]->element[0];
-    const redisReply *value = entry->element[1]->element[1];
-    bool ours = field->str != NULL && field->len == 1 && field->str[0] == 'e';
-    return ours && value->str != NULL ? value : NULL;
-}
-
-static int redis_consumer_id(const redisReply *entry, struct redis_stream_id *id)
-{
-    if (entry->elements != 2 || entry->element[0]->str == NULL)
-        return ERR_MALFORMED;
-    return redis_stream_id_parse(entry->element[0]->str, entry->element[0]->len, id);
-}
-
 static void redis_consumer_deliver_entry(struct redis_consumer *consumer, int index,
                                          const redisReply *entry)
 {
-    const redisReply *envelope = redis_consumer_envelope(entry);
+    struct bytes envelope;
     struct redis_stream_id id;
-    if (envelope == NULL || redis_consumer_id(entry, &id) != ERR_OK) {
+    if (redis_stream_reply_envelope(entry, &envelope) != ERR_OK ||
+        redis_stream_reply_id(entry, &id) != ERR_OK) {
         consumer->stats.malformed++;
         if (consumer->metric_malformed != NULL)
             metric_add(consumer->metric_malformed, 1);
@@ -324,11 +294,11 @@ static void redis_consumer_deliver_entry(struct redis_consumer *consumer, int in
     struct stream_record record = {.stream = (enum stream_name)index,
                                    .epoch = control ? 0 : id.epoch,
                                    .last_seq = control ? 0 : id.seq,
-                                   .data = bytes_of(envelope->str, envelope->len)};
+                                   .data = envelope};
     char position[STREAM_POSITION_SIZE];
     redis_stream_id_text(id, position);
     consumer->stats.records++;
-    consumer->stats.bytes += envelope->len;
+    consumer->stats.bytes += envelope.size;
     consumer->delivered++;
     if (consumer->metric_records != NULL)
         metric_add(consumer->metric_records, 1);
@@ -363,12 +333,13 @@ static void redis_consumer_advance(struct redis_consumer *consumer, const redisR
             continue;
         const redisReply *entries = stream->element[1];
         for (size_t j = 0; j < entries->elements; j++) {
-            const redisReply *envelope = redis_consumer_envelope(entries->element[j]);
-            bytes += envelope == NULL ? 0 : envelope->len;
+            struct bytes envelope;
+            if (redis_stream_reply_envelope(entries->element[j], &envelope) == ERR_OK)
+                bytes += envelope.size;
         }
         struct redis_stream_id id;
         if (entries->elements > 0 &&
-            redis_consumer_id(entries->element[entries->elements - 1], &id) == ERR_OK) {
+            redis_stream_reply_id(entries->element[entries->elements - 1], &id) == ERR_OK) {
             consumer->streams[index].at = id;
             consumer->streams[index].from_oldest = false;
         }

@@ -13,6 +13,7 @@
 #include "edge/redis/redis_stream.h"
 #include "edge/redis/redis_stream_batch.h"
 #include "edge/redis/redis_stream_id.h"
+#include "edge/redis/redis_stream_script.h"
 #include "tests/lib/redis_fixture.h"
 #include "tests/lib/stream_contract.h"
 
@@ -302,6 +303,56 @@ static void redis_stream_survives_a_script_flush_without_losing_the_order(void *
     assert_true(redis_link_stats(redis_producer_link(producer))->script_reloads >= 20);
 }
 
+static void redis_stream_script_stops_a_stream_at_its_first_refusal(void **state)
+{
+    (void)state;
+    redisReply *reply =
+        redis_fixture_command(&server, "EVAL %s 2 %s %s 1 1-1 a 1 nonsense b 2 1-2 c 1 1-3 d",
+                              redis_stream_script_put, KEY_TRADE, KEY_DEPTH);
+    assert_int_equal(reply->elements, 2);
+    assert_string_equal(reply->element[0]->str, "WRWR");
+    assert_non_null(strstr(reply->element[1]->str, "Invalid stream ID"));
+    freeReplyObject(reply);
+    assert_int_equal(redis_fixture_integer(&server, "XLEN %s", KEY_TRADE), 1);
+    assert_int_equal(redis_fixture_integer(&server, "XLEN %s", KEY_DEPTH), 1);
+}
+
+static int retried;
+
+/* Heals the stream as soon as the first batch was refused. */
+static void on_done_heal(void *context, uint64_t ticket, const enum stream_outcome *outcome,
+                         int count)
+{
+    (void)context;
+    if (ticket == 1)
+        freeReplyObject(redis_fixture_command(&server, "DEL %s", KEY_TRADE));
+    for (int i = 0; i < count; i++)
+        retried += outcome[i] == STREAM_RETRY;
+    answered += count;
+}
+
+static void redis_stream_sends_nothing_that_waited_behind_a_refused_record(void **state)
+{
+    (void)state;
+    out = engine_open_producer(on_done_heal, NULL);
+    UNTIL(out.ready(out.self));
+    retried = 0;
+    freeReplyObject(redis_fixture_command(&server, "SET %s x", KEY_TRADE));
+    /* Full batches, so that each would be a script of its own. */
+    static struct stream_record records[STREAM_BATCH_RECORDS_MAX];
+    for (int batch = 0; batch < 4; batch++) {
+        for (int i = 0; i < STREAM_BATCH_RECORDS_MAX; i++)
+            records[i] = (struct stream_record){.stream = STREAM_TRADE,
+                                                .epoch = 1,
+                                                .last_seq = (uint64_t)(500 * batch + i + 1),
+                                                .data = BYTES_LITERAL("x")};
+        assert_int_equal(out.put(out.self, records, STREAM_BATCH_RECORDS_MAX), batch + 1);
+    }
+    UNTIL(answered == 4 * STREAM_BATCH_RECORDS_MAX);
+    assert_int_equal(retried, 4 * STREAM_BATCH_RECORDS_MAX);
+    assert_int_equal(redis_fixture_integer(&server, "EXISTS %s", KEY_TRADE), 0);
+}
+
 static void redis_stream_compares_epochs_beyond_the_precision_of_lua(void **state)
 {
     (void)state;
@@ -543,6 +594,8 @@ int main(void)
         EACH(redis_stream_merges_batches_that_wait_into_one_script),
         EACH(redis_stream_pauses_and_retries_when_memory_is_full),
         EACH(redis_stream_survives_a_script_flush_without_losing_the_order),
+        EACH(redis_stream_script_stops_a_stream_at_its_first_refusal),
+        EACH(redis_stream_sends_nothing_that_waited_behind_a_refused_record),
         EACH(redis_stream_compares_epochs_beyond_the_precision_of_lua),
         EACH(redis_stream_trims_behind_the_slowest_registered_consumer),
         EACH(redis_stream_is_not_held_back_by_a_consumer_that_is_gone),

@@ -6,18 +6,23 @@
 
 /* In the order `btcast help` shows them. */
 const struct command *const commands[] = {
+    &command_up,
+    &command_status,
+    &command_watch,
 
     &command_decode,
 
     &command_replay,
 
     /* record */
+    &command_record,
 
     &command_reanchor,
 
     /* model */
 
     /* sbe-ingestor */
+    &command_sbe_ingestor,
 
     &command_aggregator,
 
@@ -25,7 +30,7 @@ const struct command *const commands[] = {
 
     &command_inference,
 
-    /* exchange-sim */
+    &command_exchange_sim,
 
     &command_config,
     &command_version,

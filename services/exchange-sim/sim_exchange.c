@@ -219,6 +219,9 @@ static int64_t exchange_run(struct sim_exchange *exchange)
         exchange_end(exchange);
         return EXCHANGE_IDLE_US;
     }
+    if (!exchange->running)
+        exchange_anchor_clock(exchange, next_us);
+    exchange->running = true;
     int64_t lag_us = exchange->now.wall_us - sim_clock_wall(&exchange->feed.clock, next_us);
     if (lag_us > SIM_LAG_MAX_US) {
         exchange->slips++;

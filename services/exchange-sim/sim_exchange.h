@@ -37,6 +37,7 @@ struct sim_exchange {
     struct clock_now now;
     double rate;
     bool paused, started, ended;
+    bool running; /* the source's clock has been set to the first cycle's */
     uint64_t clients_total, overruns, slips, rate_closes, pong_timeouts, expired, refused_key;
 };
 

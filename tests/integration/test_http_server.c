@@ -14,7 +14,7 @@
 #include "integration/http_fixture.h"
 
 #define REPLY_SIZE (8u * 1024u * 1024u)
-#define CLOSE "Host: x\r\nConnection: close\r\n"
+#define CLOSE      "Host: x\r\nConnection: close\r\n"
 
 static char *reply;
 static _Atomic int changed;
@@ -29,8 +29,7 @@ static void answer_echo(void *context, const struct http_request *request, struc
     text_add_bytes(&out->body, request->body.data, request->body.size);
 }
 
-static void answer_change(void *context, const struct http_request *request,
-                          struct http_reply *out)
+static void answer_change(void *context, const struct http_request *request, struct http_reply *out)
 {
     (void)context;
     (void)request;
@@ -105,11 +104,12 @@ static void server_answers_live_by_itself(void **state)
 
 static void server_hands_method_path_query_and_body_to_the_handler(void **state)
 {
-    assert_int_equal(ask(*state, "GET /echo?a=1&symbol=B%25%26+C%3d%55&b HTTP/1.1\r\n" CLOSE "\r\n"),
-                     200);
+    assert_int_equal(
+        ask(*state, "GET /echo?a=1&symbol=B%25%26+C%3d%55&b HTTP/1.1\r\n" CLOSE "\r\n"), 200);
     assert_string_equal(body(), "GET /echo B%& C=U 0 ");
     assert_int_equal(
-        ask(*state, "POST /echo?symbol=E HTTP/1.1\r\n" CLOSE "Content-Length: 5\r\n\r\nhello"), 200);
+        ask(*state, "POST /echo?symbol=E HTTP/1.1\r\n" CLOSE "Content-Length: 5\r\n\r\nhello"),
+        200);
     assert_string_equal(body(), "POST /echo E 5 hello");
     assert_int_equal(ask(*state, "POST /echo HTTP/1.1\r\n" CLOSE "\r\n"), 200);
     assert_string_equal(body(), "POST /echo - 0 ");
@@ -126,8 +126,8 @@ static void server_refuses_what_it_does_not_have(void **state)
     assert_int_equal(ask(*state, "GET /../../etc/passwd HTTP/1.1\r\n" CLOSE "\r\n"), 404);
     assert_int_equal(
         ask(*state, "POST /echo HTTP/1.1\r\n" CLOSE "Transfer-Encoding: chunked\r\n\r\n"), 411);
-    assert_int_equal(
-        ask(*state, "POST /echo HTTP/1.1\r\n" CLOSE "Content-Length: 262145\r\n\r\n"), 413);
+    assert_int_equal(ask(*state, "POST /echo HTTP/1.1\r\n" CLOSE "Content-Length: 262145\r\n\r\n"),
+                     413);
 }
 
 static void server_answers_head_without_a_body(void **state)
@@ -175,10 +175,14 @@ static void server_keeps_a_connection_for_many_requests(void **state)
 static void server_survives_garbage(void **state)
 {
     static const char *const garbage[] = {
-        "\r\n\r\n", "GET\r\n\r\n", "\x16\x03\x01\x02\x01\x01\xfc", "GET / HTTP/9.9\r\n\r\n",
+        "\r\n\r\n",
+        "GET\r\n\r\n",
+        "\x16\x03\x01\x02\x01\x01\xfc",
+        "GET / HTTP/9.9\r\n\r\n",
         "POST /echo HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
         "POST /echo HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
-        "GET /echo?symbol=%4 HTTP/1.1\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "GET /echo?symbol=%4 HTTP/1.1\r\n\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         "GET /echo HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
     };
@@ -332,12 +336,14 @@ static void changes_on_loopback_need_no_token_but_no_foreign_page(void **state)
     atomic_store(&changed, 0);
     assert_int_equal(ask(*state, "POST /change HTTP/1.1\r\n" CLOSE "\r\n"), 200);
     assert_int_equal(
-        ask(*state, "POST /change HTTP/1.1\r\n" CLOSE "Origin: http://localhost:8088\r\n\r\n"), 200);
+        ask(*state, "POST /change HTTP/1.1\r\n" CLOSE "Origin: http://localhost:8088\r\n\r\n"),
+        200);
     assert_int_equal(atomic_load(&changed), 2);
     assert_int_equal(
         ask(*state, "POST /change HTTP/1.1\r\n" CLOSE "Origin: http://evil.example\r\n\r\n"), 403);
     assert_int_equal(
-        ask(*state, "POST /change HTTP/1.1\r\n" CLOSE "Origin: http://localhost.evil\r\n\r\n"), 403);
+        ask(*state, "POST /change HTTP/1.1\r\n" CLOSE "Origin: http://localhost.evil\r\n\r\n"),
+        403);
     assert_int_equal(atomic_load(&changed), 2);
 }
 
@@ -349,7 +355,7 @@ static void changes_off_loopback_need_the_bearer_token(void **state)
     assert_int_equal(ask(server, "GET /echo HTTP/1.1\r\n" CLOSE "\r\n"), 200);
     assert_int_equal(ask(server, "POST /change HTTP/1.1\r\n" CLOSE "\r\n"), 401);
     static const char *const wrong[] = {"Bearer s3cre", "Bearer s3crex", "Bearer s3cret2",
-                                        "Basic s3cret", "s3cret", "Bearer "};
+                                        "Basic s3cret", "s3cret",        "Bearer "};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         char request[256];
         snprintf(request, sizeof(request),

@@ -96,8 +96,8 @@ static int send_to(const char *method, int port, const char *path, struct bytes 
 {
     char url[128];
     snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", port, path);
-    struct https_request request = {.method = method, .url = url, .body = body,
-                                    .timeout_us = timeout_us};
+    struct https_request request = {
+        .method = method, .url = url, .body = body, .timeout_us = timeout_us};
     return https_send(https, &request, on_reply, answer);
 }
 
@@ -151,9 +151,9 @@ static void https_may_send_from_a_callback(void **state)
     (void)state;
     struct answer second = {0};
     struct answer first = {.again = &second};
-    assert_int_equal(send_to("GET", http_server_port(server), "/echo", bytes_of("", 0), 1000000,
-                             &first),
-                     ERR_OK);
+    assert_int_equal(
+        send_to("GET", http_server_port(server), "/echo", bytes_of("", 0), 1000000, &first),
+        ERR_OK);
     wait_for(&second);
     assert_int_equal(first.count, 1);
     assert_int_equal(second.status, 200);
@@ -163,16 +163,17 @@ static void https_says_what_went_wrong(void **state)
 {
     (void)state;
     struct answer answer = {0};
-    assert_int_equal(send_to("GET", http_server_port(server), "/silent", bytes_of("", 0), 50000,
-                             &answer),
-                     ERR_OK);
+    assert_int_equal(
+        send_to("GET", http_server_port(server), "/silent", bytes_of("", 0), 50000, &answer),
+        ERR_OK);
     wait_for(&answer);
     assert_int_equal(answer.result, ERR_TIMEOUT);
     assert_true(answer.why[0] != '\0');
     struct answer refused = {0};
     int free_port = http_server_port(server);
     http_server_close(server);
-    assert_int_equal(send_to("GET", free_port, "/echo", bytes_of("", 0), 1000000, &refused), ERR_OK);
+    assert_int_equal(send_to("GET", free_port, "/echo", bytes_of("", 0), 1000000, &refused),
+                     ERR_OK);
     wait_for(&refused);
     assert_int_equal(refused.result, ERR_CONNECTION);
     assert_int_equal(refused.status, 0);
@@ -180,14 +181,13 @@ static void https_says_what_went_wrong(void **state)
     struct http_server_options options = {.address = "127.0.0.1"};
     assert_int_equal(http_server_open(&options, &server, &err), ERR_OK);
     struct answer bad = {0};
-    struct https_request request = {.method = "GET", .url = "file:///etc/passwd",
-                                    .timeout_us = 1000000};
+    struct https_request request = {
+        .method = "GET", .url = "file:///etc/passwd", .timeout_us = 1000000};
     assert_int_equal(https_send(https, &request, on_reply, &bad), ERR_OK);
     wait_for(&bad);
     assert_int_equal(bad.result, ERR_INVALID);
     assert_int_equal(bad.size, 0);
 }
-
 
 /* One connection is given raw bytes, then closed. */
 static void serve_raw(int listener, const char *reply, struct answer *answer)
@@ -274,9 +274,9 @@ static void https_answers_what_is_in_flight_when_it_closes(void **state)
     struct answer answer = {0};
     struct err err = {0};
     struct https_options client = {0};
-    assert_int_equal(send_to("GET", http_server_port(server), "/silent", bytes_of("", 0), 5000000,
-                             &answer),
-                     ERR_OK);
+    assert_int_equal(
+        send_to("GET", http_server_port(server), "/silent", bytes_of("", 0), 5000000, &answer),
+        ERR_OK);
     for (int i = 0; i < 10; i++)
         loop_run_once(loop, 1000);
     https_close(https);

@@ -10,7 +10,7 @@
 #include "edge/http_server/http_reply.h"
 
 /* A quiet event channel says so this often, which also finds clients that are gone. */
-#define HTTP_COMMENT_EVERY_US (15 * LWS_US_PER_SEC)
+#define HTTP_COMMENT_EVERY_US  (15 * LWS_US_PER_SEC)
 #define HTTP_AUTHORIZATION_MAX 256
 
 static struct http_server *http_session_server(struct lws *wsi)
@@ -273,8 +273,7 @@ static int http_session_body(struct http_session *session, const void *data, siz
 static int http_session_write_event(struct http_session *session, struct lws *wsi)
 {
     uint8_t comment[LWS_PRE + 3];
-    struct http_event *event =
-        session->greeted ? http_event_queue_take(&session->events) : NULL;
+    struct http_event *event = session->greeted ? http_event_queue_take(&session->events) : NULL;
     int sent = 0;
     if (event != NULL) {
         sent = lws_write(wsi, event->data, event->size, LWS_WRITE_HTTP);

@@ -14,16 +14,16 @@ struct http_session {
     char path[HTTP_PATH_MAX];
     char query[HTTP_QUERY_MAX];
     const char *method;
-    int route;          /* index, -1: the server's own /live */
-    uint8_t *body;      /* of the request, while it comes in */
+    int route;     /* index, -1: the server's own /live */
+    uint8_t *body; /* of the request, while it comes in */
     size_t body_size, body_room;
-    uint8_t *reply;     /* LWS_PRE bytes of room, then reply_size bytes */
+    uint8_t *reply; /* LWS_PRE bytes of room, then reply_size bytes */
     size_t reply_size, reply_sent;
-    bool head;          /* HEAD: no body goes out */
-    bool channel;       /* a client of an event channel, in the server's list */
-    bool greeted;       /* the first comment line went out */
-    bool gone;          /* being closed */
-    bool comment_due;   /* so should one now: the connection was quiet */
+    bool head;        /* HEAD: no body goes out */
+    bool channel;     /* a client of an event channel, in the server's list */
+    bool greeted;     /* the first comment line went out */
+    bool gone;        /* being closed */
+    bool comment_due; /* so should one now: the connection was quiet */
     struct http_event_queue events;
     struct lws *wsi;
     struct http_session *next;

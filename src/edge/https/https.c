@@ -14,9 +14,9 @@
 
 #include "base/check.h"
 
-#define HTTPS_FIRST_ROOM 4096u
+#define HTTPS_FIRST_ROOM  4096u
 #define HTTPS_HEADERS_MAX 16
-#define HTTPS_CONNECT_MS 5000L
+#define HTTPS_CONNECT_MS  5000L
 
 struct https_call {
     bool used;
@@ -262,8 +262,7 @@ static size_t https_take_header(char *line, size_t one, size_t size, void *conte
     (void)one;
     struct https_call *call = context;
     call->retry_after_s = https_header_number(line, size, "Retry-After", call->retry_after_s);
-    call->used_weight =
-        https_header_number(line, size, "X-MBX-USED-WEIGHT-1M", call->used_weight);
+    call->used_weight = https_header_number(line, size, "X-MBX-USED-WEIGHT-1M", call->used_weight);
     return size;
 }
 
@@ -375,8 +374,7 @@ static void https_set_options(struct https *https, struct https_call *call,
         curl_easy_setopt(easy, CURLOPT_CAINFO, https->ca_file);
 }
 
-int https_send(struct https *https, const struct https_request *request, https_fn fn,
-               void *context)
+int https_send(struct https *https, const struct https_request *request, https_fn fn, void *context)
 {
     PRE(!https->in_callback && request->timeout_us > 0);
     struct https_call *call = NULL;

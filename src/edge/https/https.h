@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "edge/loop/loop.h"
 
-#define HTTPS_REPLY_MAX (16u * 1024u * 1024u)
+#define HTTPS_REPLY_MAX     (16u * 1024u * 1024u)
 #define HTTPS_IN_FLIGHT_MAX 32
 
 struct https;
@@ -27,8 +27,8 @@ struct https_reply {
 typedef void (*https_fn)(void *context, const struct https_reply *reply);
 
 struct https_request {
-    const char *method; /* "GET" */
-    const char *url;    /* whole */
+    const char *method;         /* "GET" */
+    const char *url;            /* whole */
     const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     struct bytes body;
     int64_t timeout_us;

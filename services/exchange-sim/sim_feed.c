@@ -9,8 +9,6 @@
 #include "base/clock.h"
 #include "wire/sbe.h"
 
-#define FEED_SNAPSHOT_LEVELS 20
-
 static const char *const feed_names[SIM_STREAM_COUNT] = {
     [SIM_STREAM_TRADE] = "trade",
     [SIM_STREAM_BEST_BID_ASK] = "bestBidAsk",
@@ -102,11 +100,12 @@ static struct text feed_text(struct sim_feed *feed)
     return text_begin((char *)feed->out, SIM_MESSAGE_MAX);
 }
 
-static void feed_trades(void *context, int64_t time_us, const struct trade *trades, int count)
+static void feed_trades(void *context, int64_t time_us, int64_t matched_us,
+                        const struct trade *trades, int count)
 {
     struct sim_feed *feed = context;
     int64_t event_us = sim_clock_wall(&feed->clock, time_us);
-    int64_t transact_us = event_us - SIM_PUBLISH_DELAY_US;
+    int64_t transact_us = sim_clock_wall(&feed->clock, matched_us);
     sim_tape_add(&feed->tape, transact_us, trades, count);
     feed_send(feed, SIM_STREAM_TRADE,
               sbe_encode_trades(feed->out, SIM_MESSAGE_MAX, feed->options.symbol, SIM_SCALE,
@@ -138,6 +137,7 @@ static void feed_diff(void *context, int64_t time_us, enum sim_cadence cadence,
     struct sim_feed *feed = context;
     int64_t event_us = sim_clock_wall(&feed->clock, time_us);
     if (cadence == SIM_CADENCE_FAST) {
+        sim_tape_copy(&feed->tape, event_us, feed->book);
         feed_send(feed, SIM_STREAM_DEPTH,
                   sbe_encode_diff(feed->out, SIM_MESSAGE_MAX, feed->options.symbol, SIM_SCALE,
                                   event_us, diff->first_id, diff->last_id, diff->levels[SIM_BID],
@@ -150,16 +150,13 @@ static void feed_diff(void *context, int64_t time_us, enum sim_cadence cadence,
     }
 }
 
-static void feed_snapshot(void *context, int64_t time_us)
+static void feed_snapshot(void *context, int64_t time_us, int64_t id,
+                          const struct sbe_level *bids, int bid_count,
+                          const struct sbe_level *asks, int ask_count)
 {
     struct sim_feed *feed = context;
-    sim_tape_copy(&feed->tape, sim_clock_wall(&feed->clock, time_us), feed->book);
     if (!feed->options.depth20)
         return;
-    struct sbe_level bids[FEED_SNAPSHOT_LEVELS], asks[FEED_SNAPSHOT_LEVELS];
-    int bid_count = sim_book_copy(feed->book, SIM_BID, bids, FEED_SNAPSHOT_LEVELS);
-    int ask_count = sim_book_copy(feed->book, SIM_ASK, asks, FEED_SNAPSHOT_LEVELS);
-    int64_t id = feed->book->last_id;
     feed_send(feed, SIM_STREAM_DEPTH20,
               sbe_encode_snapshot(feed->out, SIM_MESSAGE_MAX, feed->options.symbol, SIM_SCALE,
                                   sim_clock_wall(&feed->clock, time_us), id, bids,

@@ -14,8 +14,6 @@
 #define SIM_SYMBOL_SIZE 24
 /* Longest message: a diff of SIM_CHANGES_MAX levels as JSON. */
 #define SIM_MESSAGE_MAX (1u << 20)
-/* From the match to its publication; transactTime lies so far before eventTime. */
-#define SIM_PUBLISH_DELAY_US 150
 
 enum sim_stream {
     SIM_STREAM_TRADE,

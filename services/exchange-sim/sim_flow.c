@@ -97,14 +97,17 @@ void sim_flow_fill(struct sim_market *market)
             away += 1 + (int64_t)prng_below(&market->prng, 2 * FLOW_SPACING - 1);
         }
     }
+    /* The first book is there before anybody listens: no diff and no quote tells it. */
     sim_book_clear_changes(&market->book);
-    sim_flow_publish(market);
+    market->quoted[SIM_BID] = *flow_best(market, SIM_BID);
+    market->quoted[SIM_ASK] = *flow_best(market, SIM_ASK);
 }
 
 static void flow_tell_trades(struct sim_market *market)
 {
     if (market->trade_count > 0)
-        market->sink.trades(market->sink.context, market->now_us, market->trades,
+        market->sink.trades(market->sink.context, market->now_us,
+                            market->now_us - SIM_PUBLISH_DELAY_US, market->trades,
                             market->trade_count);
     market->trade_count = 0;
 }

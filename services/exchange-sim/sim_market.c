@@ -141,12 +141,21 @@ static void market_diff(struct sim_market *market, enum sim_cadence cadence)
         market->sink.diff(market->sink.context, market->now_us, cadence, market->diff);
 }
 
+static void market_snapshot(struct sim_market *market)
+{
+    struct sbe_level bids[SIM_SNAPSHOT_LEVELS], asks[SIM_SNAPSHOT_LEVELS];
+    int bid_count = sim_book_copy(&market->book, SIM_BID, bids, SIM_SNAPSHOT_LEVELS);
+    int ask_count = sim_book_copy(&market->book, SIM_ASK, asks, SIM_SNAPSHOT_LEVELS);
+    market->sink.snapshot(market->sink.context, market->now_us, market->book.last_id, bids,
+                          bid_count, asks, ask_count);
+}
+
 static void market_grid_event(struct sim_market *market, enum sim_market_event event)
 {
     int64_t step_us = MARKET_DIFF_100MS_US;
     if (event == SIM_EVENT_SNAPSHOT) {
         step_us = MARKET_SNAPSHOT_US;
-        market->sink.snapshot(market->sink.context, market->now_us);
+        market_snapshot(market);
     } else if (event == SIM_EVENT_DIFF) {
         step_us = market->options.diff_interval_us;
         market_diff(market, SIM_CADENCE_FAST);

@@ -16,6 +16,8 @@
 /* One tick of 0.01 and one lot of 0.00001 as mantissas. */
 #define SIM_TICK 1000000LL
 #define SIM_LOT 1000LL
+/* From the match to its publication; transactTime lies so far before eventTime. */
+#define SIM_PUBLISH_DELAY_US 150
 /* Fills one taker order can have. */
 #define SIM_GROUP_TRADES_MAX 1024
 

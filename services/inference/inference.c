@@ -190,7 +190,9 @@ static int inference_open(struct inference *inference, struct err *err)
 {
     int result = inference_board_open(&inference->board, &inference->service.metrics, err);
     if (result == ERR_OK)
-        result = inference_model_load(inference->options.model_path, &inference->model, err);
+        result = inference_model_load(inference->options.model_path,
+                                      (enum mlp_kernel)inference->options.kernel,
+                                      &inference->model, err);
     if (result == ERR_OK)
         result = inference_open_redis(inference, err);
     if (result == ERR_OK)

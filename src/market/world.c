@@ -54,7 +54,7 @@ void world_reset(struct world *world)
     flow_init(&world->flow);
     history_init(&world->history);
     windows_init(&world->windows);
-    backlog_init(&world->backlog);
+    recent_init(&world->recent);
     book_init(&world->book);
 }
 
@@ -132,12 +132,12 @@ static void world_count_far(struct world *world)
 /* Keeps a diff for the anchor to come, or for a forced one. */
 static void world_keep_diff(struct world *world, const struct event *event)
 {
-    int64_t last_id = world->backlog.last_id;
+    int64_t last_id = world->recent.last_id;
     if (last_id != 0 && event->diff.first_id > last_id + 1)
         world->counters.depth_ids_missing += (uint64_t)(event->diff.first_id - last_id - 1);
-    uint32_t gone = backlog_push(&world->backlog, event, world->now_us);
+    uint32_t gone = recent_push(&world->recent, event, world->now_us);
     if (world->is_live)
-        backlog_trim(&world->backlog, world->now_us - BACKLOG_LIVE_US);
+        recent_trim(&world->recent, world->now_us - RECENT_LIVE_US);
     else
         world->counters.diffs_dropped_full += gone;
 }
@@ -150,7 +150,7 @@ static unsigned world_apply_diff(struct world *world, const struct event *event)
         !scale_levels_are_sane(&event->diff.bids) || !scale_levels_are_sane(&event->diff.asks) ||
         !world_take_scale(world, event))
         return world_reject(world);
-    if (last_id <= world->backlog.last_id) {
+    if (last_id <= world->recent.last_id) {
         world->counters.diffs_stale++;
         return 0;
     }
@@ -172,25 +172,29 @@ static unsigned world_apply_diff(struct world *world, const struct event *event)
     return effects;
 }
 
-static void world_join_backlog(struct world *world, int64_t anchor_id)
+/* Diffs up to had_id were counted when they came: an anchor of a live book replays them. */
+static void world_join_recent(struct world *world, int64_t anchor_id, int64_t had_id)
 {
-    struct backlog *backlog = &world->backlog;
-    for (uint32_t i = 0; i < backlog_count(backlog); i++) {
-        const struct backlog_diff *diff = backlog_at(backlog, i);
-        if (diff->last_id <= anchor_id)
+    struct recent *recent = &world->recent;
+    for (uint32_t i = 0; i < recent_count(recent); i++) {
+        const struct recent_diff *diff = recent_at(recent, i);
+        bool is_new = diff->last_id > had_id;
+        if (diff->last_id <= anchor_id) {
+            world->counters.diffs_stale += is_new;
             continue;
+        }
         struct level_view bids, asks;
-        backlog_views(backlog, diff, &bids, &asks);
+        recent_views(recent, diff, &bids, &asks);
         book_apply(&world->book, &bids, &asks, scale_between(diff->scale, world->scale));
         world->book.id = diff->last_id;
         world->book.event_us = diff->event_us;
-        world->counters.diffs_applied++;
+        world->counters.diffs_applied += is_new;
     }
-    if (anchor_id > backlog->last_id)
-        backlog_restart(backlog, anchor_id);
+    if (anchor_id > recent->last_id)
+        recent_restart(recent, anchor_id);
 }
 
-/* An anchor joins the backlog iff U0 <= L + 1; within the unbroken run the first diff
+/* An anchor joins the recent diffs iff U0 <= L + 1; within the unbroken run the first diff
  * beyond L then has U <= L + 1 <= u by itself. */
 static unsigned world_apply_anchor(struct world *world, const struct event *event)
 {
@@ -202,12 +206,13 @@ static unsigned world_apply_anchor(struct world *world, const struct event *even
         world->counters.anchors_bad++;
         return WORLD_ANCHOR_BAD;
     }
-    if (id < backlog_join_min(&world->backlog)) {
+    if (id < recent_join_min(&world->recent)) {
         world->counters.anchors_old++;
         return WORLD_ANCHOR_OLD;
     }
+    int64_t had_id = world->book.id;
     book_load(&world->book, id, bids, asks, world_step(world, event));
-    world_join_backlog(world, id);
+    world_join_recent(world, id, had_id);
     world->is_live = true;
     world->crossed_streak = book_is_crossed(&world->book) ? 1 : 0;
     world->counters.anchors++;

@@ -14,7 +14,7 @@
 #define WORLD_SAVE_SELF_SIZE_MAX 2048
 #define WORLD_SAVE_SIZE_MAX                                                                        \
     (WORLD_SAVE_HEAD_SIZE + WORLD_SAVE_SELF_SIZE_MAX + SLOTS_CODE_SIZE_MAX + FLOW_CODE_SIZE_MAX +  \
-     HISTORY_CODE_SIZE_MAX + WINDOWS_CODE_SIZE_MAX + BACKLOG_CODE_SIZE_MAX + BOOK_CODE_SIZE_MAX +  \
+     HISTORY_CODE_SIZE_MAX + WINDOWS_CODE_SIZE_MAX + RECENT_CODE_SIZE_MAX + BOOK_CODE_SIZE_MAX +  \
      WORLD_SAVE_CRC_SIZE)
 
 size_t world_save_size_max(const struct world *world)
@@ -113,8 +113,8 @@ static void world_expect_consistent(const struct world *world, struct codec *cod
     codec_expect(codec, sample == NULL || sample->recv_us <= world->now_us);
     codec_expect(codec, world->flow.tick_us <= world->now_us);
     codec_expect(codec, !world->is_live || (world->book.id > 0 &&
-                                            world->book.id == world->backlog.last_id));
-    codec_expect(codec, backlog_fits(&world->backlog, world->scale));
+                                            world->book.id == world->recent.last_id));
+    codec_expect(codec, recent_fits(&world->recent, world->scale));
 }
 
 /* Saving only reads, although it shares its functions with loading. */
@@ -125,7 +125,7 @@ static void world_code(struct world *world, struct codec *codec)
     flow_code(&world->flow, codec);
     history_code(&world->history, codec);
     windows_code(&world->windows, codec);
-    backlog_code(&world->backlog, codec);
+    recent_code(&world->recent, codec);
     book_code(&world->book, codec);
 }
 

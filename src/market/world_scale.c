@@ -78,7 +78,7 @@ static bool world_can_rescale(const struct world *world, struct scale target)
             return false;
     return world_touch_fits(&world->quote, step) && world_touch_fits(&world->touch, step) &&
            world_pending_fits(&world->pending, step) && flow_can_rescale(&world->flow, step) &&
-           windows_can_rescale(&world->windows, step) && backlog_fits(&world->backlog, target) &&
+           windows_can_rescale(&world->windows, step) && recent_fits(&world->recent, target) &&
            book_can_rescale(&world->book, step);
 }
 

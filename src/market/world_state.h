@@ -2,7 +2,7 @@
 #ifndef BTCAST_MARKET_WORLD_STATE_H
 #define BTCAST_MARKET_WORLD_STATE_H
 
-#include "market/backlog.h"
+#include "market/recent.h"
 #include "market/book.h"
 #include "market/flow.h"
 #include "market/history.h"
@@ -50,7 +50,7 @@ struct world {
     struct flow flow;
     struct history history;
     struct windows windows;
-    struct backlog backlog;
+    struct recent recent;
     struct book book;
 };
 

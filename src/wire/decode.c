@@ -6,6 +6,7 @@
 
 #include "wire/json_decimals.h"
 #include "wire/json_scan.h"
+#include "wire/rest_json.h"
 
 /* Before any frame has shown its own. */
 #define DECODE_FIRST_EXPONENT (-8)
@@ -21,9 +22,8 @@ struct decode {
 
 /* The members of an anchor document met so far. */
 struct decode_anchor {
-    bool symbol, depth, id, bids, asks;
-    uint32_t bid_count, ask_count;
-    int64_t last_update_id;
+    bool symbol, depth;
+    struct rest_depth reply;
 };
 
 int decode_open(const char *symbol, struct decode **decode, struct err *err)
@@ -77,29 +77,7 @@ static int decode_record_frame(struct decode *decode, struct bytes payload, stru
     return ERR_OK;
 }
 
-/* The REST reply of GET /api/v3/depth (BINANCE.md section 8). */
-static void decode_anchor_depth(struct decode *decode, struct json_scan *scan,
-                                struct json_decimals *decimals, struct decode_anchor *found)
-{
-    struct bytes key;
-    if (!json_scan_object(scan))
-        return;
-    while (json_scan_member(scan, &key)) {
-        if (JSON_SCAN_IS(key, "lastUpdateId"))
-            found->id = json_scan_i64(scan, &found->last_update_id);
-        else if (JSON_SCAN_IS(key, "bids"))
-            found->bids = json_decimals_levels(decimals, scan, decode->bids,
-                                               DECODE_ANCHOR_LEVELS_MAX, &found->bid_count);
-        else if (JSON_SCAN_IS(key, "asks"))
-            found->asks = json_decimals_levels(decimals, scan, decode->asks,
-                                               DECODE_ANCHOR_LEVELS_MAX, &found->ask_count);
-        else
-            (void)json_scan_skip(scan, NULL);
-    }
-    found->depth = true;
-}
-
-static void decode_anchor_document(struct decode *decode, struct json_scan *scan,
+static void decode_anchor_document(const struct decode *decode, struct json_scan *scan,
                                    struct json_decimals *decimals, struct decode_anchor *found)
 {
     struct bytes key;
@@ -108,7 +86,7 @@ static void decode_anchor_document(struct decode *decode, struct json_scan *scan
         return;
     while (json_scan_member(scan, &key)) {
         if (JSON_SCAN_IS(key, "depth"))
-            decode_anchor_depth(decode, scan, decimals, found);
+            found->depth = rest_json_scan_depth(scan, decimals, &found->reply);
         else if (JSON_SCAN_IS(key, "symbol"))
             found->symbol = json_scan_string(scan, &symbol) && decode_is_symbol(decode, symbol);
         else
@@ -129,18 +107,17 @@ static int decode_record_anchor(struct decode *decode, struct bytes payload, str
     struct json_scan scan = json_scan_begin(payload);
     struct json_decimals decimals =
         json_decimals_begin(decode->price_exponent, decode->qty_exponent);
-    struct decode_anchor found = {0};
+    struct decode_anchor found = {.reply = {.bids = decode->bids,
+                                            .asks = decode->asks,
+                                            .capacity = DECODE_ANCHOR_LEVELS_MAX}};
     decode_anchor_document(decode, &scan, &decimals, &found);
     if (!json_scan_finish(&scan))
         return err_set(err, ERR_MALFORMED, "anchor document: unreadable at byte %zu of %zu",
                        json_scan_offset(&scan), payload.size);
     if (!found.symbol)
         return err_set(err, ERR_MALFORMED, "anchor document: symbol is not %s", decode->symbol);
-    if (!found.depth || !found.id || !found.bids || !found.asks)
-        return err_set(err, ERR_MALFORMED,
-                       "anchor document: depth wants lastUpdateId, bids and asks");
-    if (found.last_update_id < 0)
-        return err_set(err, ERR_MALFORMED, "anchor document: negative lastUpdateId");
+    if (!found.depth)
+        return err_set(err, ERR_MALFORMED, "anchor document: no depth");
     if (json_decimals_finer(&decimals))
         return err_set(err, ERR_MALFORMED,
                        "anchor document: a value is finer than the stream's exponents %d and %d",
@@ -149,9 +126,9 @@ static int decode_record_anchor(struct decode *decode, struct bytes payload, str
         .kind = EVENT_ANCHOR,
         .price_exponent = decode->price_exponent,
         .qty_exponent = decode->qty_exponent,
-        .snapshot = {.book_id = found.last_update_id,
-                     .bids = decode_anchor_view(decode->bids, found.bid_count),
-                     .asks = decode_anchor_view(decode->asks, found.ask_count)},
+        .snapshot = {.book_id = found.reply.last_update_id,
+                     .bids = decode_anchor_view(decode->bids, found.reply.bid_count),
+                     .asks = decode_anchor_view(decode->asks, found.reply.ask_count)},
     };
     return ERR_OK;
 }

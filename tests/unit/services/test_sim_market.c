@@ -31,9 +31,11 @@ struct tally {
     int64_t volume;
 };
 
-static void tally_trades(void *context, int64_t time_us, const struct trade *trades, int count)
+static void tally_trades(void *context, int64_t time_us, int64_t transact_us,
+                         const struct trade *trades, int count)
 {
     struct tally *tally = context;
+    assert_true(transact_us < time_us);
     for (int i = 0; i < count; i++) {
         if (tally->last_trade_id)
             assert_int_equal(trades[i].id, tally->last_trade_id + 1);
@@ -78,10 +80,16 @@ static void tally_diff(void *context, int64_t time_us, enum sim_cadence cadence,
         tally->diffs_100ms++;
 }
 
-static void tally_snapshot(void *context, int64_t time_us)
+static void tally_snapshot(void *context, int64_t time_us, int64_t id,
+                           const struct sbe_level *bids, int bid_count,
+                           const struct sbe_level *asks, int ask_count)
 {
+    struct tally *tally = context;
     (void)time_us;
-    ((struct tally *)context)->snapshots++;
+    assert_int_equal(bid_count, SIM_SNAPSHOT_LEVELS);
+    assert_int_equal(ask_count, SIM_SNAPSHOT_LEVELS);
+    assert_true(bids[0].price < asks[0].price && id == tally->market.book.last_id);
+    tally->snapshots++;
 }
 
 static void tally_top(void *context, const struct sim_book *book)
@@ -102,6 +110,8 @@ static struct tally *tally_open(uint64_t seed)
                                          .move_scale = 1};
     struct err err = {0};
     assert_int_equal(sim_market_open(&tally->market, &options, &sink, &err), ERR_OK);
+    tally->bid = *sim_book_level(&tally->market.book, SIM_BID, 0);
+    tally->ask = *sim_book_level(&tally->market.book, SIM_ASK, 0);
     return tally;
 }
 

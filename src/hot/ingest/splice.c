@@ -19,7 +19,7 @@ struct splice_held {
 };
 
 struct splice_channel {
-    int64_t last_id;                   /* the last that went on */
+    int64_t last_id;                     /* the last that went on */
     int64_t source_last[SPLICE_SOURCES]; /* the highest each connection delivered */
     int64_t stale_since_us;
     uint32_t stale_frames;
@@ -218,7 +218,7 @@ static bool splice_hold(struct splice *splice, const struct splice_item *item, i
     memmove(channel->held + at + 1, channel->held + at,
             (size_t)(channel->held_count - at) * sizeof(channel->held[0]));
     memcpy(channel->bytes + channel->bytes_used, item->payload.data, item->payload.size);
-    channel->held[at] = (struct splice_held){item->first_id, item->last_id, due_us,
+    channel->held[at] = (struct splice_held){item->first_id,      item->last_id,      due_us,
                                              channel->bytes_used, item->payload.size, item->flags};
     channel->bytes_used += item->payload.size;
     channel->held_count++;

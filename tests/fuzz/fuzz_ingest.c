@@ -12,6 +12,14 @@
 #include "wire/envelope.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+const char *__asan_default_options(void);
+
+/* The agent takes about 12 MB in a few blocks for each input: without this the sanitizer
+ * spends its time filling and keeping them. */
+const char *__asan_default_options(void)
+{
+    return "max_malloc_fill_size=0:quarantine_size_mb=1";
+}
 
 /* A stream that answers when told to and checks what it gets. */
 struct sink {

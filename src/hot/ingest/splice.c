@@ -35,6 +35,7 @@ struct splice {
     void *context;
     bool live[SPLICE_SOURCES];
     struct splice_channel channels[SPLICE_STREAMS];
+    uint8_t *buffers; /* the one block that these and the scratch lie in */
     uint8_t *scratch; /* RECORD_PAYLOAD_MAX, for cut frames */
 };
 
@@ -52,12 +53,16 @@ enum splice_judgement { SPLICE_PASS, SPLICE_STALE, SPLICE_HOLE };
 int splice_open(splice_emit_fn emit, void *context, struct splice **out, struct err *err)
 {
     const size_t buffers = 2 * SPLICE_HELD_BYTES + RECORD_PAYLOAD_MAX;
-    struct splice *splice = calloc(1, sizeof(*splice) + buffers);
-    if (splice == NULL)
+    struct splice *splice = calloc(1, sizeof(*splice));
+    uint8_t *at = malloc(buffers);
+    if (splice == NULL || at == NULL) {
+        free(splice);
+        free(at);
         return err_set(err, ERR_MEMORY, "splice: %zu bytes", sizeof(*splice) + buffers);
-    uint8_t *at = (uint8_t *)(splice + 1);
+    }
     splice->emit = emit;
     splice->context = context;
+    splice->buffers = at;
     splice->scratch = at + 2 * SPLICE_HELD_BYTES;
     splice->channels[SPLICE_TRADES].bytes = at;
     splice->channels[SPLICE_DIFFS].bytes = at + SPLICE_HELD_BYTES;
@@ -72,6 +77,9 @@ int splice_open(splice_emit_fn emit, void *context, struct splice **out, struct 
 
 void splice_close(struct splice *splice)
 {
+    if (splice == NULL)
+        return;
+    free(splice->buffers);
     free(splice);
 }
 

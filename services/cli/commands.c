@@ -17,16 +17,16 @@ const struct command *const commands[] = {
     /* record */
     &command_record,
 
-    /* reanchor */
+    &command_reanchor,
 
     /* model */
 
     /* sbe-ingestor */
     &command_sbe_ingestor,
 
-    /* aggregator */
+    &command_aggregator,
 
-    /* re-anchor-service */
+    &command_reanchor_service,
 
     &command_inference,
 

@@ -31,9 +31,9 @@ const struct command *commands_find_service(const char *service);
 /* sbe-ingestor */
 extern const struct command command_sbe_ingestor;
 
-/* aggregator */
+extern const struct command command_aggregator;
 
-/* re-anchor-service */
+extern const struct command command_reanchor_service;
 
 extern const struct command command_inference;
 
@@ -55,7 +55,7 @@ extern const struct command command_record;
 
 /* For people: operations. */
 
-/* reanchor */
+extern const struct command command_reanchor;
 
 /* model */
 

@@ -64,7 +64,7 @@ static window_sum flow_of_ladder(const struct flow_ladder *from, const struct fl
     return sum;
 }
 
-/* Mean quantity of a level. */
+/* Mean quantity of a side. */
 static double flow_ladder_depth(const struct flow_ladder *ladder, double unit)
 {
     window_sum sum = 0;
@@ -72,8 +72,7 @@ static double flow_ladder_depth(const struct flow_ladder *ladder, double unit)
         sum += ladder->bids[i].qty;
     for (uint32_t i = 0; i < ladder->ask_count; i++)
         sum += ladder->asks[i].qty;
-    uint32_t count = ladder->bid_count + ladder->ask_count;
-    return count == 0 ? 0.0 : (double)sum * unit / (double)count;
+    return (double)sum * unit / 2;
 }
 
 static void flow_decay(struct flow *flow, double pause_s, double unit)

@@ -27,7 +27,7 @@ struct flow {
     /* Since the last tick, at the quantity exponent. */
     window_sum touch_flow, volume, signed_volume;
     /* In units of the base asset. */
-    double touch_depth, ladder_depth; /* means, half-life 5 s; 0: none yet */
+    double touch_depth, ladder_depth; /* means of a side, half-life 5 s; 0: none yet */
     double decayed_volume[FLOW_DECAYS], decayed_signed[FLOW_DECAYS];
     int64_t tick_us; /* last tick; 0: none yet */
 };

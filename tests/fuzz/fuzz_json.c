@@ -1,4 +1,4 @@
-/* covers: src/wire/json_scan.c src/wire/json_decimals.c src/wire/exchange_fields.c src/wire/exchange_json.c src/wire/rest_json.c src/wire/rest_info.c src/wire/decode.c */
+/* covers: src/wire/json_*.c src/wire/exchange_*.c src/wire/rest_*.c src/wire/decode.c */
 /* Any text as JSON from the exchange: messages, replies, anchor documents, capture lines.
  * What jansson takes the scanner takes, and what becomes a frame is a valid one.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -23,6 +23,9 @@ static void compare_with_jansson(struct bytes text)
     (void)json_scan_skip(&scan, &raw);
     bool good = json_scan_finish(&scan);
     CHECK(json_scan_offset(&scan) <= text.size);
+    /* jansson takes a NUL for the end of the text. */
+    if (text.size == 0 || memchr(text.data, '\0', text.size) != NULL)
+        return;
     json_error_t error;
     json_t *value = json_loadb((const char *)text.data, text.size, JSON_DECODE_ANY, &error);
     /* The scanner's depth limit is the lower one. */
@@ -51,16 +54,23 @@ static void read_message(struct bytes text)
     }
 }
 
-static void read_anchor(struct bytes text)
+/* As the payload of every kind of record, known and unknown. */
+static void read_record(struct bytes text)
 {
     static struct decode *decode;
     if (decode == NULL)
         CHECK(decode_open("BTCUSDT", &decode, NULL) == ERR_OK);
-    struct record record = {.kind = RECORD_ANCHOR, .payload = text};
-    struct event event;
-    if (decode_record(decode, &record, &event, NULL, NULL) == ERR_OK)
+    for (uint8_t kind = 0; kind <= RECORD_HOLE + 1; kind++) {
+        struct record record = {.kind = kind, .payload = text};
+        struct event event;
+        enum sbe_verdict verdict;
+        int rv = decode_record(decode, &record, &event, &verdict, NULL);
+        CHECK(verdict == SBE_OK || (kind == RECORD_FRAME && rv != ERR_OK));
+        if (rv != ERR_OK || event.kind != EVENT_ANCHOR)
+            continue;
         for (uint32_t i = 0; i < event.snapshot.bids.count; i++)
             CHECK(level_price(&event.snapshot.bids, i) >= 0);
+    }
 }
 
 static void read_replies(struct bytes text)
@@ -98,7 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct bytes text = bytes_of(data, size);
     compare_with_jansson(text);
     read_message(text);
-    read_anchor(text);
+    read_record(text);
     read_replies(text);
     int64_t recv_us = 0;
     struct bytes json;

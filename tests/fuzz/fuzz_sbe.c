@@ -86,6 +86,54 @@ static void check_again(const uint8_t *data, size_t size, const struct sbe_frame
     CHECK(encode(frame, again, size - 1) == 0);
 }
 
+/* Arguments nobody checked: what an encoder takes, the decoder reads. */
+static void encode_anything(const uint8_t *data, size_t size)
+{
+    static uint8_t out[4 * LEVELS * 16];
+    struct trade trades[2] = {{0}};
+    struct sbe_level levels[2];
+    int64_t values[8];
+    char symbol[8] = {0};
+    if (size < sizeof(values) + 16)
+        return;
+    memcpy(values, data, sizeof(values));
+    data += sizeof(values);
+    memcpy(symbol, data, sizeof(symbol) - 1);
+    struct sbe_scale scale = {.price_exponent = (int8_t)data[8], .qty_exponent = (int8_t)data[9]};
+    size_t capacity = (size_t)data[10] * 2;
+    for (int i = 0; i < 2; i++) {
+        levels[i] = (struct sbe_level){values[4 + i], values[6 + i]};
+        trades[i] = (struct trade){.id = values[2 + i], .price = values[4 + i]};
+    }
+    size_t written[4] = {
+        sbe_encode_quote(out, capacity, symbol, scale, values[0], values[1], levels[0], levels[1]),
+        sbe_encode_trades(out, capacity, symbol, scale, values[0], values[1], trades,
+                          data[11] < 250 ? data[11] % 3 : SBE_TRADES_MAX + 1),
+        sbe_encode_snapshot(out, capacity, symbol, scale, values[0], values[1], levels,
+                            data[12] < 250 ? data[12] % 3 : SBE_SNAPSHOT_LEVELS_MAX + 1, levels,
+                            data[13] < 250 ? data[13] % 3 : SBE_SNAPSHOT_LEVELS_MAX + 1),
+        sbe_encode_diff(out, capacity, symbol, scale, values[0], values[1], values[2], levels,
+                        data[12] % 3, levels, data[13] % 3),
+    };
+    struct sbe_frame frame;
+    for (int i = 0; i < 4; i++)
+        CHECK(written[i] <= capacity);
+    if (written[3] > 0)
+        CHECK(sbe_decode(bytes_of(out, written[3]), &frame, NULL) == SBE_OK);
+}
+
+/* The payload of every kind of record, as a JSON line. */
+static void print_records(const uint8_t *data, size_t size, char *line, size_t capacity)
+{
+    for (uint8_t kind = 0; kind <= RECORD_HOLE + 1; kind++) {
+        struct record record = {.kind = kind, .payload = bytes_of(data, size)};
+        struct text text = text_begin(line, capacity);
+        bool good = sbe_json_write_record(&text, &record);
+        CHECK(!text.truncated && (!good || (kind >= RECORD_FRAME && kind <= RECORD_HOLE)));
+        CHECK(memchr(text.at, '\n', text.size) == NULL);
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static char *line;
@@ -102,5 +150,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CHECK(!text.truncated && strlen(sbe_verdict_text(verdict)) > 0);
     if (verdict == SBE_OK)
         check_again(data, size, &frame);
+    print_records(data, size, line, SBE_JSON_SIZE(65536));
+    encode_anything(data, size);
     return 0;
 }

@@ -600,6 +600,35 @@ static void stream_follows_anew_from_where_it_is_told(void **state)
     assert_true(reader.port.drained(reader.port.self));
 }
 
+static int switched;
+
+/* Turns to another partition in the middle of a delivery: nothing more of the old one. */
+static void record_and_switch(void *context, const struct stream_record *record,
+                              const char *position)
+{
+    if (switched > 0)
+        assert_int_equal(record->stream, STREAM_TRADE);
+    if (switched++ == 0) {
+        assert_int_equal(record->stream, STREAM_DEPTH);
+        assert_int_equal(reader.port.follow(reader.port.self, 1u << STREAM_TRADE, oldest), ERR_OK);
+    }
+    reader_record(context, record, position);
+}
+
+static void stream_follows_anew_from_inside_a_delivery(void **state)
+{
+    (void)state;
+    sender_add_run(1000, 1, 30);
+    until_sent();
+    switched = 0;
+    reader.port = engine->open_consumer("reader", record_and_switch, &reader);
+    reader.open = true;
+    assert_int_equal(reader.port.follow(reader.port.self, 1u << STREAM_DEPTH, oldest), ERR_OK);
+    until_read(11);
+    assert_int_equal(reader.per_stream[STREAM_DEPTH], 1);
+    assert_int_equal(reader.per_stream[STREAM_TRADE], 10);
+}
+
 int stream_contract_run(const struct stream_engine *under_test)
 {
     engine = under_test;
@@ -622,6 +651,7 @@ int stream_contract_run(const struct stream_engine *under_test)
         EACH(stream_takes_records_from_inside_the_completion),
         EACH(stream_refuses_positions_that_are_none),
         EACH(stream_follows_anew_from_where_it_is_told),
+        EACH(stream_follows_anew_from_inside_a_delivery),
     };
     return cmocka_run_group_tests_name(under_test->name, tests, NULL, NULL);
 }

@@ -37,9 +37,9 @@ enum sim_market_event {
     SIM_EVENT_PASSIVE, /* a level behind the touch is set or cancelled */
     SIM_EVENT_TOUCH,   /* the touch is requoted */
     SIM_EVENT_LEAN,    /* 100 ms grid: the book's lean moves on */
-    SIM_EVENT_SNAPSHOT,
     SIM_EVENT_DIFF,
     SIM_EVENT_DIFF_100MS,
+    SIM_EVENT_SNAPSHOT, /* behind the diffs of the same moment: equal ids */
     SIM_EVENT_COUNT,
 };
 

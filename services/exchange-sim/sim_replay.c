@@ -97,7 +97,7 @@ static bool replay_levels(const struct event *event, const struct level_view *vi
 static void replay_top(struct sim_replay *replay)
 {
     sim_book_clear_changes(&replay->book);
-    if (!replay->book.top_changed)
+    if (!replay->book_ready || !replay->book.top_changed)
         return;
     replay->book.top_changed = false;
     replay->sink.top(replay->sink.context, &replay->book);

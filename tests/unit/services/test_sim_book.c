@@ -11,7 +11,7 @@
 #include "base/prng.h"
 #include "services/exchange-sim/sim_book.h"
 
-#define FIRST_ID 100
+#define FIRST_ID     100
 #define PLAIN_LEVELS 400
 
 static struct sim_book *book_open(void)

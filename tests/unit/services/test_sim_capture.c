@@ -17,7 +17,7 @@
 #include "wire/decode.h"
 
 #define START_MS 1767225600000LL
-#define MINUTES 3
+#define MINUTES  3
 
 static char folder[64];
 
@@ -260,9 +260,8 @@ static void heard_diff(void *context, int64_t time_us, enum sim_cadence cadence,
     heard->diffs++;
 }
 
-static void heard_snapshot(void *context, int64_t time_us, int64_t id,
-                           const struct sbe_level *bids, int bid_count,
-                           const struct sbe_level *asks, int ask_count)
+static void heard_snapshot(void *context, int64_t time_us, int64_t id, const struct sbe_level *bids,
+                           int bid_count, const struct sbe_level *asks, int ask_count)
 {
     struct heard *heard = context;
     (void)time_us;
@@ -274,8 +273,8 @@ static void heard_snapshot(void *context, int64_t time_us, int64_t id,
 static void heard_top(void *context, const struct sim_book *book)
 {
     struct heard *heard = context;
-    heard->crossed += sim_book_level(book, SIM_BID, 0)->price >=
-                      sim_book_level(book, SIM_ASK, 0)->price;
+    heard->crossed +=
+        sim_book_level(book, SIM_BID, 0)->price >= sim_book_level(book, SIM_ASK, 0)->price;
 }
 
 static struct sim_sink heard_sink(struct heard *heard)

@@ -14,7 +14,7 @@
 #include "wire/sbe.h"
 
 #define WALL_US 1700000000000000LL
-#define QUEUE 262144
+#define QUEUE   262144
 
 static struct sim_client *client_open(bool json, bool combined)
 {
@@ -87,9 +87,10 @@ static void control_requests_answer_as_the_exchange_does(void **state)
                  "{\"code\":2,\"msg\":\"Invalid request: unknown method\",\"id\":3}");
     expect_reply(client, "[]",
                  "{\"code\":3,\"msg\":\"Invalid request: not a JSON object\",\"id\":null}");
-    expect_reply(client, "{\"method\":\"SUBSCRIBE\",\"params\":[5],\"id\":4}",
-                 "{\"code\":2,\"msg\":\"Invalid request: params must be a non-empty array of stream "
-                 "names\",\"id\":4}");
+    expect_reply(
+        client, "{\"method\":\"SUBSCRIBE\",\"params\":[5],\"id\":4}",
+        "{\"code\":2,\"msg\":\"Invalid request: params must be a non-empty array of stream "
+        "names\",\"id\":4}");
     expect_reply(client, "{\"method\":\"SUBSCRIBE\",\"params\":[\"ethusdt@trade\"],\"id\":5}",
                  "{\"result\":null,\"id\":5}");
     assert_int_equal(client->mask, 1u << SIM_STREAM_DEPTH);
@@ -191,7 +192,7 @@ struct caught {
     } list[8];
 };
 
-static void catch(void *context, enum sim_stream stream, struct bytes message)
+static void catch (void *context, enum sim_stream stream, struct bytes message)
 {
     struct caught *caught = context;
     assert_true(caught->count < 8 && message.size <= 512);
@@ -304,7 +305,10 @@ static void a_wrong_fault_order_is_refused_by_name(void **state)
     struct err err = {0};
     enum sim_fault_kind kind;
     assert_int_equal(sim_faults_open(&faults, &err), ERR_OK);
-    const char *orders[] = {"{", "[]", "{\"fault\":\"sneeze\"}", "{}",
+    const char *orders[] = {"{",
+                            "[]",
+                            "{\"fault\":\"sneeze\"}",
+                            "{}",
                             "{\"fault\":\"drop\",\"stream\":\"sun\"}",
                             "{\"fault\":\"wrong_schema\",\"stream\":\"json:trade\"}",
                             "{\"fault\":\"drop\",\"count\":-1}"};

@@ -15,7 +15,7 @@
 #include "services/exchange-sim/sim_rest.h"
 
 #define START_US 1700000000000000LL
-#define RUN_US 130000000LL
+#define RUN_US   130000000LL
 
 struct fixture {
     struct sim_feed feed;
@@ -184,11 +184,10 @@ static void start_and_end_times_are_inclusive_and_taken_in_ms_or_us(void **state
     }
     snprintf(query, sizeof(query), "symbol=BTCUSDT&startTime=%lld&endTime=%lld&limit=1000",
              from * 1000, (from + 9999) * 1000 + 999);
-    json_t *in_us = ask_with(fixture,
-                             (struct sim_request){.path = "/api/v3/aggTrades",
-                                                  .query = query,
-                                                  .microseconds = true},
-                             200);
+    json_t *in_us = ask_with(
+        fixture,
+        (struct sim_request){.path = "/api/v3/aggTrades", .query = query, .microseconds = true},
+        200);
     assert_int_equal(json_array_size(in_us), count);
     assert_int_equal(number(json_array_get(in_us, 0), "T") / 1000,
                      number(json_array_get(in_ms, 0), "T"));

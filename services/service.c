@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/service.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/log.h"
+#include "services/service_folder.h"
 #include "services/service_options.h"
 #include "services/service_probes.h"
 
@@ -42,8 +40,8 @@ static int service_load(const struct service_definition *definition,
     int result = service_options_schema(definition->schema, definition->default_port, &schema, err);
     if (result != ERR_OK)
         return result;
-    result = config_load(&schema, flags->config, flags->overrides, flags->override_count, options,
-                         err);
+    result =
+        config_load(&schema, flags->config, flags->overrides, flags->override_count, options, err);
     const char *key;
     if (result == ERR_OK && flags->config != NULL &&
         config_secret_exposed(&schema, flags->config, &key))
@@ -51,26 +49,6 @@ static int service_load(const struct service_definition *definition,
                  flags->config, key);
     service_options_free(&schema);
     return result;
-}
-
-/* mkdir -p: what the path names and is missing. */
-static int service_make_folder(const char *path, struct err *err)
-{
-    char part[300];
-    int size = snprintf(part, sizeof(part), "%s", path);
-    if (size <= 0 || (size_t)size >= sizeof(part))
-        return err_set(err, ERR_CONFIG, "data_dir: \"%s\" is no usable path", path);
-    for (char *at = part + 1;; at++) {
-        if (*at != '/' && *at != '\0')
-            continue;
-        char end = *at;
-        *at = '\0';
-        if (mkdir(part, 0700) != 0 && errno != EEXIST)
-            return err_set(err, ERR_IO, "data_dir: cannot make %s: %s", part, strerror(errno));
-        if (end == '\0')
-            return ERR_OK;
-        *at = end;
-    }
 }
 
 static int service_fail(const struct service_definition *definition, const struct err *err,
@@ -90,7 +68,7 @@ static int service_prepare(struct service *service, const struct service_flags *
     if (common->port > 65535)
         return err_set(err, ERR_CONFIG, "http.port and --port-offset: %lld is no port",
                        (long long)common->port);
-    int result = service_make_folder(common->data_dir, err);
+    int result = service_folder_make(common->data_dir, err);
     return result == ERR_OK ? loop_open(&service->loop, err) : result;
 }
 

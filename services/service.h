@@ -14,7 +14,7 @@
 #include "edge/loop/loop.h"
 
 #define SERVICE_EXIT_FAILURE 1
-#define SERVICE_EXIT_CONFIG 2
+#define SERVICE_EXIT_CONFIG  2
 
 /* Part of every service's options struct, as its first member. SERVICE_FIELDS in
  * service.c describes it (log.level, http.address, http.port, data_dir …). */
@@ -41,8 +41,8 @@ struct service {
 };
 
 struct service_definition {
-    const char *name;    /* "aggregator" */
-    const char *summary; /* one line for help */
+    const char *name;                   /* "aggregator" */
+    const char *summary;                /* one line for help */
     const struct config_schema *schema; /* without the common fields: they are put in front */
     int default_port;
     /* On the HTTP thread: writes `"name":{…},…` members of "components"; returns the status.

@@ -11,7 +11,7 @@
 #include "services/service.h"
 
 #define SERVICE_PORT_OFFSET_MAX 50000
-#define SERVICE_FIELDS 5
+#define SERVICE_FIELDS          5
 
 static const char *const service_levels[] = {"debug", "info", "warn", "error", NULL};
 
@@ -101,9 +101,8 @@ bool service_options_flag(int argc, char **argv, int *at, const char *name, cons
 int service_options_number(const char *flag, const char *text, int64_t minimum, int64_t maximum,
                            int64_t *out, struct err *err)
 {
-    struct config_field field = {.type = CONFIG_I64,
-                                 .minimum = (double)minimum,
-                                 .maximum = (double)maximum};
+    struct config_field field = {
+        .type = CONFIG_I64, .minimum = (double)minimum, .maximum = (double)maximum};
     char buffer[200];
     struct text why = text_begin(buffer, sizeof(buffer));
     if (config_value_set(&field, CONFIG_PLAIN, bytes_text(text), out, &why))
@@ -146,9 +145,8 @@ static int service_flags_named(struct service_flags *flags, const char *flag, co
 static int service_flags_word(int argc, char **argv, int *at, struct service_flags *flags,
                               struct err *err)
 {
-    static const char *const known[] = {"--config", "--set",       "--port-offset",
-                                        "--data",   "--log-level", "--help",
-                                        NULL};
+    static const char *const known[] = {
+        "--config", "--set", "--port-offset", "--data", "--log-level", "--help", NULL};
     const char *value = NULL;
     int result = ERR_OK;
     if (strcmp(argv[*at], "--help") == 0 || strcmp(argv[*at], "-h") == 0) {
@@ -168,8 +166,8 @@ static int service_flags_word(int argc, char **argv, int *at, struct service_fla
     if (service_options_flag(argc, argv, at, "--log-level", &value, &result, err))
         return result != ERR_OK
                    ? result
-                   : service_flags_named(flags, "--log-level", "log.level", value,
-                                         flags->log_level, sizeof(flags->log_level), err);
+                   : service_flags_named(flags, "--log-level", "log.level", value, flags->log_level,
+                                         sizeof(flags->log_level), err);
     if (service_options_flag(argc, argv, at, "--port-offset", &value, &result, err)) {
         int64_t offset = 0;
         if (result == ERR_OK)

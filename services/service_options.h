@@ -9,7 +9,7 @@
 #include "base/err.h"
 
 struct service_flags {
-    const char *config; /* --config FILE, NULL: none */
+    const char *config;                          /* --config FILE, NULL: none */
     const char *overrides[CONFIG_OVERRIDES_MAX]; /* --set, and what --data, --log-level mean */
     int override_count;
     int port_offset;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "services/service.h"
+#include "wire/prometheus.h"
 
 #define SERVICE_COMPONENTS_MAX (64u * 1024u)
 
@@ -94,7 +95,8 @@ static void service_answer_metrics(void *context, const struct http_request *req
     (void)context;
     (void)request;
     const struct service *service = service_probes_now->service;
-    reply->content_type = "text/plain; version=0.0.4";
+    reply->content_type = PROMETHEUS_CONTENT_TYPE;
+    prometheus_write(&service->metrics, service->name, &reply->body);
     service_process_metrics(service->started_wall_us, &reply->body);
     service_add_http_metrics(service, &reply->body);
 }

@@ -6,24 +6,29 @@
 
 /* In the order `btcast help` shows them. */
 const struct command *const commands[] = {
+    &command_up,
+    &command_status,
+    &command_watch,
 
     &command_decode,
 
-    /* replay */
+    &command_replay,
 
     /* record */
+    &command_record,
 
-    /* reanchor */
+    &command_reanchor,
 
     /* model */
 
     /* sbe-ingestor */
+    &command_sbe_ingestor,
 
-    /* aggregator */
+    &command_aggregator,
 
-    /* re-anchor-service */
+    &command_reanchor_service,
 
-    /* inference */
+    &command_inference,
 
     &command_exchange_sim,
 

@@ -12,9 +12,9 @@ struct command {
     const char *summary; /* one line for `btcast help` */
     const char *usage;   /* whole help text for `btcast help NAME`; NULL for a service, whose
                             help is made from its schema */
-    int (*run)(int argc, char **argv); /* argv[0] is the command; returns the exit status */
-    const struct config_schema *schema; /* of a service (without the common fields), else NULL:
-                                           `config check` and `help` use it */
+    int (*run)(int argc, char **argv);  /* argv[0] is the command; returns the exit status */
+    const struct config_schema *schema; /* of a service (without the common fields) or a
+                                           command with settings, else NULL */
     int default_port;                   /* of a service: as in its service_definition */
 };
 
@@ -29,28 +29,33 @@ const struct command *commands_find_service(const char *service);
 /* Services. */
 
 /* sbe-ingestor */
+extern const struct command command_sbe_ingestor;
 
-/* aggregator */
+extern const struct command command_aggregator;
 
-/* re-anchor-service */
+extern const struct command command_reanchor_service;
 
 extern const struct command command_inference;
 
 extern const struct command command_exchange_sim;
 
 /* For people: the whole system. */
+extern const struct command command_up;
+extern const struct command command_status;
+extern const struct command command_watch;
 
 /* For people: data. */
 
 extern const struct command command_decode;
 
-/* replay */
+extern const struct command command_replay;
 
 /* record */
+extern const struct command command_record;
 
 /* For people: operations. */
 
-/* reanchor */
+extern const struct command command_reanchor;
 
 /* model */
 

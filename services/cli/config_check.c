@@ -36,8 +36,10 @@ static int config_check_data(const char *path, const void *data, size_t size, ch
     const struct command *command = commands_find_service(service);
     if (command == NULL)
         return config_check_unknown(path, service, err);
-    struct config_schema schema;
-    result = service_options_schema(command->schema, command->default_port, &schema, err);
+    struct config_schema schema = *command->schema;
+    bool common = command->usage == NULL; /* a service has the common fields in front */
+    if (common)
+        result = service_options_schema(command->schema, command->default_port, &schema, err);
     if (result != ERR_OK)
         return result;
     void *options = malloc(schema.options_size);
@@ -48,7 +50,8 @@ static int config_check_data(const char *path, const void *data, size_t size, ch
         fprintf(stderr, "btcast config: %s: %s is a secret and others may read this file\n", path,
                 key);
     free(options);
-    service_options_free(&schema);
+    if (common)
+        service_options_free(&schema);
     return result;
 }
 

@@ -32,7 +32,7 @@ static const struct command *main_choose(const char *name)
 /* `btcast CMD --help` is `btcast help CMD` (services answer it with their settings). */
 static int main_run(const struct command *command, int argc, char **argv)
 {
-    if (argc == 2 && command->schema == NULL &&
+    if (argc == 2 && command->usage != NULL &&
         (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         char help[] = "help";
         char *words[] = {help, argv[0], NULL};

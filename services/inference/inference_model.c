@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "market/feature.h"
+#include "model/baseline.h"
 #include "wire/onnx.h"
 
 /* The whole file; the caller frees it. */
@@ -25,15 +26,28 @@ static int inference_model_file(const char *path, uint8_t **data, size_t *size, 
     return err_set(err, ERR_FULL, "model %s: larger than %u bytes", path, ONNX_FILE_MAX);
 }
 
-int inference_model_load(const char *path, struct model **model, struct err *err)
+static int inference_model_read(struct bytes file, enum mlp_kernel kernel, struct model **model,
+                                struct err *err)
 {
+    struct onnx_options options = {.feature_schema = feature_schema_hash(), .kernel = kernel};
+    return onnx_read(file, &options, model, err);
+}
+
+const char *const inference_model_kernels[] = {"auto", "plain", "avx2", "avx512", NULL};
+
+int inference_model_load(const char *path, enum mlp_kernel kernel, struct model **model,
+                         struct err *err)
+{
+    if (path[0] == '\0') {
+        int result = inference_model_read(baseline_file(), kernel, model, err);
+        return result == ERR_OK ? ERR_OK : err_wrap(err, "built-in model");
+    }
     uint8_t *data = NULL;
     size_t size = 0;
     int result = inference_model_file(path, &data, &size, err);
     if (result != ERR_OK)
         return result;
-    struct onnx_options options = {.feature_schema = feature_schema_hash()};
-    result = onnx_read(bytes_of(data, size), &options, model, err);
+    result = inference_model_read(bytes_of(data, size), kernel, model, err);
     free(data);
     return result == ERR_OK ? ERR_OK : err_wrap(err, "model %s", path);
 }

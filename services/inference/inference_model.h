@@ -7,6 +7,10 @@
 
 /* The ONNX file at path, or the built-in baseline when path is empty. A model of another
  * feature schema is refused (ERR_SCHEMA). The caller closes it. */
-int inference_model_load(const char *path, struct model **model, struct err *err) MUST_CHECK;
+int inference_model_load(const char *path, enum mlp_kernel kernel, struct model **model,
+                         struct err *err) MUST_CHECK;
+
+/* Names of enum mlp_kernel, in its order, NULL-terminated. */
+extern const char *const inference_model_kernels[];
 
 #endif

@@ -2,6 +2,7 @@
 #include "services/inference/inference_options.h"
 
 #include "hot/infer/journal.h"
+#include "services/inference/inference_model.h"
 
 static const char *const key_styles[] = {"plain", "hashtag", NULL};
 static const char *const priorities[] = {"auto", "normal", NULL};
@@ -59,6 +60,12 @@ static const struct config_field inference_fields[] = {
      .size = ROOM(model_path),
      .initial = "",
      .help = "ONNX file; empty: the built-in microprice baseline"},
+    {.path = "model.kernel",
+     .type = CONFIG_CHOICE,
+     .offset = AT(kernel),
+     .choices = inference_model_kernels,
+     .initial = "auto",
+     .help = "forward-pass kernel; all give the same bits"},
     {.path = "schedule.priority",
      .type = CONFIG_CHOICE,
      .offset = AT(priority),

@@ -15,6 +15,7 @@ struct inference_options {
     int key_style; /* enum state_key_style */
     bool require_redis;
     char model_path[512]; /* "": the built-in baseline */
+    int kernel;            /* enum mlp_kernel */
     int64_t replica;
     int priority;         /* enum inference_priority */
     int64_t journal_slots;

@@ -17,7 +17,7 @@
 #include "base/text.h"
 
 #define CONFIG_SECTIONS_MAX 64
-#define CONFIG_WHY_SIZE 320
+#define CONFIG_WHY_SIZE     320
 
 struct config_reader {
     const struct config_schema *schema;
@@ -337,8 +337,8 @@ static int config_peek_take(void *context, const struct config_item *item, struc
     return ERR_OK;
 }
 
-int config_peek_service(const char *name, const void *data, size_t size, char *out,
-                        size_t out_size, struct err *err)
+int config_peek_service(const char *name, const void *data, size_t size, char *out, size_t out_size,
+                        struct err *err)
 {
     struct config_peek peek = {out, out_size};
     PRE(out_size > 0);

@@ -12,8 +12,8 @@
 #include "base/err.h"
 
 /* Limits of a configuration. */
-#define CONFIG_FILE_MAX (64u * 1024u)
-#define CONFIG_FIELDS_MAX 256
+#define CONFIG_FILE_MAX      (64u * 1024u)
+#define CONFIG_FIELDS_MAX    256
 #define CONFIG_OVERRIDES_MAX 64
 
 enum config_type {
@@ -27,7 +27,7 @@ enum config_type {
 
 /* Duration values are plain integers; their key carries the unit (`_ms`, `_us`, `_s`). */
 struct config_field {
-    const char *path;           /* "redis.socket": mapping keys joined by dots */
+    const char *path; /* "redis.socket": mapping keys joined by dots */
     enum config_type type;
     size_t offset;              /* into the options struct */
     size_t size;                /* CONFIG_TEXT, CONFIG_SECRET */
@@ -49,12 +49,11 @@ struct config_schema {
 /* Fills options (schema->options_size bytes) with defaults, then file (path may be
  * NULL: defaults only), then the overrides ("path=value" strings; of several for one key
  * the last counts; none for secrets, since command lines are public), then secrets from
- * the environment. On failure options are undefined. Unknown or repeated keys, wrong types, values out of range, missing
- * required keys, a wrong `service`, more than one document: ERR_CONFIG with
+ * the environment. On failure options are undefined. Unknown or repeated keys, wrong types, values
+ * out of range, missing required keys, a wrong `service`, more than one document: ERR_CONFIG with
  * "FILE:LINE:COLUMN: KEY: expected …, found …". */
-int config_load(const struct config_schema *schema, const char *path,
-                const char *const *overrides, int override_count, void *options,
-                struct err *err) MUST_CHECK;
+int config_load(const struct config_schema *schema, const char *path, const char *const *overrides,
+                int override_count, void *options, struct err *err) MUST_CHECK;
 
 /* Same from memory; name stands in the messages. */
 int config_parse(const struct config_schema *schema, const char *name, const void *data,
@@ -67,12 +66,11 @@ int config_read_file(const char *path, void *buffer, size_t *size, struct err *e
 
 /* The value of the top-level key `service` into out ("" when the file has none), nothing
  * else being judged but the syntax. */
-int config_peek_service(const char *name, const void *data, size_t size, char *out,
-                        size_t out_size, struct err *err) MUST_CHECK;
+int config_peek_service(const char *name, const void *data, size_t size, char *out, size_t out_size,
+                        struct err *err) MUST_CHECK;
 
 /* True when the file sets a secret and users other than its owner may read the file; path
  * of the key in *key. The caller warns. */
-bool config_secret_exposed(const struct config_schema *schema, const char *path,
-                           const char **key);
+bool config_secret_exposed(const struct config_schema *schema, const char *path, const char **key);
 
 #endif

@@ -8,7 +8,7 @@
 
 /* Longest number taken, and how much of a wrong value a message repeats. */
 #define CONFIG_NUMBER_MAX 64
-#define CONFIG_FOUND_MAX 40
+#define CONFIG_FOUND_MAX  40
 
 static bool config_value_is(struct bytes value, const char *word)
 {
@@ -107,7 +107,8 @@ static bool config_value_set_choice(const struct config_field *field, struct byt
     return false;
 }
 
-static bool config_value_set_text(const struct config_field *field, struct bytes value, char *member)
+static bool config_value_set_text(const struct config_field *field, struct bytes value,
+                                  char *member)
 {
     if (value.size >= field->size)
         return false;

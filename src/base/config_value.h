@@ -9,8 +9,8 @@
 
 /* Stores value in options as field says. False: nothing stored, and why got
  * "expected …, found …" (never the text of a secret). */
-bool config_value_set(const struct config_field *field, enum config_kind kind,
-                      struct bytes value, void *options, struct text *why);
+bool config_value_set(const struct config_field *field, enum config_kind kind, struct bytes value,
+                      void *options, struct text *why);
 /* "an integer 1..65535", "one of sim, binance", … */
 void config_value_expected(const struct config_field *field, struct text *out);
 

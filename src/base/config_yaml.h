@@ -25,7 +25,7 @@ struct config_place {
 struct config_item {
     const char *path; /* keys joined by dots */
     enum config_kind kind;
-    struct bytes value; /* scalars; borrowed */
+    struct bytes value;          /* scalars; borrowed */
     struct config_place key, at; /* of the key and of the value */
 };
 

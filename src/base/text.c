@@ -124,7 +124,8 @@ void text_add_format(struct text *text, const char *format, ...)
     text->size += (size_t)size;
 }
 
-/* Length of a valid UTF-8 sequence at s (at most size bytes), or 0. */
+/* Length of a valid UTF-8 sequence at s (at most size bytes), or 0. The second byte's range
+ * keeps out overlong forms, surrogates and what lies above U+10FFFF (RFC 3629, section 4). */
 static size_t text_utf8_length(const unsigned char *s, size_t size)
 {
     size_t length = s[0] < 0x80 ? 1 : s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : s[0] >= 0xc2 ? 2 : 0;
@@ -133,6 +134,9 @@ static size_t text_utf8_length(const unsigned char *s, size_t size)
     for (size_t i = 1; i < length; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;
+    if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+        (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+        return 0;
     return length;
 }
 

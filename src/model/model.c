@@ -24,6 +24,33 @@ static bool model_version_ok(const char *version)
     return size > 0 && size < MODEL_VERSION_SIZE && strspn(version, allowed) == size;
 }
 
+/* Names are joined by commas in files and by newlines in tables. */
+static int model_check_names(const struct model_spec *spec, struct err *err)
+{
+    for (int i = 0; spec->input_names != NULL && i < spec->layers[0].inputs; i++) {
+        const char *name = spec->input_names[i];
+        size_t size = strnlen(name, MODEL_INPUT_NAME_SIZE);
+        bool ok = size > 0 && size < MODEL_INPUT_NAME_SIZE;
+        for (size_t c = 0; ok && c < size; c++)
+            ok = name[c] > ' ' && name[c] <= '~' && name[c] != ',';
+        if (!ok)
+            return err_set(err, ERR_INVALID, "input %d needs a name of 1 to %d printable "
+                           "characters without comma", i, MODEL_INPUT_NAME_SIZE - 1);
+    }
+    return ERR_OK;
+}
+
+static bool model_calibration_ok(const struct calibration *calibration)
+{
+    if (calibration->count < 0 || calibration->count > CALIBRATION_BUCKETS_MAX)
+        return false;
+    for (int b = 0; b < calibration->count; b++)
+        if (calibration->buckets[b].count < 1 ||
+            calibration->buckets[b].count > CALIBRATION_KNOTS_MAX)
+            return false;
+    return true;
+}
+
 static int model_check(const struct model_spec *spec, struct err *err)
 {
     if (!model_version_ok(spec->version))
@@ -40,6 +67,8 @@ static int model_check(const struct model_spec *spec, struct err *err)
     if (spec->has_band && !(isfinite(spec->band_p10) && isfinite(spec->band_p90) &&
                             spec->band_p10 <= spec->band_p90))
         return err_set(err, ERR_INVALID, "the band's p10 is above its p90");
+    if (!model_calibration_ok(&spec->calibration))
+        return err_set(err, ERR_INVALID, "the calibration table has a wrong size");
     return ERR_OK;
 }
 
@@ -104,6 +133,8 @@ int model_open(const struct model_spec *spec, enum mlp_kernel kernel, struct mod
     self->spec = *spec;
     /* mlp_open checks the layers before model_copy_spec trusts their sizes. */
     rc = mlp_open(spec->layers, spec->layer_count, kernel, &self->mlp, err);
+    if (rc == ERR_OK)
+        rc = model_check_names(spec, err);
     if (rc == ERR_OK)
         rc = model_copy_spec(self, err);
     if (rc != ERR_OK) {

@@ -22,12 +22,12 @@ static void exchange_fields_side(struct exchange_fields *fields, struct json_sca
 {
     struct exchange_json *scratch = fields->scratch;
     enum json_kind kind = json_scan_kind(scan);
-    if (kind == JSON_ARRAY) {
+    if (kind == JSON_SCAN_ARRAY) {
         if (json_decimals_levels(&fields->decimals, scan, bid ? scratch->bids : scratch->asks,
                                  EXCHANGE_JSON_LEVELS_MAX,
                                  bid ? &fields->bid_count : &fields->ask_count))
             fields->present |= bid ? EXCHANGE_MEMBER_BIDS : EXCHANGE_MEMBER_ASKS;
-    } else if (kind == JSON_STRING) {
+    } else if (kind == JSON_SCAN_STRING) {
         if (json_decimals_price(&fields->decimals, scan,
                                 bid ? &fields->bid.price : &fields->ask.price))
             fields->present |= bid ? EXCHANGE_MEMBER_BID_PRICE : EXCHANGE_MEMBER_ASK_PRICE;
@@ -39,7 +39,7 @@ static void exchange_fields_side(struct exchange_fields *fields, struct json_sca
 static void exchange_fields_qty(struct exchange_fields *fields, struct json_scan *scan,
                                 unsigned member, int64_t *value)
 {
-    if (json_scan_kind(scan) != JSON_STRING)
+    if (json_scan_kind(scan) != JSON_SCAN_STRING)
         (void)json_scan_skip(scan, NULL);
     else if (json_decimals_qty(&fields->decimals, scan, value))
         fields->present |= member;
@@ -110,8 +110,8 @@ static void exchange_fields_letter(struct exchange_fields *fields, struct json_s
 /* Values of `id`: a number, a string or null. */
 static void exchange_fields_id(struct exchange_fields *fields, struct json_scan *scan)
 {
-    bool read = json_scan_kind(scan) == JSON_STRING ? json_scan_string(scan, &fields->id)
-                                                    : json_scan_skip(scan, &fields->id);
+    bool read = json_scan_kind(scan) == JSON_SCAN_STRING ? json_scan_string(scan, &fields->id)
+                                                         : json_scan_skip(scan, &fields->id);
     if (read)
         fields->present |= EXCHANGE_MEMBER_ID;
 }
@@ -157,7 +157,7 @@ static void exchange_fields_object(struct exchange_fields *fields, struct json_s
             exchange_fields_letter(fields, scan, key.data[0]);
         else if (inner && !outer)
             (void)json_scan_skip(scan, NULL);
-        else if (inner && json_scan_kind(scan) == JSON_OBJECT)
+        else if (inner && json_scan_kind(scan) == JSON_SCAN_OBJECT)
             exchange_fields_object(fields, scan, false);
         else
             exchange_fields_word(fields, scan, key);

@@ -47,19 +47,19 @@ enum json_kind json_scan_kind(struct json_scan *scan)
     int c = json_scan_peek(scan);
     switch (c) {
     case '{':
-        return JSON_OBJECT;
+        return JSON_SCAN_OBJECT;
     case '[':
-        return JSON_ARRAY;
+        return JSON_SCAN_ARRAY;
     case '"':
-        return JSON_STRING;
+        return JSON_SCAN_STRING;
     case 't':
-        return JSON_TRUE;
+        return JSON_SCAN_TRUE;
     case 'f':
-        return JSON_FALSE;
+        return JSON_SCAN_FALSE;
     case 'n':
-        return JSON_NULL;
+        return JSON_SCAN_NULL;
     default:
-        return c == '-' || (c >= '0' && c <= '9') ? JSON_NUMBER : JSON_NONE;
+        return c == '-' || (c >= '0' && c <= '9') ? JSON_SCAN_NUMBER : JSON_SCAN_NONE;
     }
 }
 
@@ -173,7 +173,7 @@ static bool json_scan_at(const struct json_scan *scan, uint8_t c)
 /* "-"? digits without leading zeros */
 static bool json_scan_integer(struct json_scan *scan)
 {
-    if (json_scan_kind(scan) != JSON_NUMBER)
+    if (json_scan_kind(scan) != JSON_SCAN_NUMBER)
         return json_scan_fail(scan);
     if (*scan->at == '-')
         scan->at++;
@@ -235,7 +235,7 @@ static bool json_scan_word(struct json_scan *scan, const char *word, size_t size
 
 bool json_scan_bool(struct json_scan *scan, bool *value)
 {
-    *value = json_scan_kind(scan) == JSON_TRUE;
+    *value = json_scan_kind(scan) == JSON_SCAN_TRUE;
     return *value ? json_scan_word(scan, "true", 4) : json_scan_word(scan, "false", 5);
 }
 
@@ -244,15 +244,15 @@ static bool json_scan_skip_plain(struct json_scan *scan)
 {
     struct bytes ignored;
     switch (json_scan_kind(scan)) {
-    case JSON_STRING:
+    case JSON_SCAN_STRING:
         return json_scan_string(scan, &ignored);
-    case JSON_NUMBER:
+    case JSON_SCAN_NUMBER:
         return json_scan_number(scan, &ignored);
-    case JSON_TRUE:
+    case JSON_SCAN_TRUE:
         return json_scan_word(scan, "true", 4);
-    case JSON_FALSE:
+    case JSON_SCAN_FALSE:
         return json_scan_word(scan, "false", 5);
-    case JSON_NULL:
+    case JSON_SCAN_NULL:
         return json_scan_word(scan, "null", 4);
     default:
         return json_scan_fail(scan);
@@ -263,10 +263,10 @@ static bool json_scan_skip_plain(struct json_scan *scan)
 static bool json_scan_skip_value(struct json_scan *scan, bool *is_object)
 {
     enum json_kind kind = json_scan_kind(scan);
-    if (kind != JSON_OBJECT && kind != JSON_ARRAY)
+    if (kind != JSON_SCAN_OBJECT && kind != JSON_SCAN_ARRAY)
         return json_scan_skip_plain(scan);
-    *is_object = kind == JSON_OBJECT;
-    return kind == JSON_OBJECT ? json_scan_object(scan) : json_scan_array(scan);
+    *is_object = kind == JSON_SCAN_OBJECT;
+    return kind == JSON_SCAN_OBJECT ? json_scan_object(scan) : json_scan_array(scan);
 }
 
 bool json_scan_skip(struct json_scan *scan, struct bytes *raw)

@@ -18,14 +18,14 @@
 #define JSON_SCAN_DEPTH_MAX 32
 
 enum json_kind {
-    JSON_NONE, /* failed, or the text ends */
-    JSON_OBJECT,
-    JSON_ARRAY,
-    JSON_STRING,
-    JSON_NUMBER,
-    JSON_TRUE,
-    JSON_FALSE,
-    JSON_NULL,
+    JSON_SCAN_NONE, /* failed, or the text ends */
+    JSON_SCAN_OBJECT,
+    JSON_SCAN_ARRAY,
+    JSON_SCAN_STRING,
+    JSON_SCAN_NUMBER,
+    JSON_SCAN_TRUE,
+    JSON_SCAN_FALSE,
+    JSON_SCAN_NULL,
 };
 
 struct json_scan {

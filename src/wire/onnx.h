@@ -33,7 +33,7 @@
 
 struct onnx_options {
     uint64_t feature_schema; /* the reader's; a file with another one is refused */
-    bool allow_foreign;      /* accept files without btcast.version and btcast.schema */
+    bool allow_foreign;      /* accept any schema, or none, and files without a version */
     enum mlp_kernel kernel;
 };
 

@@ -51,8 +51,7 @@ void http_board_write(struct http_board *board, struct bytes value)
 size_t http_board_read(struct http_board *board, void *out, size_t capacity)
 {
     if ((atomic_load_explicit(&board->middle, memory_order_acquire) & HTTP_BOARD_FRESH) != 0) {
-        unsigned got =
-            atomic_exchange_explicit(&board->middle, board->front, memory_order_acq_rel);
+        unsigned got = atomic_exchange_explicit(&board->middle, board->front, memory_order_acq_rel);
         board->front = got & ~HTTP_BOARD_FRESH;
     }
     size_t size = board->size[board->front];

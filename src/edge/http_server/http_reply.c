@@ -6,7 +6,7 @@
 
 /* Room for the headers, and how much of a body one write takes. */
 #define HTTP_HEADERS_MAX 512
-#define HTTP_CHUNK (16u * 1024u)
+#define HTTP_CHUNK       (16u * 1024u)
 
 static int http_reply_add(struct lws *wsi, const char *name, const char *value, uint8_t **at,
                           uint8_t *end)
@@ -79,11 +79,10 @@ int http_reply_continue(struct http_session *session, struct lws *wsi)
     return 0;
 }
 
-int http_reply_channel(struct http_session *session, struct lws *wsi)
+int http_reply_channel(struct lws *wsi)
 {
-    (void)session;
-    if (http_reply_headers(wsi, HTTP_STATUS_OK, "text/event-stream", LWS_ILLEGAL_HTTP_CONTENT_LEN) !=
-        0)
+    if (http_reply_headers(wsi, HTTP_STATUS_OK, "text/event-stream",
+                           LWS_ILLEGAL_HTTP_CONTENT_LEN) != 0)
         return -1;
     lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
     lws_callback_on_writable(wsi);

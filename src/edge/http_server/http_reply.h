@@ -14,6 +14,6 @@ int http_reply_error(struct http_session *session, struct lws *wsi, int status, 
 /* The socket takes more of the body. */
 int http_reply_continue(struct http_session *session, struct lws *wsi);
 /* The headers of an event channel, which has no end. */
-int http_reply_channel(struct http_session *session, struct lws *wsi);
+int http_reply_channel(struct lws *wsi);
 
 #endif

@@ -16,10 +16,10 @@
 #include "edge/http_server/lws_log.h"
 
 /* Descriptors of the library's own: listener, wake-up pipe, spare. */
-#define HTTP_OWN_FDS 8
-#define HTTP_HEADER_MAX 4096
+#define HTTP_OWN_FDS     8
+#define HTTP_HEADER_MAX  4096
 #define HTTP_KEEPALIVE_S 30
-#define HTTP_TIMEOUT_S 10
+#define HTTP_TIMEOUT_S   10
 
 static const struct lws_protocols http_protocols[] = {
     {.name = "http",
@@ -50,8 +50,8 @@ static int http_server_probe(const char *address, int port, struct err *err)
         if (errno == EADDRINUSE)
             result = err_set(err, ERR_REFUSED, "port %d is in use (on %s)", port, address);
         else
-            result = err_set(err, ERR_IO, "cannot listen on %s:%d: %s", address, port,
-                             strerror(errno));
+            result =
+                err_set(err, ERR_IO, "cannot listen on %s:%d: %s", address, port, strerror(errno));
     }
     close(fd);
     return result;
@@ -94,8 +94,10 @@ static void *http_server_run(void *context)
 {
     struct http_server *server = context;
     prctl(PR_SET_NAME, "http");
-    while (!atomic_load(&server->stopping))
+    while (!atomic_load(&server->stopping)) {
         lws_service(server->lws, 0);
+        http_session_drain(server);
+    }
     return NULL;
 }
 

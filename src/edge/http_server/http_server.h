@@ -12,21 +12,21 @@
 #include "base/err.h"
 #include "base/text.h"
 
-#define HTTP_ROUTES_MAX 24
-#define HTTP_BODY_MAX (256u * 1024u)
-#define HTTP_REPLY_MAX (4u * 1024u * 1024u)
-#define HTTP_CONNECTIONS_MAX 256
-#define HTTP_EVENTS_QUEUED_MAX 64 /* per client; the oldest goes first, counted */
-#define HTTP_EVENT_MAX 4096u       /* bytes of one published event */
-#define HTTP_PATH_MAX 256u
-#define HTTP_QUERY_MAX 1024u
+#define HTTP_ROUTES_MAX        24
+#define HTTP_BODY_MAX          (256u * 1024u)
+#define HTTP_REPLY_MAX         (4u * 1024u * 1024u)
+#define HTTP_CONNECTIONS_MAX   256
+#define HTTP_EVENTS_QUEUED_MAX 64    /* per client; the oldest goes first, counted */
+#define HTTP_EVENT_MAX         4096u /* bytes of one published event */
+#define HTTP_PATH_MAX          256u
+#define HTTP_QUERY_MAX         1024u
 
 struct http_server;
 
 struct http_request {
     const char *method; /* "GET", "POST" */
     const char *path;
-    const char *query;  /* without '?', "" if none */
+    const char *query; /* without '?', "" if none */
     struct bytes body;
 };
 
@@ -41,8 +41,8 @@ typedef void (*http_fn)(void *context, const struct http_request *request,
 
 struct http_route {
     const char *method, *path;
-    http_fn fn;      /* NULL: a server-sent-events channel fed by http_server_publish */
-    bool changes;    /* changes something: off loopback it wants the bearer token */
+    http_fn fn;   /* NULL: a server-sent-events channel fed by http_server_publish */
+    bool changes; /* changes something: off loopback it wants the bearer token */
 };
 
 struct http_server_options {

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/http_server/http_session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "edge/http_server/http_reply.h"
 
 /* A quiet event channel says so this often, which also finds clients that are gone. */
-#define HTTP_COMMENT_EVERY_US (15 * LWS_US_PER_SEC)
+#define HTTP_COMMENT_EVERY_US  (15 * LWS_US_PER_SEC)
 #define HTTP_AUTHORIZATION_MAX 256
 
 static struct http_server *http_session_server(struct lws *wsi)
@@ -133,7 +135,7 @@ static int http_session_join(struct http_server *server, struct http_session *se
     server->channels = session;
     atomic_fetch_add(&server->event_clients, 1);
     lws_set_timer_usecs(wsi, HTTP_COMMENT_EVERY_US);
-    return http_reply_channel(session, wsi);
+    return http_reply_channel(wsi);
 }
 
 /* The route of path and method: its index, -1 for /live, else the status of the refusal. */
@@ -158,6 +160,31 @@ static int http_session_find(const struct http_server *server, const struct http
     return -1;
 }
 
+/* libwebsockets hands out the parts of a query decoded; what would then be ambiguous is
+ * encoded again, and http_query decodes. */
+static int http_session_read_query(struct http_session *session, struct lws *wsi)
+{
+    struct text query = text_begin(session->query, sizeof(session->query));
+    char part[HTTP_QUERY_MAX];
+    for (int i = 0; !query.truncated; i++) {
+        int size = lws_hdr_copy_fragment(wsi, part, sizeof(part), WSI_TOKEN_HTTP_URI_ARGS, i);
+        if (size < 0 && lws_hdr_fragment_length(wsi, WSI_TOKEN_HTTP_URI_ARGS, i) == 0)
+            break;
+        if (size < 0)
+            return HTTP_STATUS_REQ_URI_TOO_LONG;
+        if (i > 0)
+            text_add_char(&query, '&');
+        for (int j = 0; j < size; j++) {
+            if (part[j] == '%' || part[j] == '&')
+                text_add_format(&query, "%%%02x", (unsigned char)part[j]);
+            else
+                text_add_char(&query, part[j]);
+        }
+    }
+    text_end(&query);
+    return query.truncated ? HTTP_STATUS_REQ_URI_TOO_LONG : 0;
+}
+
 /* Method, path and query out of the headers; 0, or the status that refuses them. */
 static int http_session_read_head(struct http_session *session, struct lws *wsi, const char *path)
 {
@@ -171,10 +198,7 @@ static int http_session_read_head(struct http_session *session, struct lws *wsi,
     int size = snprintf(session->path, sizeof(session->path), "%s", path);
     if (size < 0 || (size_t)size >= sizeof(session->path))
         return HTTP_STATUS_NOT_FOUND;
-    if (lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_URI_ARGS) > 0 &&
-        lws_hdr_copy(wsi, session->query, sizeof(session->query), WSI_TOKEN_HTTP_URI_ARGS) < 0)
-        return HTTP_STATUS_REQ_URI_TOO_LONG;
-    return 0;
+    return http_session_read_query(session, wsi);
 }
 
 /* The body's announced size: 0 none; -1: not a size, or no size given for a body. */
@@ -249,8 +273,7 @@ static int http_session_body(struct http_session *session, const void *data, siz
 static int http_session_write_event(struct http_session *session, struct lws *wsi)
 {
     uint8_t comment[LWS_PRE + 3];
-    struct http_event *event =
-        session->greeted ? http_event_queue_take(&session->events) : NULL;
+    struct http_event *event = session->greeted ? http_event_queue_take(&session->events) : NULL;
     int sent = 0;
     if (event != NULL) {
         sent = lws_write(wsi, event->data, event->size, LWS_WRITE_HTTP);
@@ -288,6 +311,20 @@ void http_session_deliver(struct http_server *server)
             lws_callback_on_writable(at->wsi);
         }
         http_event_release(event);
+    }
+}
+
+void http_session_drain(struct http_server *server)
+{
+    char dropped[512];
+    for (struct http_session *at = server->channels; at != NULL; at = at->next) {
+        if (at->gone)
+            continue;
+        ssize_t got = recv(lws_get_socket_fd(at->wsi), dropped, sizeof(dropped), MSG_DONTWAIT);
+        if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR)))
+            continue;
+        at->gone = true;
+        lws_set_timeout(at->wsi, PENDING_TIMEOUT_CLOSE_SEND, LWS_TO_KILL_ASYNC);
     }
 }
 

@@ -14,15 +14,16 @@ struct http_session {
     char path[HTTP_PATH_MAX];
     char query[HTTP_QUERY_MAX];
     const char *method;
-    int route;          /* index, -1: the server's own /live */
-    uint8_t *body;      /* of the request, while it comes in */
+    int route;     /* index, -1: the server's own /live */
+    uint8_t *body; /* of the request, while it comes in */
     size_t body_size, body_room;
-    uint8_t *reply;     /* LWS_PRE bytes of room, then reply_size bytes */
+    uint8_t *reply; /* LWS_PRE bytes of room, then reply_size bytes */
     size_t reply_size, reply_sent;
-    bool head;          /* HEAD: no body goes out */
-    bool channel;       /* a client of an event channel, in the server's list */
-    bool greeted;       /* the first comment line went out */
-    bool comment_due;   /* so should one now: the connection was quiet */
+    bool head;        /* HEAD: no body goes out */
+    bool channel;     /* a client of an event channel, in the server's list */
+    bool greeted;     /* the first comment line went out */
+    bool gone;        /* being closed */
+    bool comment_due; /* so should one now: the connection was quiet */
     struct http_event_queue events;
     struct lws *wsi;
     struct http_session *next;
@@ -50,5 +51,9 @@ int http_session_callback(struct lws *wsi, enum lws_callback_reasons reason, voi
                           size_t len);
 /* Hands what was published to the channels' clients. */
 void http_session_deliver(struct http_server *server);
+/* Reads and drops what clients of channels send, and closes those that left. To be called
+ * after each lws_service: libwebsockets does not read a connection whose reply is under way,
+ * yet its poll wakes for it, so unread bytes (or the end of the stream) would spin. */
+void http_session_drain(struct http_server *server);
 
 #endif

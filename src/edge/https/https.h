@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "edge/loop/loop.h"
 
-#define HTTPS_REPLY_MAX (16u * 1024u * 1024u)
+#define HTTPS_REPLY_MAX     (16u * 1024u * 1024u)
 #define HTTPS_IN_FLIGHT_MAX 32
 
 struct https;
@@ -27,8 +27,8 @@ struct https_reply {
 typedef void (*https_fn)(void *context, const struct https_reply *reply);
 
 struct https_request {
-    const char *method; /* "GET" */
-    const char *url;    /* whole */
+    const char *method;         /* "GET" */
+    const char *url;            /* whole */
     const char *const *headers; /* "Name: value", NULL-terminated; may be NULL */
     struct bytes body;
     int64_t timeout_us;
@@ -41,11 +41,13 @@ struct https_options {
 
 int https_open(const struct https_options *options, struct loop *loop, struct https **https,
                struct err *err) MUST_CHECK;
-/* Calls in flight are answered with ERR_CONNECTION. */
+/* Calls in flight are answered with ERR_CONNECTION; their callbacks cannot send again. */
 void https_close(struct https *https);
-/* ERR_AGAIN over HTTPS_IN_FLIGHT_MAX. Everything in request is copied. */
+/* ERR_AGAIN over HTTPS_IN_FLIGHT_MAX. Everything in request is copied. fn is called from
+ * inside loop_run_once or https_do_work, never from here; it may send again. */
 int https_send(struct https *https, const struct https_request *request, https_fn fn,
                void *context) MUST_CHECK;
+/* Sockets and timeouts live in the loop; this only hands over what has completed. */
 int https_do_work(struct https *https, int64_t mono_us);
 
 #endif

@@ -13,30 +13,29 @@
  * -2 the stream is past the slot. */
 static struct redis_script redis_infer_publish_script = {
     .name = "publish",
-    .source =
-        "local slot = tonumber(ARGV[1])\n"
-        "local id = ARGV[1] .. '-0'\n"
-        "local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)\n"
-        "if #newest > 0 then\n"
-        "  local top = tonumber(string.match(newest[1][1], '^(%d+)-'))\n"
-        "  if top == slot then return {0, top, newest[1][2]} end\n"
-        "  if top > slot then\n"
-        "    local same = redis.call('XRANGE', KEYS[1], id, id)\n"
-        "    if #same > 0 then return {0, top, same[1][2]} end\n"
-        "    return {-2, top}\n"
-        "  end\n"
-        "  if top < slot - 1 and ARGV[2] == '0' then return {-1, top} end\n"
-        "end\n"
-        "redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, unpack(ARGV, 6))\n"
-        "redis.call('HSET', KEYS[2], unpack(ARGV, 6))\n"
-        "redis.call('EXPIRE', KEYS[2], ARGV[4])\n"
-        "if ARGV[5] ~= '' then redis.call('SET', KEYS[3], ARGV[5]) end\n"
-        "return {1, slot}\n",
+    .source = "local slot = tonumber(ARGV[1])\n"
+              "local id = ARGV[1] .. '-0'\n"
+              "local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)\n"
+              "if #newest > 0 then\n"
+              "  local top = tonumber(string.match(newest[1][1], '^(%d+)-'))\n"
+              "  if top == slot then return {0, top, newest[1][2]} end\n"
+              "  if top > slot then\n"
+              "    local same = redis.call('XRANGE', KEYS[1], id, id)\n"
+              "    if #same > 0 then return {0, top, same[1][2]} end\n"
+              "    return {-2, top}\n"
+              "  end\n"
+              "  if top < slot - 1 and ARGV[2] == '0' then return {-1, top} end\n"
+              "end\n"
+              "redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, unpack(ARGV, 6))\n"
+              "redis.call('HSET', KEYS[2], unpack(ARGV, 6))\n"
+              "redis.call('EXPIRE', KEYS[2], ARGV[4])\n"
+              "if ARGV[5] ~= '' then redis.call('SET', KEYS[3], ARGV[5]) end\n"
+              "return {1, slot}\n",
 };
 
 /* MULTI, four HGETALL, GET, EXEC. */
 #define REDIS_INFER_REPLIES 5
-#define REDIS_INFER_CALLS 8
+#define REDIS_INFER_CALLS   8
 
 struct redis_infer_read_call {
     infer_read_fn done;
@@ -172,9 +171,10 @@ static int redis_infer_record(const redisReply *reply, struct prediction *predic
 
 static enum infer_published redis_infer_outcome(long long code)
 {
-    return code == 1 ? INFER_PUBLISHED : code == 0 ? INFER_EXISTED
-                                     : code == -1  ? INFER_HOLE
-                                                   : INFER_OLD;
+    return code == 1    ? INFER_PUBLISHED
+           : code == 0  ? INFER_EXISTED
+           : code == -1 ? INFER_HOLE
+                        : INFER_OLD;
 }
 
 static void redis_infer_publish_done(void *context, int result, const redisReply *reply)
@@ -194,8 +194,8 @@ static void redis_infer_publish_done(void *context, int result, const redisReply
     }
     enum infer_published outcome = redis_infer_outcome(reply->element[0]->integer);
     if (outcome == INFER_EXISTED)
-        result = reply->elements < 3 ? ERR_MALFORMED
-                                     : redis_infer_record(reply->element[2], &record);
+        result =
+            reply->elements < 3 ? ERR_MALFORMED : redis_infer_record(reply->element[2], &record);
     call.done(call.context, result, outcome, reply->element[1]->integer,
               outcome == INFER_EXISTED ? &record : NULL);
 }
@@ -223,8 +223,8 @@ static int redis_infer_publish(void *self, const struct infer_publish *request,
         args[count++] = bytes_text(prediction_field_name((enum prediction_field)field));
         args[count++] = bytes_text(request->prediction->value[field]);
     }
-    infer->publish = (struct redis_infer_publish_call){
-        .done = done, .context = context, .busy = true};
+    infer->publish =
+        (struct redis_infer_publish_call){.done = done, .context = context, .busy = true};
     int result = redis_link_eval(infer->link, &redis_infer_publish_script, keys, 3, args, count,
                                  redis_infer_publish_done, &infer->publish);
     if (result != ERR_OK)

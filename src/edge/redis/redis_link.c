@@ -452,14 +452,14 @@ static void redis_link_event(void *context, uint32_t events)
 
 void redis_link_flush(struct redis_link *link)
 {
-    redis_link_enter(link);
-    redis_link_write(link);
-    redis_link_leave(link);
+    /* A failure stays marked until do_work: no handler runs inside a caller's flush. */
+    if (link->broken == ERR_OK)
+        redis_link_write(link);
 }
 
 static void redis_link_check_reply(struct redis_link *link, int64_t mono_us)
 {
-    if (link->owed.count == 0)
+    if (link->owed.count == 0 || link->broken != ERR_OK)
         return;
     int64_t limit_us = link->options.reply_timeout_us + redis_owed_first(&link->owed)->block_us;
     if (mono_us - link->progress_us <= limit_us)

@@ -77,7 +77,8 @@ int redis_link_send(struct redis_link *link, const struct bytes *argv, int argc,
 /* A blocking command (XREAD BLOCK): its reply may take block_us longer. */
 int redis_link_send_blocking(struct redis_link *link, const struct bytes *argv, int argc,
                              int64_t block_us, redis_reply_fn fn, void *context) MUST_CHECK;
-/* Writes what is queued now. */
+/* Writes what is queued now. Calls nothing back: a connection found broken is no longer
+ * connected, but its owed replies are answered by do_work or the loop. */
 void redis_link_flush(struct redis_link *link);
 /* Writes, timeouts, reconnects; call each cycle. Returns the replies handled since the last
  * call (handlers run inside loop_run_once). */

@@ -63,12 +63,18 @@ static void infer_outbox_done(void *context, int result, enum infer_published ou
     const struct journal_entry *first = journal_first(&infer->outbox);
     if (first == NULL || first->slot != infer->sent_slot)
         return; /* dropped meanwhile: the outbox was full */
+    int64_t slot = first->slot;
+    if (result == ERR_MALFORMED) { /* the slot is taken by something unreadable: go on */
+        infer->counters.publish_failures++;
+        infer_outbox_settled(infer, slot, false, &first->prediction);
+        infer_outbox_send(infer, mono_us);
+        return;
+    }
     if (result != ERR_OK) {
         infer->counters.publish_failures++;
         infer->retry_mono_us = mono_us + INFER_RETRY_US;
         return;
     }
-    int64_t slot = first->slot;
     switch (outcome) {
     case INFER_PUBLISHED:
         infer->counters.published++;

@@ -43,10 +43,16 @@ _Static_assert(STREAM_TRADE < INGEST_STREAMS && STREAM_DEPTH < INGEST_STREAMS &&
 static void ingest_on_splice(void *context, enum splice_stream stream, struct bytes frame,
                              uint8_t flags);
 
+uint64_t ingest_epoch(const struct ingest *ingest)
+{
+    return ingest->publisher == NULL ? ingest->options.publisher.epoch
+                                     : publisher_epoch(ingest->publisher);
+}
+
 static void ingest_begin(struct ingest *ingest, struct ingest_lane *lane)
 {
     envelope_begin(&lane->writer, lane->buffer, INGEST_BUFFER_BYTES, ingest->options.symbol,
-                   publisher_epoch(ingest->publisher));
+                   ingest_epoch(ingest));
 }
 
 static int ingest_open_parts(struct ingest *ingest, struct err *err)
@@ -55,7 +61,7 @@ static int ingest_open_parts(struct ingest *ingest, struct err *err)
     if (ingest->buffers == NULL)
         return err_set(err, ERR_MEMORY, "ingest buffers");
     int result = splice_open(ingest_on_splice, ingest, &ingest->splice, err);
-    if (result == ERR_OK)
+    if (result == ERR_OK && ingest->options.publisher.producer != NULL)
         result = publisher_open(&ingest->options.publisher, &ingest->publisher, err);
     return result;
 }
@@ -128,36 +134,46 @@ static bool ingest_has_open(const struct ingest *ingest)
     return false;
 }
 
+/* Into the envelope of its stream; a full one is sealed first, with the other two. */
+static void ingest_batch(struct ingest *ingest, enum stream_name stream, struct record *record)
+{
+    struct ingest_lane *lane = &ingest->lanes[stream];
+    if (lane->writer.count > 0 &&
+        lane->writer.size + record->payload.size > INGEST_ENVELOPE_BYTES)
+        ingest_seal(ingest);
+    if (lane->writer.count == 0 && lane->writer.epoch != record->epoch)
+        ingest_begin(ingest, lane);
+    /* Moved to the new epoch when it is published (publisher_add). */
+    record->epoch = lane->writer.epoch;
+    if (envelope_add(&lane->writer, record) != ERR_OK) {
+        ingest_seal(ingest);
+        record->epoch = lane->writer.epoch;
+        CHECK(envelope_add(&lane->writer, record) == ERR_OK);
+    }
+    if (lane->writer.count == 1)
+        lane->since_us = ingest->now.mono_us;
+}
+
 /* The next place in the order of the world. */
 static void ingest_stamp(struct ingest *ingest, enum stream_name stream, enum record_kind kind,
                          uint8_t flags, struct bytes payload)
 {
-    struct ingest_lane *lane = &ingest->lanes[stream];
     const int64_t recv_us = slew_read_us(&ingest->slew, ingest->now);
     if (recv_us < ingest->recv_us)
         ingest->counters.recv_clamped++;
     else
         ingest->recv_us = recv_us;
-    if (lane->writer.count > 0 && lane->writer.size + payload.size > INGEST_ENVELOPE_BYTES)
-        ingest_seal(ingest);
-    if (lane->writer.count == 0 && lane->writer.epoch != publisher_epoch(ingest->publisher))
-        ingest_begin(ingest, lane);
-    struct record record = {.epoch = lane->writer.epoch,
+    struct record record = {.epoch = ingest_epoch(ingest),
                             .seq = ++ingest->seq,
                             .recv_us = ingest->recv_us,
                             .kind = (uint8_t)kind,
                             .flags = flags,
                             .payload = payload};
-    if (envelope_add(&lane->writer, &record) != ERR_OK) {
-        ingest_seal(ingest);
-        record.epoch = lane->writer.epoch;
-        CHECK(envelope_add(&lane->writer, &record) == ERR_OK);
-    }
-    if (lane->writer.count == 1)
-        lane->since_us = ingest->now.mono_us;
     ingest->counters.records++;
     if (ingest->options.tap != NULL)
         ingest->options.tap(ingest->options.context, &record);
+    if (ingest->publisher != NULL)
+        ingest_batch(ingest, stream, &record);
 }
 
 static void ingest_on_splice(void *context, enum splice_stream stream, struct bytes frame,
@@ -256,6 +272,8 @@ int ingest_do_work(struct ingest *ingest, struct clock_now now)
     ingest->now = now;
     ingest_tick(ingest);
     ingest->hold_due_us = splice_expire(ingest->splice, now.mono_us);
+    if (ingest->publisher == NULL)
+        return 0;
     int work = publisher_do_work(ingest->publisher, now.mono_us);
     if (!publisher_idle(ingest->publisher) || !ingest_has_open(ingest))
         return work;
@@ -269,7 +287,8 @@ int64_t ingest_wait_us(const struct ingest *ingest, struct clock_now now)
     if (ingest->hold_due_us != INT64_MAX && ingest->hold_due_us - now.mono_us < wait_us)
         wait_us = ingest->hold_due_us - now.mono_us;
     /* What the stream did not take is tried again soon. */
-    if (publisher_wants_retry(ingest->publisher) && wait_us > INGEST_RETRY_WAIT_US)
+    if (ingest->publisher != NULL && publisher_wants_retry(ingest->publisher) &&
+        wait_us > INGEST_RETRY_WAIT_US)
         wait_us = INGEST_RETRY_WAIT_US;
     return wait_us > 0 ? wait_us : 0;
 }

@@ -23,7 +23,9 @@
 struct ingest_options {
     char symbol[RECORD_SYMBOL_SIZE];
     struct clock_now now;
-    struct publisher_options publisher; /* its epoch: max(wall ms, highest known + 1) */
+    /* Its epoch: max(wall ms, highest known + 1). Without a producer the records go to the
+     * tap only (a stand-alone recorder). */
+    struct publisher_options publisher;
     /* A refused frame, at most INGEST_QUARANTINE_PER_S a second. May be NULL. */
     void (*quarantine)(void *context, enum sbe_verdict verdict, size_t offset,
                        struct bytes frame);
@@ -59,9 +61,11 @@ int ingest_do_work(struct ingest *ingest, struct clock_now now);
 void ingest_seal(struct ingest *ingest);
 /* Microseconds until do_work has something to do by itself (next tick at the latest). */
 int64_t ingest_wait_us(const struct ingest *ingest, struct clock_now now);
+/* NULL without a producer. */
 struct publisher *ingest_publisher(const struct ingest *ingest);
 const struct splice *ingest_splice(const struct ingest *ingest);
 const struct ingest_counters *ingest_counters(const struct ingest *ingest);
+uint64_t ingest_epoch(const struct ingest *ingest);
 uint64_t ingest_seq(const struct ingest *ingest);
 /* Steps of the wall clock that were not followed. */
 uint64_t ingest_clock_steps(const struct ingest *ingest);

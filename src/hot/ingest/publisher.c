@@ -27,6 +27,7 @@ struct publisher {
     struct publisher_flight flights[PUBLISHER_FLIGHTS_MAX];
     int flight_count;
     uint64_t cursor;      /* the next ring entry to send */
+    uint64_t unacked;     /* ring entries without an acknowledgement */
     bool rewind;          /* something was refused: go back when nothing is in flight */
     bool reconnected;     /* the streams' tops have to be asked again */
     uint64_t spool_gone;  /* oldest spool entries dropped while its batch was in flight */
@@ -99,9 +100,16 @@ static void publisher_evict(struct publisher *publisher)
         publisher->counters.entries_dropped += dropped;
         publisher->spool_gone += dropped;
     }
+    publisher->unacked -= head->acked ? 0 : 1;
     backlog_drop_head(publisher->backlog);
     if (publisher->cursor < backlog_first(publisher->backlog))
         publisher->cursor = backlog_first(publisher->backlog);
+}
+
+void publisher_save(struct publisher *publisher)
+{
+    while (backlog_first(publisher->backlog) < backlog_end(publisher->backlog))
+        publisher_evict(publisher);
 }
 
 static bool publisher_has(const struct publisher *publisher, enum stream_name stream,
@@ -145,6 +153,7 @@ void publisher_add(struct publisher *publisher, const struct backlog_entry *entr
     }
     while (!backlog_push(publisher->backlog, &own))
         publisher_evict(publisher);
+    publisher->unacked++;
 }
 
 static void publisher_move_ring(struct publisher *publisher, uint64_t newest)
@@ -163,12 +172,14 @@ static void publisher_move_ring(struct publisher *publisher, uint64_t newest)
 /* Marks what the streams have; the rest is to be sent (again). */
 static void publisher_resume(struct publisher *publisher)
 {
+    publisher->unacked = 0;
     for (uint64_t n = backlog_first(publisher->backlog); n < backlog_end(publisher->backlog); n++) {
         struct backlog_entry *entry = backlog_at(publisher->backlog, n);
         bool there = publisher_has(publisher, entry->stream, entry->epoch, entry->last_seq);
         if (!there && (entry->acked || n < publisher->cursor))
             publisher->counters.resent++;
         entry->acked = there;
+        publisher->unacked += there ? 0 : 1;
     }
     publisher->cursor = backlog_first(publisher->backlog);
     publisher->rewind = false;
@@ -249,6 +260,7 @@ static void publisher_land_ring(struct publisher *publisher, const struct publis
             flight->numbers[i] < backlog_first(publisher->backlog))
             continue;
         struct backlog_entry *entry = backlog_at(publisher->backlog, flight->numbers[i]);
+        publisher->unacked -= entry->acked ? 0 : 1;
         entry->acked = true;
         publisher->counters.records_written += entry->records;
         if (publisher->options.on_ack != NULL)
@@ -454,10 +466,7 @@ enum publisher_state publisher_state(const struct publisher *publisher)
 
 uint64_t publisher_pending(const struct publisher *publisher)
 {
-    uint64_t pending = publisher_spool_count(publisher);
-    for (uint64_t n = backlog_first(publisher->backlog); n < backlog_end(publisher->backlog); n++)
-        pending += backlog_at(publisher->backlog, n)->acked ? 0 : 1;
-    return pending;
+    return publisher_spool_count(publisher) + publisher->unacked;
 }
 
 size_t publisher_ring_bytes(const struct publisher *publisher)

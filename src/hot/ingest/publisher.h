@@ -51,6 +51,8 @@ int publisher_open(const struct publisher_options *options, struct publisher **p
 void publisher_close(struct publisher *publisher);
 /* Takes a sealed entry (copied). Never refuses: see the policy above. */
 void publisher_add(struct publisher *publisher, const struct backlog_entry *entry);
+/* Puts what is not acknowledged into the spool: before a stop without the stream. */
+void publisher_save(struct publisher *publisher);
 /* The producer's completion callback (a stream_put_fn with the publisher as context). */
 void publisher_on_put(void *publisher, uint64_t ticket, const enum stream_outcome *outcome,
                       int count);

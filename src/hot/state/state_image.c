@@ -175,23 +175,15 @@ static double state_spread_bp(const struct world_view *view)
     return spread / mid * 1e4;
 }
 
-/* A return of the vector by name, as a fraction; the vector holds basis points. */
-static double state_vector_return(const struct feature_vector *vector, const char *name)
-{
-    for (int i = 0; i < FEATURE_COUNT; i++)
-        if (strcmp(feature_name(i), name) == 0)
-            return (double)vector->values[i] * 1e-4;
-    return 0;
-}
-
 /* CONTRACTS.md section 1, row "feat": formulas over the same view as the other hashes,
  * but the returns, which exist at ticks only. */
 static void state_write_named(struct state_writer *writer, const struct world_view *view)
 {
     const struct world_window *window = &view->one_second;
+    const float *returns = view->vector.values;
     double imbalance = window->vol > 0 ? (double)window->signed_vol / (double)window->vol : 0;
-    state_writer_real(writer, "ret_1s", state_vector_return(&view->vector, "ret_1s_bp"));
-    state_writer_real(writer, "ret_5s", state_vector_return(&view->vector, "ret_5s_bp"));
+    state_writer_real(writer, "ret_1s", (double)returns[FEATURE_RET_1S_BP] / 1e4);
+    state_writer_real(writer, "ret_5s", (double)returns[FEATURE_RET_5S_BP] / 1e4);
     state_writer_real(writer, "vol_imbalance", imbalance);
     state_writer_real(writer, "spread_bp", state_spread_bp(view));
     state_writer_real(writer, "ob_imbalance", state_book_imbalance(view));

@@ -44,13 +44,18 @@ enum stream_outcome {
     STREAM_LOST,      /* connection lost before an answer: resend */
 };
 
-/* Completion of one batch: outcome[i] belongs to records[i]. Once a record of a partition
- * is not written, later ones of that partition in flight are answered STREAM_RETRY. */
+/* Completion of one batch: outcome[i] belongs to records[i]; batches complete in the order
+ * of their tickets. Once a record of a partition is not written, later ones of that
+ * partition in flight are not written either and are answered STREAM_RETRY (or
+ * STREAM_FENCED, STREAM_LOST if that is what they are): send again from the first one that
+ * was not written. The engine's open call takes this function; put may be called from
+ * inside it. */
 typedef void (*stream_put_fn)(void *context, uint64_t ticket, const enum stream_outcome *outcome,
                               int count);
 
-/* One consumed record. shard and position are the engine's own words: store, hand back.
- * data is borrowed until the callback returns. */
+/* One consumed record. position is the engine's own word: store, hand back. data is borrowed
+ * until the callback returns. Control records carry epoch and last_seq 0: their place is in
+ * the envelope. The engine's open call takes this function. */
 typedef void (*stream_record_fn)(void *context, const struct stream_record *record,
                                  const char *position);
 
@@ -66,10 +71,12 @@ typedef void (*stream_top_fn)(void *context, int result, const struct stream_top
 
 struct stream_producer {
     void *self;
-    /* Starts one batch (data is copied). Returns a ticket > 0, or ERR_AGAIN (not connected
-     * or too much in flight: visible back-pressure), ERR_FULL (over the batch limits). */
+    /* Starts one batch (data is copied). Returns a ticket > 0, or ERR_AGAIN (not connected,
+     * too much in flight or the server refuses: visible back-pressure), ERR_FULL (over the
+     * batch limits), ERR_INVALID (nothing in it, or a data record of epoch 0). */
     int64_t (*put)(void *self, const struct stream_record *records, int count);
-    /* Asks for the tops of all streams ([STREAM_COUNT]); to resend after a failover. */
+    /* Asks for the tops of all streams ([STREAM_COUNT]; that of STREAM_CONTROL is always 0);
+     * to resend after a failover. One question at a time: ERR_AGAIN, ERR_CONNECTION. */
     int (*tops)(void *self, stream_top_fn done, void *context);
     bool (*ready)(void *self);
     int (*do_work)(void *self, int64_t mono_us);
@@ -81,8 +88,9 @@ struct stream_consumer {
      * not in the mask are ignored). Calls record for each, per-partition in order; a
      * redelivery after a reconnect is possible. */
     int (*follow)(void *self, unsigned stream_mask, const struct stream_position *from);
-    /* Registers progress under the consumer's name: the trimming rule reads it. Call about
-     * once a second. */
+    /* Registers progress under the consumer's name: the trimming rule reads it, and keeps
+     * what a restart from these positions needs. Call about once a second. Remembered when
+     * the engine is not connected (ERR_CONNECTION) and registered as soon as it is. */
     int (*commit)(void *self, const struct stream_position *positions);
     /* Returns records delivered now. */
     int (*do_work)(void *self, int64_t mono_us);

@@ -29,19 +29,41 @@ static const char *const sources[] = {"sim", "binance", "replay", NULL};
 #define MEMBER(member) offsetof(struct options, member)
 static const struct config_field fields[] = {
     {.path = "enabled", .type = CONFIG_BOOL, .offset = MEMBER(enabled), .initial = "false"},
-    {.path = "http.port", .type = CONFIG_I64, .offset = MEMBER(port), .minimum = 1,
-     .maximum = 65535, .initial = "8080"},
-    {.path = "ratio", .type = CONFIG_F64, .offset = MEMBER(ratio), .minimum = -1, .maximum = 1,
+    {.path = "http.port",
+     .type = CONFIG_I64,
+     .offset = MEMBER(port),
+     .minimum = 1,
+     .maximum = 65535,
+     .initial = "8080"},
+    {.path = "ratio",
+     .type = CONFIG_F64,
+     .offset = MEMBER(ratio),
+     .minimum = -1,
+     .maximum = 1,
      .initial = "0.5"},
-    {.path = "redis.target", .type = CONFIG_TEXT, .offset = MEMBER(target), .size = 16,
+    {.path = "redis.target",
+     .type = CONFIG_TEXT,
+     .offset = MEMBER(target),
+     .size = 16,
      .initial = "unix:/tmp/r"},
-    {.path = "source", .type = CONFIG_CHOICE, .offset = MEMBER(source), .choices = sources,
+    {.path = "source",
+     .type = CONFIG_CHOICE,
+     .offset = MEMBER(source),
+     .choices = sources,
      .initial = "sim"},
-    {.path = "api.key", .type = CONFIG_SECRET, .offset = MEMBER(key), .size = 16,
-     .secret_env = "BTCAST_TEST_KEY", .initial = ""},
+    {.path = "api.key",
+     .type = CONFIG_SECRET,
+     .offset = MEMBER(key),
+     .size = 16,
+     .secret_env = "BTCAST_TEST_KEY",
+     .initial = ""},
     {.path = "name", .type = CONFIG_TEXT, .offset = MEMBER(name), .size = 8, .initial = "n"},
-    {.path = "deep.er.far_us", .type = CONFIG_I64, .offset = MEMBER(far), .minimum = -9e18,
-     .maximum = 9e18, .initial = "0"},
+    {.path = "deep.er.far_us",
+     .type = CONFIG_I64,
+     .offset = MEMBER(far),
+     .minimum = -9e18,
+     .maximum = 9e18,
+     .initial = "0"},
 };
 static const struct config_schema schema = {"testing", fields, 8, sizeof(struct options)};
 
@@ -114,9 +136,10 @@ static void config_reads_every_type(void **state)
 static void config_refuses_integers_that_others_read_differently(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"80x", "1e3",   "0x50", "080",  "+80",  "8_0", "80.0",
-                                        "0",   "65536", "-1",   "true", "~",    "8 0", "0b1",
-                                        "99999999999999999999", ".inf", "--5", "-x"};
+    static const char *const wrong[] = {"80x",  "1e3",  "0x50", "080",   "+80",
+                                        "8_0",  "80.0", "0",    "65536", "-1",
+                                        "true", "~",    "8 0",  "0b1",   "99999999999999999999",
+                                        ".inf", "--5",  "-x"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         char yaml[80];
         char message[200];
@@ -134,15 +157,14 @@ static void config_refuses_integers_that_others_read_differently(void **state)
 static void config_refuses_wrong_numbers_truths_and_choices(void **state)
 {
     (void)state;
-    static const char *const wrong[] = {"1.5x", ".5", "1.", "1e", "nan", ".nan", "inf", "1.01",
-                                        "0x1p0", "1e400", "01.5", "-1.0001"};
+    static const char *const wrong[] = {"1.5x", ".5",   "1.",    "1e",    "nan",  ".nan",
+                                        "inf",  "1.01", "0x1p0", "1e400", "01.5", "-1.0001"};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         char yaml[64];
         snprintf(yaml, sizeof(yaml), "ratio: %s\n", wrong[i]);
         refuses_with(yaml, "f.yaml:1:8: ratio: expected a number -1..1, found \"");
     }
-    refuses("enabled: yes\n",
-            "f.yaml:1:10: enabled: expected true or false, found \"yes\"");
+    refuses("enabled: yes\n", "f.yaml:1:10: enabled: expected true or false, found \"yes\"");
     refuses("enabled: \"true\"\n",
             "f.yaml:1:10: enabled: expected true or false, found \"true\" in quotes");
     refuses("source: Binance\n",
@@ -271,12 +293,13 @@ static void config_wants_required_keys(void **state)
     struct options options;
     struct err err = {0};
     assert_int_equal(config_load(&strict, NULL, NULL, 0, &options, &err), ERR_CONFIG);
-    assert_string_equal(err.text,
-                        "strict: http.port: expected an integer 1..65535, found nothing (required)");
+    assert_string_equal(
+        err.text, "strict: http.port: expected an integer 1..65535, found nothing (required)");
     const char *set = "http.port=5";
     assert_int_equal(config_load(&strict, NULL, &set, 1, &options, &err), ERR_CONFIG);
-    assert_string_equal(err.text, "strict: api.key: expected text of at most 15 bytes (or the "
-                                  "environment variable BTCAST_TEST_KEY), found nothing (required)");
+    assert_string_equal(err.text,
+                        "strict: api.key: expected text of at most 15 bytes (or the "
+                        "environment variable BTCAST_TEST_KEY), found nothing (required)");
     setenv("BTCAST_TEST_KEY", "k", 1);
     assert_int_equal(config_load(&strict, NULL, &set, 1, &options, &err), ERR_OK);
     unsetenv("BTCAST_TEST_KEY");

@@ -23,6 +23,7 @@ struct shared {
     bool away;   /* calls are refused at once */
     bool hung;   /* calls are taken and never answered */
     bool empty;  /* the keys are gone */
+    bool damaged; /* the slot is taken by a record that cannot be read */
     uint8_t calibration[TRACK_SAVED_MAX];
     size_t calibration_size;
 };
@@ -103,6 +104,11 @@ static int fake_publish(void *self, const struct infer_publish *request, infer_p
     if (shared->hung) {
         replica->late_publish = done;
         replica->late_publish_context = context;
+        return ERR_OK;
+    }
+    if (shared->damaged) {
+        shared->damaged = false;
+        done(context, ERR_MALFORMED, INFER_OLD, 0, NULL);
         return ERR_OK;
     }
     int64_t top = shared->count == 0 ? request->slot - 1 : shared->slot[shared->count - 1];
@@ -292,7 +298,8 @@ static void infer_does_not_wait_for_a_hung_redis(void **state)
     run(one, 1, 200000);
     assert_int_equal(a.served, 2);
     assert_string_equal(a.last.value[PREDICTION_REASON], "redis slow");
-    assert_true(a.timing.published_late_us <= INFER_READ_TIMEOUT_US + INFER_SERVE_TIMEOUT_US + 2000);
+    assert_true(a.timing.published_late_us <=
+                INFER_READ_TIMEOUT_US + INFER_SERVE_TIMEOUT_US + 2000);
     infer_close(&a.infer);
     free(shared);
 }
@@ -355,6 +362,23 @@ static void infer_publishes_nothing_before_a_price_was_seen(void **state)
     free(shared);
 }
 
+static void infer_goes_on_after_a_slot_taken_by_a_damaged_record(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    replica_open(&a, shared);
+    run(one, 1, 5000000);
+    shared->damaged = true;
+    run(one, 1, 6000000);
+    assert_int_equal(a.served, 5);
+    assert_int_equal(shared->count, 4);
+    assert_int_equal(a.infer.outbox.count, 0);
+    infer_close(&a.infer);
+    free(shared);
+}
+
 static void infer_goes_blind_when_the_keys_are_gone(void **state)
 {
     (void)state;
@@ -386,6 +410,7 @@ int main(void)
         cmocka_unit_test_setup(infer_counts_the_slots_of_a_pause_and_serves_the_current_one,
                                setup),
         cmocka_unit_test_setup(infer_publishes_nothing_before_a_price_was_seen, setup),
+        cmocka_unit_test_setup(infer_goes_on_after_a_slot_taken_by_a_damaged_record, setup),
         cmocka_unit_test_setup(infer_goes_blind_when_the_keys_are_gone, setup),
     };
     return cmocka_run_group_tests_name("infer", tests, NULL, NULL);

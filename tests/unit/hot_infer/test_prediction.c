@@ -97,8 +97,8 @@ static void prediction_refuses_values_that_would_break_the_json(void **state)
         prediction_set(&prediction, bytes_text("reason"), bytes_of("a\nb", 3)), ERR_OK);
     char longer[PREDICTION_TEXT_SIZE + 1];
     memset(longer, 'a', sizeof(longer));
-    assert_int_not_equal(
-        prediction_set(&prediction, bytes_text("reason"), bytes_of(longer, sizeof(longer))), ERR_OK);
+    struct bytes too_long = bytes_of(longer, sizeof(longer));
+    assert_int_not_equal(prediction_set(&prediction, bytes_text("reason"), too_long), ERR_OK);
     assert_int_equal(prediction_set(&prediction, bytes_text("unknown"), bytes_text("x")), ERR_OK);
 }
 

@@ -141,7 +141,7 @@ static void spread_bp_is_the_spread_over_the_mid(void **state)
     view.bids[0].price = 4523000000000;
     view.asks[0].price = 4523150000000;
     image_of(&view, &image);
-    assert_value(&image, STATE_FEAT, "spread_bp", "0.331632790437");
+    assert_value(&image, STATE_FEAT, "spread_bp", "0.331632794062");
 }
 
 static void a_short_side_has_only_its_own_levels(void **state)

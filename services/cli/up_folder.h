@@ -1,0 +1,22 @@
+/* The folders of `btcast up`: DIR with data and logs, and a short one for sockets in
+ * /var/tmp, linked from DIR (DESIGN.md section 1: socket paths end at 107 bytes).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef BTCAST_SERVICES_CLI_UP_FOLDER_H
+#define BTCAST_SERVICES_CLI_UP_FOLDER_H
+
+#include "base/err.h"
+
+struct up_folder {
+    char data[512];  /* DIR, absolute */
+    char logs[540];  /* DIR/logs */
+    char run[64];    /* /var/tmp/btcast-<hash of DIR>, also DIR/run */
+    char socket[80]; /* of the private Redis */
+    int lock_fd;     /* held: one `up` for each DIR */
+};
+
+/* Makes what is missing. ERR_REFUSED when another `up` runs on the same DIR, or when the
+ * folder in /var/tmp belongs to somebody else. */
+int up_folder_open(const char *data, struct up_folder *folder, struct err *err) MUST_CHECK;
+void up_folder_close(struct up_folder *folder);
+
+#endif

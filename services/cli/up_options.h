@@ -1,0 +1,38 @@
+/* Settings of `btcast up`: flags, a configuration file (service: up), defaults.
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef BTCAST_SERVICES_CLI_UP_OPTIONS_H
+#define BTCAST_SERVICES_CLI_UP_OPTIONS_H
+
+#include "base/config.h"
+#include "base/err.h"
+
+#define UP_REPLICAS_MAX 4
+#define UP_PATH_SIZE    512
+
+enum up_exchange { UP_SIM, UP_BINANCE, UP_BINANCE_PUBLIC, UP_REPLAY };
+
+struct up_options {
+    char exchange_text[UP_PATH_SIZE]; /* sim | binance | binance-public | replay:FILE */
+    enum up_exchange exchange;        /* what it says */
+    const char *replay_file;          /* into exchange_text, UP_REPLAY only */
+    char data[256];
+    char record[UP_PATH_SIZE];
+    char symbol[24];
+    int64_t replicas;
+    int64_t for_s; /* 0: until stopped */
+    int port_offset;
+    char redis_server[256];
+    int64_t redis_memory_mb;
+    int64_t backoff_max_ms, stop_timeout_ms, log_mb;
+    /* A configuration file for each service, empty: none. */
+    char config_sbe_ingestor[UP_PATH_SIZE], config_aggregator[UP_PATH_SIZE];
+    char config_re_anchor[UP_PATH_SIZE], config_inference[UP_PATH_SIZE];
+    char config_exchange_sim[UP_PATH_SIZE];
+};
+
+extern const struct config_schema up_schema;
+
+/* ERR_CONFIG with what is wrong and where. */
+int up_options_parse(int argc, char **argv, struct up_options *options, struct err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/cli/up_plan.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "services/cli/ports.h"
+
+/* This very program, also when the file has been replaced since. */
+#define UP_PLAN_SELF "/proc/self/exe"
+
+static struct up_child *up_plan_next(struct up_plan *plan, const char *name, int port)
+{
+    struct up_child *child = &plan->children[plan->count++];
+    up_child_init(child, name, port);
+    return child;
+}
+
+/* The words that every service of ours gets. */
+static struct up_child *up_plan_service(struct up_plan *plan, const struct up_options *options,
+                                        const struct up_folder *folder, const char *service,
+                                        int port, const char *config)
+{
+    struct up_child *child =
+        up_plan_next(plan, service, port > 0 ? port + options->port_offset : 0);
+    up_child_add(child, "%s", UP_PLAN_SELF);
+    up_child_add(child, "%s", service);
+    if (config[0] != '\0') {
+        up_child_add(child, "--config");
+        up_child_add(child, "%s", config);
+    }
+    up_child_add(child, "--port-offset");
+    up_child_add(child, "%d", options->port_offset);
+    up_child_add(child, "--data");
+    up_child_add(child, "%s", folder->data);
+    return child;
+}
+
+static void up_plan_set(struct up_child *child, const char *key, const char *value)
+{
+    up_child_add(child, "--set");
+    up_child_add(child, "%s=%s", key, value);
+}
+
+static void up_plan_use_redis(struct up_child *child, const struct up_options *options,
+                              const struct up_folder *folder)
+{
+    up_child_add(child, "--set");
+    up_child_add(child, "redis.target=unix:%s", folder->socket);
+    up_plan_set(child, "symbol", options->symbol);
+}
+
+/* Everything in it can be made anew, so nothing of it goes to disk; full memory is an error
+ * that the writers see, never a silent eviction. */
+static void up_plan_redis(struct up_plan *plan, const struct up_options *options,
+                          const struct up_folder *folder)
+{
+    struct up_child *child = up_plan_next(plan, "redis", 0);
+    up_child_add(child, "%s", options->redis_server);
+    static const char *const fixed[] = {"--port",
+                                        "0",
+                                        "--save",
+                                        "",
+                                        "--appendonly",
+                                        "no",
+                                        "--maxmemory-policy",
+                                        "noeviction",
+                                        "--daemonize",
+                                        "no",
+                                        "--unixsocketperm",
+                                        "700",
+                                        "--loglevel",
+                                        "warning"};
+    for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
+        up_child_add(child, "%s", fixed[i]);
+    up_child_add(child, "--unixsocket");
+    up_child_add(child, "%s", folder->socket);
+    up_child_add(child, "--dir");
+    up_child_add(child, "%s", folder->run);
+    up_child_add(child, "--maxmemory");
+    up_child_add(child, "%lldmb", (long long)options->redis_memory_mb);
+}
+
+static bool up_plan_has_sim(const struct up_options *options)
+{
+    return options->exchange == UP_SIM || options->exchange == UP_REPLAY;
+}
+
+static void up_plan_sim(struct up_plan *plan, const struct up_options *options,
+                        const struct up_folder *folder)
+{
+    struct up_child *child = up_plan_service(plan, options, folder, "exchange-sim",
+                                             PORT_EXCHANGE_SIM, options->config_exchange_sim);
+    up_plan_set(child, "symbol", options->symbol);
+    if (options->exchange == UP_REPLAY) {
+        child->ends = true;
+        up_child_add(child, "--replay");
+        up_child_add(child, "%s", options->replay_file);
+    }
+}
+
+static void up_plan_ingestor(struct up_plan *plan, const struct up_options *options,
+                             const struct up_folder *folder)
+{
+    struct up_child *child = up_plan_service(plan, options, folder, "sbe-ingestor",
+                                             PORT_SBE_INGESTOR, options->config_sbe_ingestor);
+    up_plan_use_redis(child, options, folder);
+    if (!up_plan_has_sim(options)) {
+        up_plan_set(child, "source", options->exchange_text);
+        return;
+    }
+    char lower[sizeof(options->symbol)];
+    size_t i = 0;
+    for (; options->symbol[i] != '\0'; i++)
+        lower[i] = (char)tolower((unsigned char)options->symbol[i]);
+    lower[i] = '\0';
+    up_plan_set(child, "source", "sim");
+    up_child_add(child, "--set");
+    up_child_add(child,
+                 "source_url=ws://127.0.0.1:%d/stream?streams=%s@trade/%s@bestBidAsk/%s@depth/"
+                 "%s@depth20",
+                 PORT_EXCHANGE_SIM + options->port_offset, lower, lower, lower, lower);
+}
+
+static void up_plan_anchor(struct up_plan *plan, const struct up_options *options,
+                           const struct up_folder *folder)
+{
+    struct up_child *child = up_plan_service(plan, options, folder, "re-anchor-service",
+                                             PORT_RE_ANCHOR, options->config_re_anchor);
+    up_plan_use_redis(child, options, folder);
+    up_child_add(child, "--set");
+    if (up_plan_has_sim(options))
+        up_child_add(child, "rest_url=http://127.0.0.1:%d",
+                     PORT_EXCHANGE_SIM + options->port_offset);
+    else if (options->exchange == UP_BINANCE_PUBLIC)
+        up_child_add(child, "rest_url=https://data-api.binance.vision");
+    else
+        up_child_add(child, "rest_url=https://api.binance.com");
+}
+
+static void up_plan_recorder(struct up_plan *plan, const struct up_options *options,
+                             const struct up_folder *folder)
+{
+    struct up_child *child = up_plan_service(plan, options, folder, "record", 0, "");
+    snprintf(child->name, sizeof(child->name), "recorder");
+    up_plan_use_redis(child, options, folder);
+    up_child_add(child, "--from-streams");
+    up_child_add(child, "--out");
+    up_child_add(child, "%s", options->record);
+}
+
+static void up_plan_replica(struct up_plan *plan, const struct up_options *options,
+                            const struct up_folder *folder, int replica)
+{
+    int port = PORT_INFERENCE + (replica - 1) * PORT_REPLICA_STEP;
+    struct up_child *child =
+        up_plan_service(plan, options, folder, "inference", port, options->config_inference);
+    if (replica > 1)
+        snprintf(child->name, sizeof(child->name), "inference-%d", replica);
+    up_plan_use_redis(child, options, folder);
+    up_child_add(child, "--set");
+    up_child_add(child, "http.port=%d", port);
+    up_child_add(child, "--set");
+    up_child_add(child, "replica=%d", replica);
+}
+
+int up_plan_make(const struct up_options *options, const struct up_folder *folder,
+                 struct up_plan *plan, struct err *err)
+{
+    plan->count = 0;
+    up_plan_redis(plan, options, folder);
+    if (up_plan_has_sim(options))
+        up_plan_sim(plan, options, folder);
+    up_plan_anchor(plan, options, folder);
+    up_plan_service(plan, options, folder, "aggregator", PORT_AGGREGATOR,
+                    options->config_aggregator);
+    up_plan_use_redis(&plan->children[plan->count - 1], options, folder);
+    if (options->record[0] != '\0')
+        up_plan_recorder(plan, options, folder);
+    up_plan_ingestor(plan, options, folder);
+    for (int replica = 1; replica <= options->replicas; replica++)
+        up_plan_replica(plan, options, folder, replica);
+    for (int i = 0; i < plan->count; i++)
+        if (plan->children[i].words_full)
+            return err_set(err, ERR_CONFIG, "the command line of %s is too long",
+                           plan->children[i].name);
+    return ERR_OK;
+}
+
+/* 0 when it can be listened on, else the system's code. */
+static int up_plan_try_port(int port)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    int yes = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    int code = bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0 && listen(fd, 1) == 0 ? 0 : errno;
+    close(fd);
+    return code;
+}
+
+int up_plan_check_ports(const struct up_plan *plan, struct err *err)
+{
+    for (int i = 0; i < plan->count; i++) {
+        const struct up_child *child = &plan->children[i];
+        if (child->port == 0)
+            continue;
+        int code = child->port > 65535 ? ERANGE : up_plan_try_port(child->port);
+        if (code == EADDRINUSE)
+            return err_set(err, ERR_REFUSED,
+                           "port %d (%s) is in use; --port-offset N moves all ports", child->port,
+                           child->name);
+        if (code != 0)
+            return err_set(err, ERR_REFUSED, "cannot listen on port %d (%s): %s", child->port,
+                           child->name, strerror(code));
+    }
+    return ERR_OK;
+}
+
+void up_plan_show(const struct up_options *options, const struct up_plan *plan,
+                  const struct up_folder *folder)
+{
+    int inference = PORT_INFERENCE + options->port_offset;
+    fprintf(stderr,
+            "btcast %s: %s from %s, %d processes, data and logs in %s\n"
+            "  latest prediction   curl http://127.0.0.1:%d/prediction\n"
+            "  as they come        curl -N http://127.0.0.1:%d/events\n"
+            "  health, metrics     http://127.0.0.1:%d/health  http://127.0.0.1:%d/metrics\n"
+            "  terminal view       btcast watch --port-offset %d\n"
+            "  hot state           redis-cli -s %s hgetall pred:%s\n"
+            "  stop                Ctrl-C\n",
+            BTCAST_VERSION, options->symbol, options->exchange_text, plan->count, folder->data,
+            inference, inference, inference, inference, options->port_offset, folder->socket,
+            options->symbol);
+}

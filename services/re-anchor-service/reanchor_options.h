@@ -1,0 +1,21 @@
+/* Options of the re-anchor service. SPDX-License-Identifier: Apache-2.0 */
+#ifndef BTCAST_SERVICES_REANCHOR_OPTIONS_H
+#define BTCAST_SERVICES_REANCHOR_OPTIONS_H
+
+#include "services/service.h"
+
+struct reanchor_service_options {
+    struct service_common common;
+    char symbol[24];
+    char redis_target[128];
+    char redis_username[64];
+    char redis_password[128];
+    int key_style;
+    bool require_redis;
+    char rest_url[192];
+    char ca_file[192];
+};
+
+extern const struct config_schema reanchor_schema;
+
+#endif

@@ -1,0 +1,38 @@
+/* Settings of the sbe-ingestor. SPDX-License-Identifier: Apache-2.0 */
+#ifndef BTCAST_SERVICES_SBE_INGESTOR_INGESTOR_OPTIONS_H
+#define BTCAST_SERVICES_SBE_INGESTOR_INGESTOR_OPTIONS_H
+
+#include "base/config.h"
+#include "services/sbe-ingestor/collector.h"
+#include "services/service.h"
+
+#define INGESTOR_DEFAULT_PORT 8081
+#define INGESTOR_SIM_PORT     8089
+
+struct ingestor_options {
+    struct service_common common;
+    char symbol[RECORD_SYMBOL_SIZE];
+    int source;        /* enum collector_source */
+    char source_url[COLLECTOR_URL_SIZE];
+    char api_key[128];
+    char ca_file[256];
+    bool second_connection;
+    int64_t rotation_s, watchdog_ms;
+    char redis_target[128];
+    char redis_username[64], redis_password[128];
+    int key_style; /* enum stream_key_style */
+    bool require_redis;
+    int64_t ring_mib, spool_mib, stream_length_max;
+    char replay_file[256];
+    double replay_speed;
+    int replay_end;    /* 0: stop, 1: stay */
+};
+
+extern const struct config_schema ingestor_schema;
+
+/* What the table cannot say: combinations. ERR_CONFIG. */
+int ingestor_options_judge(const struct ingestor_options *options, struct err *err) MUST_CHECK;
+void ingestor_options_collector(const struct ingestor_options *options, int port_offset,
+                                struct collector_options *out);
+
+#endif

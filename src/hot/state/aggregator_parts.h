@@ -1,0 +1,156 @@
+/* What the parts of the aggregator share: its state, and the calls between its files.
+ * Private to src/hot/state. SPDX-License-Identifier: Apache-2.0 */
+#ifndef BTCAST_HOT_STATE_AGGREGATOR_PARTS_H
+#define BTCAST_HOT_STATE_AGGREGATOR_PARTS_H
+
+#include "hot/state/aggregator.h"
+#include "hot/state/anchor_document.h"
+#include "hot/state/state_checkpoint.h"
+#include "hot/state/state_feed.h"
+#include "hot/state/writer_lease.h"
+#include "market/record.h"
+
+/* How often a wanted anchor is asked for and looked for, and how long an ask lives if
+ * nobody repeats it: no aggregator, no anchor. */
+#define AGGREGATOR_ASK_US       1000000
+#define AGGREGATOR_ASK_TTL_MS   5000
+#define AGGREGATOR_LOOK_US      50000
+#define AGGREGATOR_LOOK_IDLE_US 250000
+/* After a refusal by the store (full memory …). */
+#define AGGREGATOR_RETRY_US 100000
+/* A standby whose world differs from the writer's loads the writer's checkpoint. */
+#define AGGREGATOR_RESYNC_US 500000
+/* Reading to the ends of the streams is waited for so long before taking the lease. */
+#define AGGREGATOR_CATCH_UP_US 2000000
+/* Reading the control records first is given up after this. */
+#define AGGREGATOR_CONTROLS_US 1000000
+#define AGGREGATOR_WAIT_US_MAX 20000
+
+/* A call whose answer waits to be dealt with in do_work. */
+struct aggregator_call {
+    bool in_flight, answered;
+    int result;
+    uint64_t epoch;
+    char text[ERR_TEXT_SIZE / 2];
+};
+
+enum aggregator_anchor_step { AGGREGATOR_IDLE, AGGREGATOR_STAGING, AGGREGATOR_SWAPPING };
+
+struct aggregator_anchor {
+    enum aggregator_anchor_step step;
+    struct aggregator_call ask, look, refuse, stage, swap;
+    int64_t next_ask_us, next_look_us;
+    uint8_t *document; /* RECORD_PAYLOAD_MAX: what look has found, until it is judged */
+    size_t document_size;
+    char flag[STATE_TOKEN_SIZE];
+    struct anchor_document meta;
+    char judged[STATE_TOKEN_SIZE]; /* this token's document was judged … */
+    int64_t judged_us;             /* … the one received at this time */
+    struct record record;          /* the control record to log */
+    size_t saved_size;             /* world before the anchor, in the scratch; 0: none */
+    char cause[ANCHOR_CAUSE_SIZE];
+    int64_t started_us;            /* monotonic: the book was lost; 0: it is live */
+};
+
+struct aggregator_outbox {
+    struct {
+        uint8_t *bytes;
+        size_t size;
+        uint64_t epoch, seq;
+    } entries[AGGREGATOR_OUTBOX_MAX]; /* a ring */
+    uint32_t head, tail;
+    uint64_t ticket; /* of the head's put; 0: not under way */
+    int64_t retry_us;
+    uint64_t dropped;
+    uint8_t *arena;
+};
+
+struct aggregator_metrics {
+    struct metric *records[STREAM_COUNT], *envelopes_bad[STREAM_COUNT];
+    struct metric *refused, *lag, *updates, *computation, *frame_to_flush;
+    struct metric *flushes, *flushes_fenced, *flushes_failed, *checkpoints, *checkpoint_bytes;
+    struct metric *anchors, *anchors_old, *anchors_bad, *anchors_lost, *anchor_duration;
+    struct metric *holes, *gaps, *active, *book_live, *takeovers, *losses, *resyncs;
+    struct metric *trades_missing, *diverged, *crossed, *controls_late, *controls_dropped;
+    struct metric *duplicates, *missing;
+    uint64_t seen_records[STREAM_COUNT], seen_bad[STREAM_COUNT];
+};
+
+struct aggregator {
+    struct aggregator_options options;
+    struct world *world;
+    struct state_feed *feed;
+    struct writer_lease lease;
+    struct aggregator_metrics metrics;
+    struct clock_now now;
+
+    enum aggregator_phase phase;
+    int64_t phase_us;   /* monotonic: since when */
+    bool caught_up;     /* has read to the ends of the streams at least once */
+    bool was_active;
+    bool book_live;
+    bool stopped;
+
+    struct aggregator_call load, flush, report;
+    size_t loaded_size; /* of the checkpoint in the scratch */
+    int64_t load_us;    /* monotonic: next try */
+
+    bool dirty;
+    int64_t dirty_us;   /* monotonic: first change since the last flush */
+    int64_t retry_us;   /* no flush before */
+    struct state_image image;      /* being flushed */
+    int64_t flushed_us;
+    uint64_t flush_place[2], checkpoint_place[2];
+    bool flush_has_checkpoint;
+    int64_t checkpoint_us;         /* monotonic: next one */
+    struct stream_position flush_positions[STREAM_COUNT];   /* in the checkpoint under way */
+    struct stream_position durable_positions[STREAM_COUNT]; /* in the last acknowledged one */
+    bool durable;
+    int64_t commit_us;
+
+    bool resync_wanted;
+    uint64_t resync_epoch, resync_seq; /* a checkpoint from here on will do */
+
+    const char *report_cause; /* a report is due; static */
+    struct aggregator_anchor anchor;
+    struct aggregator_outbox outbox;
+    uint8_t *scratch; /* a checkpoint going out or coming in, or the world before an anchor */
+    size_t scratch_capacity;
+
+    uint64_t flushes, writes_refused, anchors, anchors_refused, restores, resyncs;
+};
+
+/* Notes an answer for do_work; context of a call is its struct aggregator_call. */
+void aggregator_answer(void *context, const struct state_reply *reply);
+/* True once for an answer. */
+bool aggregator_answered(struct aggregator_call *call);
+/* A write was refused by the fence: from now on a standby. */
+void aggregator_demote(struct aggregator *aggregator, const char *what, uint64_t epoch);
+void aggregator_mark_dirty(struct aggregator *aggregator);
+void aggregator_make_image(struct aggregator *aggregator);
+/* No records are applied while an anchor is being swapped in: the streams keep them. */
+bool aggregator_anchor_busy(const struct aggregator *aggregator);
+
+int aggregator_flush_open(struct aggregator *aggregator, struct err *err) MUST_CHECK;
+int aggregator_flush_do_work(struct aggregator *aggregator, bool drained);
+
+int aggregator_anchor_open(struct aggregator *aggregator, struct err *err) MUST_CHECK;
+void aggregator_anchor_close(struct aggregator *aggregator);
+int aggregator_anchor_do_work(struct aggregator *aggregator);
+/* The book was lost. */
+void aggregator_anchor_want(struct aggregator *aggregator, const char *cause);
+
+int aggregator_outbox_open(struct aggregator *aggregator, struct err *err) MUST_CHECK;
+void aggregator_outbox_close(struct aggregator *aggregator);
+void aggregator_outbox_add(struct aggregator *aggregator, const struct record *record);
+int aggregator_outbox_do_work(struct aggregator *aggregator);
+
+int aggregator_restore_do_work(struct aggregator *aggregator, bool drained);
+void aggregator_restore_want_resync(struct aggregator *aggregator);
+
+int aggregator_report_do_work(struct aggregator *aggregator);
+
+void aggregator_metrics_open(struct aggregator *aggregator);
+void aggregator_metrics_update(struct aggregator *aggregator);
+
+#endif

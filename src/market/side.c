@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "market/side.h"
+
+#include "base/check.h"
+
+#define SIDE_MASK ((uint64_t)SIDE_TICKS - 1)
+/* Where a recentred array has its best level, and when it is recentred: levels worse
+ * than the best are what the array is for, the rest is room for the touch to move into. */
+#define SIDE_BEST_AT (SIDE_TICKS / 4 * 3)
+#define SIDE_BEST_AT_MIN (SIDE_TICKS / 2)
+#define SIDE_BEST_AT_MAX (SIDE_TICKS / 16 * 15)
+
+struct side_grid side_grid_of(int64_t tick)
+{
+    int zeros = __builtin_ctzll((uint64_t)tick);
+    uint64_t odd = (uint64_t)tick >> zeros;
+    uint64_t inverse = odd; /* right to 3 bits; each step doubles them */
+    for (int i = 0; i < 5; i++)
+        inverse *= 2 - odd * inverse;
+    return (struct side_grid){tick, inverse, UINT64_MAX / (uint64_t)tick, zeros};
+}
+
+/* price / tick if tick divides price, else more than quotient_max. */
+static inline uint64_t side_quotient(const struct side_grid *grid, int64_t price)
+{
+    uint64_t product = (uint64_t)price * grid->inverse;
+    return product >> grid->zeros | product << ((64 - grid->zeros) & 63);
+}
+
+static inline bool side_is_on_grid(const struct side_grid *grid, int64_t price)
+{
+    return side_quotient(grid, price) <= grid->quotient_max;
+}
+
+int64_t side_key_floor(const struct side *side, int64_t price)
+{
+    int64_t ticks = price / side->grid.tick;
+    if (side->sign > 0)
+        return ticks;
+    return -(ticks + (price % side->grid.tick != 0));
+}
+
+void side_init(struct side *side, bool is_bids)
+{
+    for (int i = 0; i < SIDE_WORDS; i++)
+        if (side->words[i] != 0)
+            memset(side->qty + (ptrdiff_t)i * 64, 0, 64 * sizeof(side->qty[0]));
+    memset(side->words, 0, sizeof(side->words));
+    memset(side->summary, 0, sizeof(side->summary));
+    side->sign = is_bids ? 1 : -1;
+    side->grid = side_grid_of(1);
+    side->low = side->best = 0;
+    side->near_count = side->far_count = 0;
+}
+
+/* Highest occupied place at or below `from`, walking down around the ring; the array
+ * must not be empty. */
+static uint64_t side_place_below(const struct side *side, uint64_t from)
+{
+    uint64_t word = from >> 6;
+    uint64_t bits = side->words[word] & (UINT64_MAX >> (63 - (from & 63)));
+    if (bits != 0)
+        return word << 6 | (uint64_t)(63 - __builtin_clzll(bits));
+    uint64_t group = word >> 6;
+    uint64_t groups = side->summary[group] & ((UINT64_C(1) << (word & 63)) - 1);
+    while (groups == 0) {
+        group = (group - 1) & (SIDE_SUMMARIES - 1);
+        groups = side->summary[group];
+    }
+    word = group << 6 | (uint64_t)(63 - __builtin_clzll(groups));
+    return word << 6 | (uint64_t)(63 - __builtin_clzll(side->words[word]));
+}
+
+/* Highest occupied key at or below `key`; there must be one. */
+static inline int64_t side_key_below(const struct side *side, int64_t key)
+{
+    uint64_t from = (uint64_t)key & SIDE_MASK;
+    return key - (int64_t)((from - side_place_below(side, from)) & SIDE_MASK);
+}
+
+static inline void side_put_inline(struct side *side, int64_t key, int64_t qty)
+{
+    uint64_t place = (uint64_t)key & SIDE_MASK;
+    uint64_t word = place >> 6;
+    uint64_t is_set = qty != 0;
+    uint64_t was_set = side->qty[place] != 0;
+    side->qty[place] = qty;
+    side->near_count += (uint32_t)is_set - (uint32_t)was_set;
+    if (is_set == was_set)
+        return;
+    uint64_t bits = side->words[word] ^ UINT64_C(1) << (place & 63);
+    side->words[word] = bits;
+    uint64_t group_bit = UINT64_C(1) << (word & 63);
+    uint64_t group = side->summary[word >> 6] & ~group_bit;
+    side->summary[word >> 6] = bits != 0 ? group | group_bit : group;
+}
+
+void side_put(struct side *side, int64_t key, int64_t qty)
+{
+    side_put_inline(side, key, qty);
+}
+
+/* First far place whose level is not worse than price. */
+static uint32_t side_far_find(const struct side *side, int64_t price)
+{
+    uint32_t low = 0, high = side->far_count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (side->sign * side->far[middle].price < side->sign * price)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void side_far_make_room(struct side *side)
+{
+    if (side->far_count < SIDE_FAR_MAX)
+        return;
+    side->far_count -= SIDE_FAR_DROP;
+    side->far_dropped += SIDE_FAR_DROP;
+    memmove(side->far, side->far + SIDE_FAR_DROP, side->far_count * sizeof(side->far[0]));
+}
+
+static void side_far_set(struct side *side, int64_t price, int64_t qty)
+{
+    uint32_t at = side_far_find(side, price);
+    bool is_there = at < side->far_count && side->far[at].price == price;
+    if (is_there && qty != 0) {
+        side->far[at].qty = qty;
+    } else if (is_there) {
+        side->far_count--;
+        memmove(side->far + at, side->far + at + 1,
+                (side->far_count - at) * sizeof(side->far[0]));
+    } else if (qty != 0) {
+        side_far_make_room(side);
+        at = side_far_find(side, price);
+        memmove(side->far + at + 1, side->far + at,
+                (side->far_count - at) * sizeof(side->far[0]));
+        side->far[at] = (struct world_level){price, qty};
+        side->far_count++;
+    }
+}
+
+/* Moves the levels with keys below `end` to the far array, worst first. They are better
+ * than all that is there. */
+static void side_evict_below(struct side *side, int64_t end)
+{
+    for (int64_t key = side->low; key < end && side->near_count > 0; key++) {
+        uint64_t place = (uint64_t)key & SIDE_MASK;
+        uint64_t rest = side->words[place >> 6] >> (place & 63);
+        if (rest == 0) {
+            key += 63 - (int64_t)(place & 63);
+            continue;
+        }
+        key += __builtin_ctzll(rest);
+        if (key >= end)
+            return;
+        side_far_make_room(side);
+        side->far[side->far_count++] = (struct world_level){
+            side_key_price(side, key), side->qty[(uint64_t)key & SIDE_MASK]};
+        side_put_inline(side, key, 0);
+    }
+}
+
+static int64_t side_gcd(int64_t a, int64_t b)
+{
+    while (b != 0) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+static void side_recentre(struct side *side, int64_t best);
+
+/* Changes to the finer grid that holds price, too. */
+static void side_refine(struct side *side, int64_t price)
+{
+    side_evict_below(side, side->low + SIDE_TICKS);
+    side->grid = side_grid_of(side_gcd(price, side->grid.tick));
+    int64_t best = side_key_floor(side, price);
+    if (side->far_count > 0) {
+        int64_t far_best = side_key_floor(side, side->far[side->far_count - 1].price);
+        best = far_best > best ? far_best : best;
+    }
+    side->low = side->best = best;
+    side_recentre(side, best);
+}
+
+/* Takes the far levels that lie in the array's range into it. */
+static void side_admit(struct side *side)
+{
+    while (side->far_count > 0) {
+        struct world_level level = side->far[side->far_count - 1];
+        int64_t key = side_key_floor(side, level.price);
+        if (key < side->low)
+            return;
+        if (!side_is_on_grid(&side->grid, level.price)) {
+            side_refine(side, level.price); /* admits the rest itself */
+            return;
+        }
+        side->far_count--;
+        side_put_inline(side, key, level.qty);
+    }
+}
+
+/* Moves the array so that key `best`, which no level exceeds, has its usual place. */
+static void side_recentre(struct side *side, int64_t best)
+{
+    int64_t low = best - SIDE_BEST_AT;
+    if (low > side->low)
+        side_evict_below(side, low - side->low < SIDE_TICKS ? low : side->low + SIDE_TICKS);
+    side->low = low;
+    side->best = best;
+    side_admit(side);
+}
+
+void side_settle(struct side *side)
+{
+    for (;;) {
+        if (side->near_count == 0 && side->far_count == 0) {
+            side->best = side->low;
+            return;
+        }
+        if (side->near_count == 0)
+            side->best = side_key_floor(side, side->far[side->far_count - 1].price);
+        else if (side->qty[(uint64_t)side->best & SIDE_MASK] == 0)
+            side->best = side_key_below(side, side->best);
+        int64_t at = side->best - side->low;
+        if (side->near_count > 0 && at >= SIDE_BEST_AT_MIN && at <= SIDE_BEST_AT_MAX)
+            return;
+        side_recentre(side, side->best);
+    }
+}
+
+/* A level outside the array, or off the grid. */
+static __attribute__((noinline)) void side_set_far(struct side *side, int64_t price, int64_t qty)
+{
+    side_settle(side);
+    int64_t key = side_key_floor(side, price);
+    if (key < side->low) {
+        side_far_set(side, price, qty);
+        return;
+    }
+    if (qty == 0)
+        return; /* nothing can be there */
+    if (!side_is_on_grid(&side->grid, price)) {
+        side_refine(side, price);
+        key = side_key_floor(side, price);
+        if (key < side->low) { /* the finer array is shorter */
+            side_far_set(side, price, qty);
+            return;
+        }
+    }
+    if (key - side->low >= SIDE_TICKS)
+        side_recentre(side, key);
+    side_put_inline(side, key, qty);
+    side->best = key > side->best ? key : side->best;
+}
+
+static inline void side_set_inline(struct side *side, int64_t price, int64_t qty)
+{
+    uint64_t ticks = side_quotient(&side->grid, price);
+    int64_t key = side->sign * (int64_t)ticks;
+    if (__builtin_expect(ticks > side->grid.quotient_max ||
+                             (uint64_t)key - (uint64_t)side->low >= SIDE_TICKS,
+                         0)) {
+        side_set_far(side, price, qty);
+        return;
+    }
+    side_put_inline(side, key, qty);
+    /* An upper bound is enough until side_settle. */
+    side->best = qty != 0 && key > side->best ? key : side->best;
+}
+
+void side_set(struct side *side, int64_t price, int64_t qty)
+{
+    side_set_inline(side, price, qty);
+}
+
+void side_apply(struct side *side, const struct level_view *view, struct scale_step step)
+{
+    if (scale_step_is_none(step)) {
+        for (uint32_t i = 0; i < view->count; i++)
+            side_set_inline(side, level_price(view, i), level_qty(view, i));
+    } else {
+        for (uint32_t i = 0; i < view->count; i++)
+            side_set_inline(side, scale_value(level_price(view, i), step.price_shift),
+                            scale_value(level_qty(view, i), step.qty_shift));
+    }
+    side_settle(side);
+}
+
+void side_load(struct side *side, const struct level_view *view, struct scale_step step,
+               int64_t tick)
+{
+    side_init(side, side->sign > 0);
+    side->grid = side_grid_of(tick);
+    if (view->count == 0)
+        return;
+    side->best = side_key_floor(side, scale_value(level_price(view, 0), step.price_shift));
+    side->low = side->best - SIDE_BEST_AT;
+    /* Worst first, so that far levels are appended. */
+    for (uint32_t i = view->count; i-- > 0;) {
+        int64_t price = scale_value(level_price(view, i), step.price_shift);
+        int64_t qty = scale_value(level_qty(view, i), step.qty_shift);
+        int64_t key = side_key_floor(side, price);
+        if (key < side->low)
+            side_far_set(side, price, qty);
+        else
+            side_put_inline(side, key, qty);
+    }
+    side_settle(side);
+}
+
+uint32_t side_top(const struct side *side, struct world_level *levels, uint32_t capacity)
+{
+    uint32_t near = side->near_count < capacity ? side->near_count : capacity;
+    int64_t key = side->best;
+    for (uint32_t i = 0; i < near; i++) {
+        key = side_key_below(side, key);
+        levels[i] = (struct world_level){side_key_price(side, key),
+                                         side->qty[(uint64_t)key & SIDE_MASK]};
+        key--;
+    }
+    uint32_t count = near;
+    for (uint32_t i = side->far_count; i > 0 && count < capacity; i--)
+        levels[count++] = side->far[i - 1];
+    return count;
+}

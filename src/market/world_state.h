@@ -1,0 +1,69 @@
+/* The inside of a world, for world*.c alone. SPDX-License-Identifier: Apache-2.0 */
+#ifndef BTCAST_MARKET_WORLD_STATE_H
+#define BTCAST_MARKET_WORLD_STATE_H
+
+#include "market/recent.h"
+#include "market/book.h"
+#include "market/flow.h"
+#include "market/history.h"
+#include "market/slots.h"
+#include "market/window.h"
+#include "market/world.h"
+
+/* Levels a side of the verification snapshot (@depth20). */
+#define WORLD_SNAPSHOT_LEVELS 20
+/* Receive times beyond this (year 2255) are malformed. */
+#define WORLD_TIME_US_MAX INT64_C(9000000000000000)
+
+/* A top-20 snapshot ahead of the book, waiting for it. */
+struct world_pending {
+    bool is_there;
+    int64_t id;
+    uint32_t bid_count, ask_count;
+    struct world_level bids[WORLD_SNAPSHOT_LEVELS], asks[WORLD_SNAPSHOT_LEVELS];
+};
+
+struct world {
+    char symbol[24];
+    struct world_counters counters; /* not part of the saved state */
+
+    uint64_t epoch, seq; /* last record applied */
+    int64_t now_us;      /* its receive time, never decreasing; 0: none yet */
+    bool has_scale;
+    struct scale scale;
+
+    bool is_live;       /* the book is in step with the exchange */
+    int crossed_streak; /* diffs in a row that left the book crossed */
+    bool hole_is_open;  /* records were lost just before the next one */
+    struct world_pending pending;
+
+    int64_t quote_id; /* 0: none yet */
+    struct book_touch quote;
+    struct book_touch touch; /* the last good one */
+    int64_t mid2;            /* of that touch; 0: none yet */
+    bool touch_flagged;
+
+    int64_t last_trade_id; /* -1: none yet */
+    int64_t last_trade_us; /* 0: none yet */
+    struct feature_vector vector;
+    struct slots slots;
+    struct flow flow;
+    struct history history;
+    struct windows windows;
+    struct recent recent;
+    struct book book;
+};
+
+/* Everything but symbol and counters as at world_open. */
+void world_reset(struct world *world);
+/* Takes over a frame's exponents, refining the world's own if need be. False: the event
+ * cannot be represented. Its values are sane. */
+bool world_take_scale(struct world *world, const struct event *event);
+
+static inline struct scale_step world_step(const struct world *world, const struct event *event)
+{
+    return scale_between((struct scale){event->price_exponent, event->qty_exponent},
+                         world->scale);
+}
+
+#endif

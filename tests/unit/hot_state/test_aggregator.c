@@ -1,0 +1,609 @@
+/* The aggregator on a store, streams and an exchange in memory: anchors, flushes, lease,
+ * takeover, checkpoints, holes. Time is the test's. SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "tests/unit/hot_state/fake_state.h"
+
+#define NODES_MAX 4
+#define STEP_US   1000
+
+struct scene {
+    struct fake_store store;
+    struct fake_streams streams;
+    struct fake_market market;
+    struct fake_node nodes[NODES_MAX];
+    bool running[NODES_MAX];
+    bool open[NODES_MAX];
+    struct clock_now now;
+    bool quiet;      /* only ticks */
+    bool answering;  /* the anchor service hands over what is asked for */
+    int tokens;
+};
+
+static int setup(void **state)
+{
+    struct scene *scene = calloc(1, sizeof(*scene));
+    scene->now = (struct clock_now){.wall_us = 1770000000000000, .mono_us = 1000000};
+    scene->answering = true;
+    fake_streams_open(&scene->streams);
+    fake_market_open(&scene->market, &scene->streams, scene->now.wall_us);
+    *state = scene;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct scene *scene = *state;
+    for (int i = 0; i < NODES_MAX; i++)
+        if (scene->open[i])
+            fake_node_close(&scene->nodes[i]);
+    fake_streams_close(&scene->streams);
+    free(scene->store.checkpoint);
+    free(scene->store.document);
+    free(scene);
+    return 0;
+}
+
+static struct fake_node *start(struct scene *scene, int index)
+{
+    static const char *const owners[NODES_MAX] = {"a", "b", "c", "d"};
+    fake_node_open(&scene->nodes[index], &scene->store, &scene->streams, owners[index]);
+    scene->open[index] = true;
+    scene->running[index] = true;
+    return &scene->nodes[index];
+}
+
+static struct aggregator_status status_of(struct scene *scene, int index)
+{
+    struct aggregator_status status;
+    aggregator_status(scene->nodes[index].aggregator, &status);
+    return status;
+}
+
+/* One millisecond: the market each twentieth, then every running node once. */
+static void step(struct scene *scene)
+{
+    scene->now.wall_us += STEP_US;
+    scene->now.mono_us += STEP_US;
+    scene->store.mono_us = scene->now.mono_us;
+    if (scene->now.wall_us % 20000 == 0 && !scene->quiet)
+        fake_market_step(&scene->market, scene->now.wall_us);
+    if (scene->now.wall_us % 100000 == 0 && scene->quiet) {
+        scene->market.recv_us = scene->now.wall_us;
+        fake_market_tick(&scene->market);
+    }
+    if (scene->answering && scene->store.ask[0] != 0) {
+        char token[16];
+        snprintf(token, sizeof(token), "t%d", ++scene->tokens);
+        fake_market_hand_over(&scene->market, &scene->store, token);
+        scene->store.ask[0] = 0;
+    }
+    for (int i = 0; i < NODES_MAX; i++)
+        if (scene->running[i])
+            aggregator_do_work(scene->nodes[i].aggregator, scene->now);
+}
+
+static void run(struct scene *scene, int64_t ms)
+{
+    for (int64_t i = 0; i < ms; i++)
+        step(scene);
+}
+
+/* Lets the nodes work without new records until everything is written. */
+static void settle(struct scene *scene)
+{
+    for (int i = 0; i < 10; i++) {
+        scene->now.wall_us++;
+        scene->now.mono_us++;
+        scene->store.mono_us = scene->now.mono_us;
+        for (int node = 0; node < NODES_MAX; node++)
+            if (scene->running[node])
+                aggregator_do_work(scene->nodes[node].aggregator, scene->now);
+    }
+}
+
+static void assert_field(const struct fake_store *store, enum state_key hash, const char *field,
+                         const char *expected)
+{
+    struct bytes value = state_image_value(&store->live, hash, field);
+    assert_non_null(value.data);
+    assert_int_equal(value.size, strlen(expected));
+    assert_memory_equal(value.data, expected, value.size);
+}
+
+static void assert_number(const struct fake_store *store, enum state_key hash, const char *field,
+                          uint64_t expected)
+{
+    char text[24];
+    snprintf(text, sizeof(text), "%llu", (unsigned long long)expected);
+    assert_field(store, hash, field, text);
+}
+
+/* All 40 level fields are the exchange's. */
+static void assert_book_is_the_exchanges(struct scene *scene)
+{
+    const struct fake_market *market = &scene->market;
+    assert_number(&scene->store, STATE_OB, "last_update_id", (uint64_t)market->update_id);
+    for (int i = 0; i < WORLD_LEVELS; i++) {
+        const int64_t values[4] = {fake_bid_price(i), market->bids[i], fake_ask_price(i),
+                                   market->asks[i]};
+        static const char *const formats[4] = {"bid%d_p", "bid%d_q", "ask%d_p", "ask%d_q"};
+        for (int j = 0; j < 4; j++) {
+            char field[16], buffer[32];
+            struct text text = text_begin(buffer, sizeof(buffer));
+            const char *format = formats[j];
+            snprintf(field, sizeof(field), "%.3s%d%s", format, i + 1, format + 5);
+            text_add_decimal(&text, values[j], -8);
+            assert_field(&scene->store, STATE_OB, field, text_end(&text));
+        }
+    }
+}
+
+/* Both worlds, byte by byte. */
+static void assert_same_world(struct scene *scene, int one, int other)
+{
+    const struct world *a = aggregator_world(scene->nodes[one].aggregator);
+    const struct world *b = aggregator_world(scene->nodes[other].aggregator);
+    size_t capacity = world_save_size_max(a);
+    uint8_t *bytes_a = malloc(capacity), *bytes_b = malloc(capacity);
+    size_t size_a, size_b;
+    assert_int_equal(world_save(a, bytes_a, capacity, &size_a, NULL), ERR_OK);
+    assert_int_equal(world_save(b, bytes_b, capacity, &size_b, NULL), ERR_OK);
+    assert_int_equal(size_a, size_b);
+    assert_memory_equal(bytes_a, bytes_b, size_a);
+    free(bytes_a);
+    free(bytes_b);
+}
+
+static void a_fresh_start_asks_for_an_anchor_and_goes_live(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 2000);
+    settle(scene);
+    assert_true(status_of(scene, 0).active);
+    assert_true(status_of(scene, 0).book_live);
+    assert_int_equal(scene->store.asks, 1);
+    assert_int_equal(scene->store.swaps, 1);
+    assert_book_is_the_exchanges(scene);
+    assert_field(&scene->store, STATE_FEAT, "book_live", "1");
+    assert_number(&scene->store, STATE_FEAT, "seq", scene->market.seq);
+    assert_int_equal(scene->streams.count[STREAM_CONTROL], 1);
+    assert_non_null(state_image_value(&scene->store.live, STATE_FEAT, "vec").data);
+}
+
+static void nothing_is_asked_before_the_first_record(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    for (int i = 0; i < 3000; i++) {
+        scene->now.mono_us += STEP_US;
+        scene->now.wall_us += STEP_US;
+        scene->store.mono_us = scene->now.mono_us;
+        aggregator_do_work(scene->nodes[0].aggregator, scene->now);
+    }
+    assert_true(status_of(scene, 0).active);
+    assert_int_equal(scene->store.asks, 0);
+}
+
+static void changes_during_a_flush_travel_with_the_next_one(void **state)
+{
+    struct scene *scene = *state;
+    struct fake_node *node = start(scene, 0);
+    run(scene, 1000);
+    settle(scene);
+    node->client.held = true;
+    fake_market_step(&scene->market, scene->now.wall_us);
+    settle(scene);
+    int flushes = scene->store.flushes;
+    for (int i = 0; i < 100; i++) {
+        fake_market_diff(&scene->market);
+        settle(scene);
+    }
+    assert_int_equal(scene->store.flushes, flushes);
+    node->client.held = false;
+    settle(scene);
+    assert_int_equal(scene->store.flushes, flushes + 1);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void a_flush_waits_for_the_drained_input_or_a_millisecond(void **state)
+{
+    struct scene *scene = *state;
+    struct fake_node *node = start(scene, 0);
+    run(scene, 1000);
+    settle(scene);
+    int flushes = scene->store.flushes;
+    node->consumer.batch = 1;
+    for (int i = 0; i < 50; i++)
+        fake_market_diff(&scene->market);
+    /* 0.8 ms of a stream that is never read to its end: nothing yet. */
+    for (int i = 0; i < 8; i++) {
+        scene->now.mono_us += 100;
+        aggregator_do_work(node->aggregator, scene->now);
+    }
+    assert_int_equal(scene->store.flushes, flushes);
+    for (int i = 0; i < 4; i++) {
+        scene->now.mono_us += 100;
+        aggregator_do_work(node->aggregator, scene->now);
+    }
+    assert_int_equal(scene->store.flushes, flushes + 1);
+}
+
+static void a_standby_takes_over_within_two_seconds_without_loading(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 500);
+    start(scene, 1);
+    run(scene, 3000);
+    assert_true(status_of(scene, 0).active);
+    assert_false(status_of(scene, 1).active);
+    assert_string_equal(status_of(scene, 1).holder, "a");
+    assert_true(status_of(scene, 1).book_live);
+    int loads = scene->store.loads;
+    uint64_t fence = scene->store.fence;
+    scene->running[0] = false;
+    run(scene, 2000);
+    assert_true(status_of(scene, 1).active);
+    assert_int_equal(scene->store.loads, loads);
+    assert_true(scene->store.fence > fence);
+    assert_int_equal(scene->store.swaps, 1);
+    settle(scene);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void a_woken_writer_writes_nothing(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 500);
+    start(scene, 1);
+    run(scene, 1000);
+    scene->running[0] = false;
+    run(scene, 2500);
+    uint64_t fence = scene->store.fence;
+    assert_int_equal(scene->store.flush_writer, fence);
+    scene->running[0] = true;
+    run(scene, 100);
+    assert_true(status_of(scene, 0).writes_refused > 0);
+    assert_false(status_of(scene, 0).active);
+    assert_true(status_of(scene, 1).active);
+    assert_int_equal(scene->store.flush_writer, fence);
+    assert_int_equal(scene->store.fence, fence);
+    run(scene, 3000);
+    assert_true(status_of(scene, 1).active);
+    settle(scene);
+    assert_same_world(scene, 0, 1);
+}
+
+static void a_clean_stop_hands_the_lease_over(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 500);
+    start(scene, 1);
+    run(scene, 1000);
+    aggregator_stop(scene->nodes[0].aggregator);
+    scene->running[0] = false;
+    run(scene, 600);
+    assert_true(status_of(scene, 1).active);
+}
+
+static void a_standbys_world_equals_the_writers(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    start(scene, 1);
+    run(scene, 4000);
+    settle(scene);
+    assert_true(status_of(scene, 1).book_live);
+    assert_same_world(scene, 0, 1);
+}
+
+/* Restored at many places of a market, then followed: the same bytes as never stopped. */
+static void restoring_equals_never_having_stopped(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1500);
+    for (int round = 0; round < 5; round++) {
+        run(scene, 777);
+        scene->running[0] = false;
+        start(scene, 1);
+        scene->running[1] = false;
+        /* The market goes on while the restored one comes up. */
+        scene->running[0] = true;
+        run(scene, 210);
+        scene->running[1] = true;
+        run(scene, 200);
+        settle(scene);
+        assert_int_equal(status_of(scene, 1).restores, 1);
+        assert_same_world(scene, 0, 1);
+        fake_node_close(&scene->nodes[1]);
+        scene->open[1] = scene->running[1] = false;
+    }
+    assert_true(status_of(scene, 0).active);
+}
+
+static void a_damaged_checkpoint_is_refused_and_the_start_is_fresh(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 3000);
+    assert_true(scene->store.checkpoint_size > 1000);
+    fake_node_close(&scene->nodes[0]);
+    scene->open[0] = scene->running[0] = false;
+    scene->store.checkpoint[scene->store.checkpoint_size / 2] ^= 0x10;
+    start(scene, 1);
+    run(scene, 3000);
+    settle(scene);
+    assert_int_equal(status_of(scene, 1).restores, 0);
+    assert_true(status_of(scene, 1).book_live);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void a_restart_needs_no_anchor(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 3000);
+    fake_node_close(&scene->nodes[0]);
+    scene->open[0] = scene->running[0] = false;
+    int asks = scene->store.asks;
+    run(scene, 500);
+    start(scene, 1);
+    run(scene, 2500);
+    settle(scene);
+    assert_int_equal(status_of(scene, 1).restores, 1);
+    assert_true(status_of(scene, 1).active);
+    assert_true(status_of(scene, 1).book_live);
+    assert_int_equal(scene->store.asks, asks);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void a_quiet_second_still_writes_its_windows(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 2000);
+    scene->quiet = true;
+    run(scene, 6000);
+    settle(scene);
+    assert_field(&scene->store, STATE_TR_1S, "count", "0");
+    assert_field(&scene->store, STATE_TR_5S, "count", "0");
+    assert_number(&scene->store, STATE_TR_1S, "seq", scene->market.seq);
+    assert_field(&scene->store, STATE_FEAT, "book_live", "1");
+}
+
+static void a_gap_is_reported_asked_for_and_anchored(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1000);
+    int reports = scene->store.reports;
+    scene->answering = false;
+    scene->market.update_id += 10; /* a diff that nobody got */
+    run(scene, 100);
+    settle(scene);
+    assert_false(status_of(scene, 0).book_live);
+    assert_true(scene->store.reports > reports);
+    assert_non_null(strstr(scene->store.ask, "depth id gap"));
+    /* The old levels stay readable meanwhile, and say that they are not live. */
+    assert_field(&scene->store, STATE_FEAT, "book_live", "0");
+    assert_non_null(state_image_value(&scene->store.live, STATE_OB, "bid10_p").data);
+    scene->answering = true;
+    run(scene, 1200);
+    settle(scene);
+    assert_true(status_of(scene, 0).book_live);
+    assert_int_equal(scene->store.swaps, 2);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void a_refused_swap_leaves_the_world_as_it_was(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    scene->store.swap_result = ERR_REFUSED;
+    scene->answering = false;
+    run(scene, 500);
+    fake_market_hand_over(&scene->market, &scene->store, "lost");
+    run(scene, 500);
+    settle(scene);
+    assert_int_equal(status_of(scene, 0).anchors_refused, 1);
+    assert_false(status_of(scene, 0).book_live);
+    assert_int_equal(scene->streams.count[STREAM_CONTROL], 0);
+    scene->answering = true;
+    run(scene, 1500);
+    settle(scene);
+    assert_true(status_of(scene, 0).book_live);
+    assert_int_equal(scene->streams.count[STREAM_CONTROL], 1);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void a_swap_of_unknown_outcome_keeps_the_right_book(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    scene->store.swap_result = ERR_CONNECTION;
+    run(scene, 1500);
+    settle(scene);
+    assert_true(status_of(scene, 0).book_live);
+    assert_int_equal(status_of(scene, 0).anchors, 1);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void an_anchor_older_than_the_buffer_is_refused(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    scene->answering = false;
+    run(scene, 300);
+    int64_t update_id = scene->market.update_id;
+    scene->market.update_id = 4000; /* from long before the first diff */
+    fake_market_hand_over(&scene->market, &scene->store, "early");
+    scene->market.update_id = update_id;
+    run(scene, 800);
+    settle(scene);
+    assert_int_equal(scene->store.refusals, 1);
+    assert_false(status_of(scene, 0).book_live);
+    assert_int_equal(scene->store.swaps, 0);
+    scene->answering = true;
+    run(scene, 1500);
+    settle(scene);
+    assert_true(status_of(scene, 0).book_live);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void a_document_of_another_token_is_left_alone(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    scene->answering = false;
+    run(scene, 300);
+    fake_market_hand_over(&scene->market, &scene->store, "mine");
+    strcpy(scene->store.flag, "other");
+    run(scene, 500);
+    assert_false(status_of(scene, 0).book_live);
+    assert_int_equal(scene->store.swaps, 0);
+    assert_int_equal(scene->store.refusals, 0);
+}
+
+static void a_live_book_can_be_anchored_by_force(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1500);
+    assert_int_equal(scene->store.swaps, 1);
+    fake_market_hand_over(&scene->market, &scene->store, "forced");
+    run(scene, 600);
+    settle(scene);
+    assert_int_equal(scene->store.swaps, 2);
+    assert_int_equal(scene->streams.count[STREAM_CONTROL], 2);
+    assert_book_is_the_exchanges(scene);
+}
+
+/* A record that never comes: after the wait a hole, logged, and the same for everybody. */
+static void a_missing_record_becomes_a_logged_hole(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    start(scene, 1);
+    run(scene, 1500);
+    scene->market.seq++;
+    run(scene, 300);
+    settle(scene);
+    assert_int_equal(world_counters(aggregator_world(scene->nodes[0].aggregator))->holes, 1);
+    assert_int_equal(scene->streams.count[STREAM_CONTROL], 2);
+    /* The ids continue: the book has not suffered. */
+    assert_true(status_of(scene, 0).book_live);
+    assert_book_is_the_exchanges(scene);
+    run(scene, 2500);
+    settle(scene);
+    assert_same_world(scene, 0, 1);
+    start(scene, 2);
+    run(scene, 300);
+    settle(scene);
+    assert_same_world(scene, 0, 2);
+}
+
+static void a_store_that_was_emptied_is_filled_again(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1500);
+    scene->store.has_live = false;
+    scene->store.fence = 0;
+    scene->store.lease_until_us = 0;
+    run(scene, 700);
+    settle(scene);
+    assert_true(scene->store.has_live);
+    assert_true(status_of(scene, 0).active);
+    assert_string_equal(scene->store.lease, "a");
+    assert_true(scene->store.lease_until_us > scene->now.mono_us);
+    assert_int_equal(status_of(scene, 0).writes_refused, 0);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void a_lost_connection_repeats_the_flush(void **state)
+{
+    struct scene *scene = *state;
+    struct fake_node *node = start(scene, 0);
+    run(scene, 1500);
+    node->client.held = true;
+    run(scene, 40);
+    fake_client_break(&node->client);
+    run(scene, 300);
+    uint64_t stale = scene->store.live.seq;
+    assert_true(stale < scene->market.seq);
+    node->client.disconnected = false;
+    run(scene, 300);
+    settle(scene);
+    assert_number(&scene->store, STATE_OB, "seq", scene->market.seq);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void garbage_in_a_stream_costs_nothing_but_a_count(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1000);
+    fake_streams_add(&scene->streams, &(struct stream_record){.stream = STREAM_TRADE,
+                                                              .epoch = 1,
+                                                              .last_seq = 1,
+                                                              .data = bytes_text("garbage")});
+    fake_market_emit(&scene->market, STREAM_DEPTH, RECORD_FRAME, bytes_text("not a frame"));
+    run(scene, 500);
+    settle(scene);
+    assert_true(status_of(scene, 0).book_live);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void a_backlog_is_read_without_declaring_holes(void **state)
+{
+    struct scene *scene = *state;
+    run(scene, 60000); /* nobody reads */
+    struct fake_node *node = start(scene, 0);
+    node->consumer.batch = 3;
+    run(scene, 3000);
+    settle(scene);
+    assert_int_equal(world_counters(aggregator_world(node->aggregator))->holes, 0);
+    assert_true(status_of(scene, 0).book_live);
+    assert_book_is_the_exchanges(scene);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        TEST(a_fresh_start_asks_for_an_anchor_and_goes_live),
+        TEST(nothing_is_asked_before_the_first_record),
+        TEST(changes_during_a_flush_travel_with_the_next_one),
+        TEST(a_flush_waits_for_the_drained_input_or_a_millisecond),
+        TEST(a_standby_takes_over_within_two_seconds_without_loading),
+        TEST(a_woken_writer_writes_nothing),
+        TEST(a_clean_stop_hands_the_lease_over),
+        TEST(a_standbys_world_equals_the_writers),
+        TEST(restoring_equals_never_having_stopped),
+        TEST(a_damaged_checkpoint_is_refused_and_the_start_is_fresh),
+        TEST(a_restart_needs_no_anchor),
+        TEST(a_quiet_second_still_writes_its_windows),
+        TEST(a_gap_is_reported_asked_for_and_anchored),
+        TEST(a_refused_swap_leaves_the_world_as_it_was),
+        TEST(a_swap_of_unknown_outcome_keeps_the_right_book),
+        TEST(an_anchor_older_than_the_buffer_is_refused),
+        TEST(a_document_of_another_token_is_left_alone),
+        TEST(a_live_book_can_be_anchored_by_force),
+        TEST(a_missing_record_becomes_a_logged_hole),
+        TEST(a_store_that_was_emptied_is_filled_again),
+        TEST(a_lost_connection_repeats_the_flush),
+        TEST(garbage_in_a_stream_costs_nothing_but_a_count),
+        TEST(a_backlog_is_read_without_declaring_holes),
+    };
+#undef TEST
+    return cmocka_run_group_tests_name("aggregator", tests, NULL, NULL);
+}

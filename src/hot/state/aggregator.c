@@ -60,8 +60,11 @@ static void aggregator_on_effects(void *context, unsigned effects, const struct 
 {
     struct aggregator *aggregator = context;
     const char *loss = aggregator_loss(effects);
-    if (effects & AGGREGATOR_READERS_CARE)
+    if (effects & AGGREGATOR_READERS_CARE) {
         aggregator_mark_dirty(aggregator);
+        if (aggregator->waiting_recv_us == 0)
+            aggregator->waiting_recv_us = record->recv_us;
+    }
     if (effects & WORLD_TICKED)
         metric_add(aggregator->metrics.updates, 1);
     if (effects & WORLD_ANCHORED)
@@ -246,7 +249,7 @@ int aggregator_open(const struct aggregator_options *options, struct aggregator 
     aggregator_defaults(&aggregator->options);
     aggregator_metrics_open(aggregator);
     writer_lease_init(&aggregator->lease, &aggregator->options.state, options->owner,
-                      aggregator->options.lease_ttl_us, aggregator->options.lease_renew_us);
+                      options->kin != NULL ? options->kin : "", aggregator->options.lease_ttl_us, aggregator->options.lease_renew_us);
     int result = aggregator_open_parts(aggregator, err);
     if (result != ERR_OK)
         aggregator_close(aggregator);
@@ -287,7 +290,7 @@ void aggregator_status(const struct aggregator *aggregator, struct aggregator_st
         .fence = aggregator->lease.epoch,
         .flushed_us = aggregator->flushed_us,
         .flushes = aggregator->flushes,
-        .writes_refused = aggregator->writes_refused,
+        .writes_refused = aggregator->writes_refused + aggregator->lease.refusals,
         .anchors = aggregator->anchors,
         .anchors_refused = aggregator->anchors_refused,
         .restores = aggregator->restores,

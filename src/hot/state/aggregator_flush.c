@@ -26,7 +26,6 @@ void aggregator_make_image(struct aggregator *aggregator)
     struct world_slot_mid mids[WORLD_SLOT_MIDS];
     int mid_count = world_slot_mids(aggregator->world, mids, WORLD_SLOT_MIDS);
     world_view(aggregator->world, &view);
-    aggregator->book_live = view.book_live;
     state_image_make(&(struct state_image_input){.view = &view,
                                                  .mids = mids,
                                                  .mid_count = mid_count,
@@ -94,6 +93,8 @@ static int aggregator_flush_start(struct aggregator *aggregator)
         return 0;
     aggregator->flush.in_flight = true;
     aggregator->dirty = false;
+    aggregator->flying_recv_us = aggregator->waiting_recv_us;
+    aggregator->waiting_recv_us = 0;
     return 1;
 }
 
@@ -102,8 +103,9 @@ static void aggregator_flush_written(struct aggregator *aggregator)
     aggregator->flushes++;
     aggregator->flushed_us = aggregator->now.wall_us;
     metric_add(aggregator->metrics.flushes, 1);
-    metric_observe_ns(aggregator->metrics.frame_to_flush,
-                      (aggregator->now.wall_us - aggregator->image.recv_us) * 1000);
+    if (aggregator->flying_recv_us != 0)
+        metric_observe_ns(aggregator->metrics.frame_to_flush,
+                          (aggregator->now.wall_us - aggregator->flying_recv_us) * 1000);
     if (!aggregator->flush_has_checkpoint)
         return;
     metric_add(aggregator->metrics.checkpoints, 1);

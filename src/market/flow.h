@@ -10,8 +10,8 @@
 
 #define FLOW_LEVELS 5
 /* Half-lives of the trade pressures: 1 s, 5 s, 20 s; the last, 60 s, is their measure. */
-#define FLOW_DECAYS 4
-#define FLOW_DECAY_5S 1
+#define FLOW_DECAYS    4
+#define FLOW_DECAY_5S  1
 #define FLOW_DECAY_60S 3
 
 struct flow_ladder {

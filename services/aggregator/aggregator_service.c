@@ -15,13 +15,16 @@
 #define AGGREGATOR_PORT             8082
 #define AGGREGATOR_START_TIMEOUT_US 1000000
 #define AGGREGATOR_STOP_TIMEOUT_US  300000
+/* One blocking read: how soon it is known at a start that there is nothing to read. */
+#define AGGREGATOR_BLOCK_US 20000
 /* Health: data older than this is degraded (DESIGN.md section 5, state table). */
 #define AGGREGATOR_STALE_US 5000000
 
 struct aggregator_service {
     struct service service;
     struct aggregator_service_options options;
-    char owner[STATE_OWNER_SIZE];
+    char owner[STATE_OWNER_SIZE]; /* kin and what makes it unique */
+    char kin[STATE_OWNER_SIZE];
     struct redis_link *link;
     struct redis_state *state;
     struct redis_consumer *consumer;
@@ -174,6 +177,7 @@ static int aggregator_service_open_streams(struct aggregator_service *self, stru
         .style = (enum stream_key_style)options->key_style,
         .record = aggregator_service_on_record,
         .context = self,
+        .block_us = AGGREGATOR_BLOCK_US,
         .metrics = &self->service.metrics};
     struct redis_producer_options producer = {
         .link = aggregator_service_link(self),
@@ -203,11 +207,13 @@ static int aggregator_service_open(struct aggregator_service *self, struct err *
         result = aggregator_service_open_streams(self, err);
     if (result != ERR_OK)
         return result;
-    snprintf(self->owner, sizeof(self->owner), "%s-%d-%lld", options->consumer, (int)getpid(),
+    snprintf(self->kin, sizeof(self->kin), "%.32s/", options->consumer);
+    snprintf(self->owner, sizeof(self->owner), "%.32s/%d-%lld", options->consumer, (int)getpid(),
              (long long)self->service.started_wall_us);
     return aggregator_open(
         &(struct aggregator_options){.symbol = options->symbol,
                                      .owner = self->owner,
+                                     .kin = self->kin,
                                      .lease_ttl_us = options->lease_ttl_ms * 1000,
                                      .lease_renew_us = options->lease_renew_ms * 1000,
                                      .hold_us = options->hold_ms * 1000,

@@ -7,7 +7,7 @@
 #include "services/exchange-sim/sim_server_self.h"
 
 #define HTTP_HEADERS_SIZE 1024
-#define HTTP_PART 65536u
+#define HTTP_PART         65536u
 
 static void http_clear(struct sim_session *session)
 {
@@ -17,8 +17,7 @@ static void http_clear(struct sim_session *session)
     session->retry_after_s = session->used_weight = -1;
 }
 
-static int http_header(struct lws *wsi, const char *name, int64_t value, uint8_t **at,
-                       uint8_t *end)
+static int http_header(struct lws *wsi, const char *name, int64_t value, uint8_t **at, uint8_t *end)
 {
     char text[24];
     struct text number = text_begin(text, sizeof(text));

@@ -6,9 +6,9 @@
 #include "edge/lws.h"
 #include "services/exchange-sim/sim_server.h"
 
-#define SIM_PATH_SIZE 256
+#define SIM_PATH_SIZE  256
 #define SIM_QUERY_SIZE 8192
-#define SIM_BODY_MAX 65536
+#define SIM_BODY_MAX   65536
 
 struct sim_server {
     struct sim_exchange *exchange;

@@ -15,8 +15,11 @@
 
 #define INFERENCE_PORT 8085
 #define INFERENCE_EVENTS "/events"
-/* While an answer is owed the loop spins so long, then it waits properly. */
-#define INFERENCE_ANSWER_SPIN_US 1000
+/* While an answer is owed the loop spins so long, then it waits properly: Redis may need the
+ * core that it spins on. */
+#define INFERENCE_ANSWER_SPIN_US 200
+/* Replica n begins (n - 1) times so long after the slot. */
+#define INFERENCE_STAGGER_US 1000
 #define INFERENCE_START_TIMEOUT_US 1000000
 #define INFERENCE_READY_US 4000000
 
@@ -173,6 +176,7 @@ static int inference_open_agent(struct inference *inference, struct err *err)
 {
     const struct inference_options *options = &inference->options;
     struct infer_options agent = {.journal_capacity = (int)options->journal_slots,
+                                  .stagger_us = (options->replica - 1) * INFERENCE_STAGGER_US,
                                   .mono_ns = inference_mono_ns};
     snprintf(agent.symbol, sizeof(agent.symbol), "%s", options->symbol);
     struct infer_port port = redis_infer_port(inference->redis);

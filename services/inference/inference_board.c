@@ -66,7 +66,7 @@ static void inference_board_gauges(struct inference_board *board, struct metrics
                                     "Mean |outcome| in basis points: the error of no change.");
     board->coverage = metrics_gauge(metrics, "model_band_coverage", NULL,
                                     "Share of outcomes within p10..p90.");
-    board->track_error = metrics_gauge(metrics, "model_calibration_error", NULL,
+    board->calibration_error = metrics_gauge(metrics, "model_calibration_error", NULL,
                                              "Expected calibration error of the confidence.");
     board->outcomes = metrics_gauge(metrics, "model_outcomes", NULL,
                                     "Outcomes behind the figures above.");
@@ -141,7 +141,7 @@ static void inference_board_accuracy(struct inference_board *board, const struct
     metric_set(board->mae, inference_board_share(accuracy->abs_error_bp_sum, outcomes));
     metric_set(board->mae_zero, inference_board_share(accuracy->abs_zero_bp_sum, outcomes));
     metric_set(board->coverage, inference_board_share((double)accuracy->covered, outcomes));
-    metric_set(board->track_error, track_error(&infer->track));
+    metric_set(board->calibration_error, track_error(&infer->track));
     metric_set(board->outcomes, outcomes);
     metric_set(board->outbox, infer->outbox.count);
     metric_set(board->completeness, infer->state_ok ? 1 : 0);
@@ -186,11 +186,11 @@ static void inference_board_write(struct inference_board *board, const struct in
     text_add_format(out,
                     "\"accuracy\":{\"outcomes\":%.0f,\"hit_rate\":%.4f,\"hit_rate_all\":%.4f,"
                     "\"mae_bp\":%.4f,\"mae_zero_change_bp\":%.4f,\"band_coverage\":%.4f,"
-                    "\"track_error\":%.4f}",
+                    "\"calibration_error\":%.4f}",
                     metric_value(board->outcomes), metric_value(board->hit_rate),
                     metric_value(board->hit_rate_all), metric_value(board->mae),
                     metric_value(board->mae_zero), metric_value(board->coverage),
-                    metric_value(board->track_error));
+                    metric_value(board->calibration_error));
 }
 
 static struct inference_history_entry *inference_board_entry(struct inference_board *board,

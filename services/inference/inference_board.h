@@ -26,7 +26,7 @@ struct inference_board {
     struct metric *predictions, *fallback, *missed, *waiting, *published, *existed;
     struct metric *read_failures, *publish_failures, *clock_steps, *moves;
     struct metric *confidence, *completeness, *outbox, *hit_rate, *hit_rate_all, *mae, *mae_zero;
-    struct metric *coverage, *track_error, *outcomes;
+    struct metric *coverage, *calibration_error, *outcomes;
     struct infer_counters told; /* counters already added to the metrics */
 
     pthread_mutex_t lock; /* guards history and components */

@@ -152,14 +152,14 @@ static int swap(uint64_t epoch, const char *token)
 
 static int take(const char *owner, int64_t ttl_ms, int64_t wall_ms)
 {
-    struct state_lease lease = {owner, ttl_ms};
+    struct state_lease lease = {owner, "", ttl_ms};
     return answer(
         fixture.port.lease_take(fixture.port.self, &lease, wall_ms, on_answer, &fixture));
 }
 
 static int renew(const char *owner, uint64_t epoch)
 {
-    struct state_lease lease = {owner, 1500};
+    struct state_lease lease = {owner, "", 1500};
     return answer(fixture.port.lease_renew(fixture.port.self, &lease, epoch, on_answer, &fixture));
 }
 
@@ -348,6 +348,22 @@ static void a_taken_over_lease_fences_the_former_holder(void **state)
     assert_int_equal(flush(1001, no_checkpoint), ERR_OK);
 }
 
+static void a_restarted_process_takes_the_lease_of_its_former_life(void **state)
+{
+    struct state_lease again = {"agg/2", "agg/", 1500};
+    struct state_lease stranger = {"other/1", "other/", 1500};
+    (void)state;
+    assert_int_equal(take("agg/1", 1500, 1000), ERR_OK);
+    assert_int_equal(
+        answer(fixture.port.lease_take(fixture.port.self, &stranger, 2000, on_answer, &fixture)),
+        ERR_REFUSED);
+    assert_int_equal(
+        answer(fixture.port.lease_take(fixture.port.self, &again, 2000, on_answer, &fixture)),
+        ERR_OK);
+    assert_text("lease:" SYMBOL, "agg/2");
+    assert_int_equal(renew("agg/1", 1000), ERR_FENCED);
+}
+
 static void renewal_heals_a_lease_the_store_has_lost(void **state)
 {
     (void)state;
@@ -360,8 +376,8 @@ static void renewal_heals_a_lease_the_store_has_lost(void **state)
 
 static void release_frees_only_ones_own_lease(void **state)
 {
-    struct state_lease mine = {"a", 1500};
-    struct state_lease other = {"b", 1500};
+    struct state_lease mine = {"a", "", 1500};
+    struct state_lease other = {"b", "", 1500};
     (void)state;
     assert_int_equal(take("a", 1500, 1000), ERR_OK);
     assert_int_equal(
@@ -611,6 +627,7 @@ int main(void)
         cmocka_unit_test_setup(a_full_store_refuses_a_flush_whole, setup),
         cmocka_unit_test_setup(the_lease_has_one_holder_and_raises_the_fence, setup),
         cmocka_unit_test_setup(a_taken_over_lease_fences_the_former_holder, setup),
+        cmocka_unit_test_setup(a_restarted_process_takes_the_lease_of_its_former_life, setup),
         cmocka_unit_test_setup(renewal_heals_a_lease_the_store_has_lost, setup),
         cmocka_unit_test_setup(release_frees_only_ones_own_lease, setup),
         cmocka_unit_test_setup(swap_moves_all_four_keys_at_once, setup),

@@ -215,8 +215,8 @@ static int redis_state_do_lease_take(void *self, const struct state_lease *lease
     struct redis_state_number ttl, wall;
     struct bytes keys[] = {redis_state_key(state, STATE_LEASE), redis_state_key(state, STATE_FENCE)};
     struct bytes args[] = {bytes_text(lease->owner), redis_state_u64(&ttl, (uint64_t)lease->ttl_ms),
-                           redis_state_u64(&wall, (uint64_t)wall_ms)};
-    return redis_state_eval(state, REDIS_STATE_LEASE_TAKE, keys, 2, args, 3, done, context);
+                           redis_state_u64(&wall, (uint64_t)wall_ms), bytes_text(lease->kin)};
+    return redis_state_eval(state, REDIS_STATE_LEASE_TAKE, keys, 2, args, 4, done, context);
 }
 
 static int redis_state_do_lease_renew(void *self, const struct state_lease *lease, uint64_t epoch,

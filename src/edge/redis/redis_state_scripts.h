@@ -5,7 +5,7 @@
 #ifndef BTCAST_EDGE_REDIS_REDIS_STATE_SCRIPTS_H
 #define BTCAST_EDGE_REDIS_REDIS_STATE_SCRIPTS_H
 
-/* KEYS lease fence; ARGV owner ttl_ms wall_ms. */
+/* KEYS lease fence; ARGV owner ttl_ms wall_ms kin. */
 extern const char redis_state_lease_take[];
 /* KEYS lease fence; ARGV owner ttl_ms epoch. */
 extern const char redis_state_lease_renew[];

@@ -310,9 +310,9 @@ static void infer_catch_up(struct infer *infer, int64_t now_us)
 static int infer_idle_work(struct infer *infer, struct clock_now now)
 {
     int64_t now_us = grid_us(&infer->grid, now.mono_us);
-    int64_t slot_us = clock_slot_us(infer->slot);
+    int64_t slot_us = clock_slot_us(infer->slot) + infer->options.stagger_us;
     if (now_us >= slot_us) {
-        infer_catch_up(infer, now_us);
+        infer_catch_up(infer, now_us - infer->options.stagger_us);
         infer_begin(infer, now.mono_us);
         return 1;
     }
@@ -349,8 +349,8 @@ int64_t infer_wait_us(const struct infer *infer, int64_t mono_us)
 {
     int64_t next_us = infer->deadline_mono_us;
     if (infer->phase == INFER_IDLE) {
-        int64_t slot_us = clock_slot_us(infer->slot) - (infer->warmed ? 0 : INFER_WARM_US);
-        next_us = grid_mono_us(&infer->grid, slot_us);
+        int64_t slot_us = clock_slot_us(infer->slot) + infer->options.stagger_us;
+        next_us = grid_mono_us(&infer->grid, slot_us - (infer->warmed ? 0 : INFER_WARM_US));
         if (infer->outbox.count > 0 && infer->retry_mono_us < next_us)
             next_us = infer->retry_mono_us;
     }

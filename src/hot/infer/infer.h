@@ -61,6 +61,9 @@ struct infer_observer {
 struct infer_options {
     char symbol[RECORD_SYMBOL_SIZE];
     int journal_capacity;
+    /* Work begins so long after the slot: a second replica that is not needed then finds the
+     * record published instead of racing for the same core. */
+    int64_t stagger_us;
     int64_t (*mono_ns)(void *clock); /* read within a slot only: stages are timed apart */
     void *clock;
 };

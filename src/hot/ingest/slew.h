@@ -13,10 +13,10 @@
 #define SLEW_STEP_US       100000
 
 struct slew {
-    int64_t offset_us;    /* added to the monotonic clock */
-    int64_t adjusted_us;  /* monotonic time up to which the offset has moved */
-    int64_t wall_gap_us;  /* wall - slewed at the last reading */
-    uint64_t steps;       /* jumps of the wall clock over SLEW_STEP_US */
+    int64_t offset_us;   /* added to the monotonic clock */
+    int64_t adjusted_us; /* monotonic time up to which the offset has moved */
+    int64_t wall_gap_us; /* wall - slewed at the last reading */
+    uint64_t steps;      /* jumps of the wall clock over SLEW_STEP_US */
 };
 
 void slew_init(struct slew *slew, struct clock_now now);

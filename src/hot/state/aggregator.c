@@ -246,7 +246,7 @@ int aggregator_open(const struct aggregator_options *options, struct aggregator 
     aggregator_defaults(&aggregator->options);
     aggregator_metrics_open(aggregator);
     writer_lease_init(&aggregator->lease, &aggregator->options.state, options->owner,
-                      aggregator->options.lease_ttl_us, aggregator->options.lease_renew_us);
+                      options->kin != NULL ? options->kin : "", aggregator->options.lease_ttl_us, aggregator->options.lease_renew_us);
     int result = aggregator_open_parts(aggregator, err);
     if (result != ERR_OK)
         aggregator_close(aggregator);
@@ -287,7 +287,7 @@ void aggregator_status(const struct aggregator *aggregator, struct aggregator_st
         .fence = aggregator->lease.epoch,
         .flushed_us = aggregator->flushed_us,
         .flushes = aggregator->flushes,
-        .writes_refused = aggregator->writes_refused,
+        .writes_refused = aggregator->writes_refused + aggregator->lease.refusals,
         .anchors = aggregator->anchors,
         .anchors_refused = aggregator->anchors_refused,
         .restores = aggregator->restores,

@@ -32,6 +32,7 @@ struct aggregator;
 struct aggregator_options {
     const char *symbol;
     const char *owner; /* unique for this process and start */
+    const char *kin;   /* how the owners of its former lives begin; NULL: unknown */
     int64_t lease_ttl_us, lease_renew_us; /* 0: WRITER_LEASE_… */
     int64_t hold_us;                      /* 0: MERGE_HOLD_US_REDIS */
     int64_t flush_delay_us, checkpoint_us; /* 0: as above */

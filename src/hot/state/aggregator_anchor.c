@@ -212,6 +212,7 @@ static void aggregator_anchor_adopted(struct aggregator *aggregator)
     anchor->step = AGGREGATOR_IDLE;
     anchor->started_us = 0;
     anchor->cause[0] = 0;
+    aggregator->book_live = true;
     aggregator->anchors++;
     aggregator->checkpoint_us = 0;
     aggregator->checkpoint_place[0] = 0;

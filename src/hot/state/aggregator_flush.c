@@ -26,7 +26,6 @@ void aggregator_make_image(struct aggregator *aggregator)
     struct world_slot_mid mids[WORLD_SLOT_MIDS];
     int mid_count = world_slot_mids(aggregator->world, mids, WORLD_SLOT_MIDS);
     world_view(aggregator->world, &view);
-    aggregator->book_live = view.book_live;
     state_image_make(&(struct state_image_input){.view = &view,
                                                  .mids = mids,
                                                  .mid_count = mid_count,

@@ -35,6 +35,8 @@ typedef void (*state_done_fn)(void *context, const struct state_reply *reply);
 
 struct state_lease {
     const char *owner; /* unique for a process and start */
+    const char *kin;   /* a holder that begins so is our own former life: its lease is ours to
+                          take at once; "": none is */
     int64_t ttl_ms;
 };
 

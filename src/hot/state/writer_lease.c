@@ -5,11 +5,11 @@
 #include <string.h>
 
 void writer_lease_init(struct writer_lease *lease, const struct state_port *port,
-                       const char *owner, int64_t ttl_us, int64_t renew_us)
+                       const char *owner, const char *kin, int64_t ttl_us, int64_t renew_us)
 {
     *lease = (struct writer_lease){
         .port = port,
-        .lease = {.owner = owner, .ttl_ms = ttl_us / CLOCK_US_PER_MS},
+        .lease = {.owner = owner, .kin = kin, .ttl_ms = ttl_us / CLOCK_US_PER_MS},
         .renew_us = renew_us,
     };
 }
@@ -24,6 +24,8 @@ static void writer_lease_on_take(void *context, const struct state_reply *reply)
 {
     struct writer_lease *lease = context;
     lease->in_flight = false;
+    if (reply->result == ERR_OK || reply->result == ERR_REFUSED)
+        lease->lease.kin = "";
     if (reply->result == ERR_OK) {
         lease->holds = true;
         lease->epoch = reply->epoch;

@@ -259,7 +259,8 @@ static void reanchor_on_rest(void *context, const struct anchor_rest_reply *repl
         reanchor->rest.result = ERR_FULL;
         return;
     }
-    memcpy(reanchor->body, reply->body.data, reply->body.size);
+    if (reply->body.size > 0)
+        memcpy(reanchor->body, reply->body.data, reply->body.size);
     reanchor->body_size = reply->body.size;
 }
 

@@ -118,7 +118,8 @@ static inline int fake_lease_take(void *self, const struct state_lease *lease, i
     const char *holder = fake_holder(store);
     if (client->disconnected)
         return ERR_CONNECTION;
-    if (holder[0] != 0 && strcmp(holder, lease->owner) != 0)
+    bool kin = lease->kin[0] != 0 && strncmp(holder, lease->kin, strlen(lease->kin)) == 0;
+    if (holder[0] != 0 && strcmp(holder, lease->owner) != 0 && !kin)
         return fake_plain(client, done, context, ERR_REFUSED, 0, holder);
     store->fence = store->fence + 1 > (uint64_t)wall_ms ? store->fence + 1 : (uint64_t)wall_ms;
     fake_hold(store, lease);

@@ -140,7 +140,7 @@ static void recent_save_diff(const struct recent *recent, uint32_t index, struct
     codec_u32(codec, &diff.ask_count, RECENT_LEVELS_MAX);
     struct level_view bids, asks;
     recent_views(recent, &diff, &bids, &asks);
-    uint8_t *levels = (uint8_t *)(uintptr_t)bids.at; /* only read when saving */
+    uint8_t *levels = (uint8_t *)bids.at; /* only read when saving */
     codec_bytes(codec, levels, ((size_t)bids.count + asks.count) * RECENT_LEVEL_SIZE);
 }
 

@@ -20,7 +20,7 @@
 #include "market/world.h"
 
 /* Ticks in the array: 655 USD for BTCUSDT, 94 % of all level changes in a real capture. */
-#define SIDE_TICKS     (1 << 16)
+#define SIDE_TICKS     (INT64_C(1) << 16)
 #define SIDE_WORDS     (SIDE_TICKS / 64)
 #define SIDE_SUMMARIES (SIDE_WORDS / 64)
 /* Levels outside the array. Full: the SIDE_FAR_DROP farthest are forgotten, counted. */

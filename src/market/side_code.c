@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "market/side.h"
 
-_Static_assert(SIDE_TICKS <= 1 << 16, "a place is saved in 16 bits");
+_Static_assert(SIDE_TICKS - 1 <= UINT16_MAX, "a place is saved in 16 bits");
 
 static int64_t side_qty_at(const struct side *side, int64_t key)
 {

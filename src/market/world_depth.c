@@ -5,6 +5,7 @@
 /* A crossed book may come from one change split over two diffs; one that stays crossed
  * this long is wrong (BINANCE.md section 6). */
 #define WORLD_CROSSED_MAX 20
+
 static unsigned world_lose_book(struct world *world)
 {
     world->is_live = false;

@@ -140,7 +140,7 @@ static void world_code_head(struct codec *codec, uint8_t magic[8], uint64_t *ver
 int world_save(const struct world *world, uint8_t *out, size_t capacity, size_t *size,
                struct err *err)
 {
-    struct world *self = (struct world *)(uintptr_t)world;
+    struct world *self = (struct world *)world;
     struct codec codec = codec_save(out, capacity);
     uint8_t magic[8];
     uint64_t version = WORLD_SAVE_VERSION, schema = feature_schema_hash();

@@ -57,6 +57,6 @@ const struct history_sample *history_last(const struct history *history);
 /* The newest sample with recv_us <= last sample's - span; NULL: none so old. */
 const struct history_sample *history_back(const struct history *history, enum history_span span);
 void history_code(struct history *history, struct codec *codec);
-#define HISTORY_CODE_SIZE_MAX (8 + HISTORY_SAMPLES_MAX * 6 * 8)
+#define HISTORY_CODE_SIZE_MAX (8 + (size_t)HISTORY_SAMPLES_MAX * 6 * 8)
 
 #endif

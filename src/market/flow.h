@@ -51,6 +51,6 @@ double flow_pressure(const struct flow *flow, int i);
 bool flow_can_rescale(const struct flow *flow, struct scale_step step);
 void flow_rescale(struct flow *flow, struct scale_step step);
 void flow_code(struct flow *flow, struct codec *codec);
-#define FLOW_CODE_SIZE_MAX (1024 + FLOW_DECAYS * 16)
+#define FLOW_CODE_SIZE_MAX (1024 + (size_t)FLOW_DECAYS * 16)
 
 #endif

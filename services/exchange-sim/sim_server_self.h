@@ -38,6 +38,7 @@ struct sim_session {
     char *body;
     size_t body_size;
     int status;
+    int refusal;                        /* status a control request is refused with; 0: allowed */
     int64_t retry_after_s, used_weight; /* -1: no such header */
     const char *content_type;
     uint8_t *reply; /* LWS_PRE in front */

@@ -471,6 +471,27 @@ class Faults(unittest.TestCase):
             self.assertEqual(exchange.get(f"/control/book?id={one - 10**9}")[0], 404)
 
 
+class Control(unittest.TestCase):
+    def test_off_loopback_it_wants_the_bearer_token(self):
+        os.environ["BTCAST_TOKEN"] = "secret"
+        try:
+            with Exchange("--set", "http.address=0.0.0.0") as exchange:
+                order = json.dumps({"rate": 2})
+                for headers, status in (({}, 401), ({"Authorization": "Bearer wrong"}, 401),
+                                        ({"Authorization": "Bearer secret"}, 200)):
+                    self.assertEqual(
+                        exchange.request("POST", "/control/rate", order, headers)[0], status)
+        finally:
+            del os.environ["BTCAST_TOKEN"]
+
+    def test_on_loopback_pages_of_other_sites_may_not_post(self):
+        with Exchange() as exchange:
+            headers = {"Origin": "http://evil.example"}
+            self.assertEqual(
+                exchange.request("POST", "/control/rate", '{"rate":2}', headers)[0], 403)
+            self.assertEqual(exchange.get("/control/state")[1]["rate"], 1)
+
+
 class Tls(unittest.TestCase):
     def test_tls_serves_and_fails_on_demand(self):
         folder = tempfile.mkdtemp(prefix="btcast-tls-", dir="/tmp")

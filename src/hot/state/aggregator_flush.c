@@ -93,6 +93,8 @@ static int aggregator_flush_start(struct aggregator *aggregator)
         return 0;
     aggregator->flush.in_flight = true;
     aggregator->dirty = false;
+    aggregator->flying_recv_us = aggregator->waiting_recv_us;
+    aggregator->waiting_recv_us = 0;
     return 1;
 }
 
@@ -101,8 +103,9 @@ static void aggregator_flush_written(struct aggregator *aggregator)
     aggregator->flushes++;
     aggregator->flushed_us = aggregator->now.wall_us;
     metric_add(aggregator->metrics.flushes, 1);
-    metric_observe_ns(aggregator->metrics.frame_to_flush,
-                      (aggregator->now.wall_us - aggregator->image.recv_us) * 1000);
+    if (aggregator->flying_recv_us != 0)
+        metric_observe_ns(aggregator->metrics.frame_to_flush,
+                          (aggregator->now.wall_us - aggregator->flying_recv_us) * 1000);
     if (!aggregator->flush_has_checkpoint)
         return;
     metric_add(aggregator->metrics.checkpoints, 1);

@@ -41,6 +41,6 @@ bool book_side_matches(const struct side *side, const struct world_level *top, u
 bool book_can_rescale(const struct book *book, struct scale_step step);
 void book_rescale(struct book *book, struct scale_step step);
 void book_code(struct book *book, struct codec *codec);
-#define BOOK_CODE_SIZE_MAX (4 * 8 + 2 * SIDE_CODE_SIZE_MAX)
+#define BOOK_CODE_SIZE_MAX (32 + 2 * SIDE_CODE_SIZE_MAX)
 
 #endif

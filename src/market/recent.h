@@ -63,6 +63,6 @@ void recent_views(const struct recent *recent, const struct recent_diff *diff,
 bool recent_fits(const struct recent *recent, struct scale scale);
 void recent_code(struct recent *recent, struct codec *codec);
 #define RECENT_CODE_SIZE_MAX                                                                       \
-    (3 * 8 + (size_t)RECENT_DIFFS_MAX * 8 * 8 + (size_t)RECENT_LEVELS_MAX * RECENT_LEVEL_SIZE)
+    (24 + (size_t)RECENT_DIFFS_MAX * 8 * 8 + (size_t)RECENT_LEVELS_MAX * RECENT_LEVEL_SIZE)
 
 #endif

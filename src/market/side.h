@@ -98,7 +98,7 @@ bool side_can_rescale(const struct side *side, struct scale_step step);
 void side_rescale(struct side *side, struct scale_step step);
 /* Saves or loads the whole side, the array's place included. A level of the array takes
  * a place of 16 bits and its quantity, a far one price and quantity. */
-#define SIDE_CODE_SIZE_MAX (4 * 8 + (size_t)SIDE_TICKS * (2 + 8) + (size_t)SIDE_FAR_MAX * (8 + 8))
+#define SIDE_CODE_SIZE_MAX (32 + (size_t)SIDE_TICKS * (2 + 8) + (size_t)SIDE_FAR_MAX * (8 + 8))
 void side_code(struct side *side, struct codec *codec);
 
 #endif

@@ -67,6 +67,6 @@ double window_gap_variance_s2(const struct window *window, uint64_t trades);
 bool windows_can_rescale(const struct windows *windows, struct scale_step step);
 void windows_rescale(struct windows *windows, struct scale_step step);
 void windows_code(struct windows *windows, struct codec *codec);
-#define WINDOWS_CODE_SIZE_MAX (2 * 8 + (size_t)WINDOW_TRADES_MAX * 3 * 8)
+#define WINDOWS_CODE_SIZE_MAX (16 + (size_t)WINDOW_TRADES_MAX * 3 * 8)
 
 #endif

@@ -29,7 +29,7 @@
     X(ERR_DUPLICATE, -14, "already there")                                                         \
     X(ERR_REFUSED, -15, "refused")                                                                 \
     X(ERR_NOT_FOUND, -16, "not found")                                                             \
-    X(ERR_STATE, -17, "not possible in this state")                                                \
+    X(ERR_BAD_STATE, -17, "not possible in this state")                                            \
     X(ERR_CORRUPT, -18, "checksum mismatch")                                                       \
     X(ERR_SCHEMA, -19, "schema mismatch")
 

@@ -7,7 +7,7 @@
 
 #include "edge/http_server/http_events.h"
 #include "edge/http_server/http_server.h"
-#include "edge/lws.h"
+#include <libwebsockets.h>
 
 /* libwebsockets' storage of a connection; zeroed by it. */
 struct http_session {

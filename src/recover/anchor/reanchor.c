@@ -364,11 +364,9 @@ static void reanchor_waiting(struct reanchor *reanchor, bool looked)
 {
     if (looked && !reanchor->has_looked) {
         reanchor->has_looked = true;
-        looked = strcmp(reanchor->swapped, reanchor->token) == 0 || reanchor->has_document;
+        looked = reanchor->has_document;
     }
-    if (looked && strcmp(reanchor->swapped, reanchor->token) == 0)
-        reanchor_finish(reanchor, true, "swapped");
-    else if (looked && strcmp(reanchor->flag, reanchor->token) != 0)
+    if (looked && strcmp(reanchor->flag, reanchor->token) != 0)
         reanchor_finish(reanchor, false, "claim lost");
     else if (looked && !reanchor->has_document)
         reanchor->step = REANCHOR_FETCHING; /* the aggregator wants another one */
@@ -383,6 +381,12 @@ int reanchor_do_work(struct reanchor *reanchor, struct clock_now now)
     reanchor->now = now;
     int work = claim->do_work(claim->self, now.mono_us) + rest->do_work(rest->self, now.mono_us);
     bool looked = claim->ready(claim->self) && reanchor_look(reanchor);
+    /* In any step: the answer to the hand-over may have been lost. */
+    if (looked && reanchor->step != REANCHOR_IDLE &&
+        strcmp(reanchor->swapped, reanchor->token) == 0) {
+        reanchor_finish(reanchor, true, "swapped");
+        return work;
+    }
     if (reanchor->step != REANCHOR_IDLE && reanchor->step != REANCHOR_CLAIMING &&
         !reanchor_keep(reanchor))
         return work;

@@ -143,8 +143,8 @@ static bool aggregator_feed(struct aggregator *aggregator, int *work)
     bool following = aggregator->phase == AGGREGATOR_FOLLOWING;
     bool drained = consumer->ready(consumer->self) && consumer->drained(consumer->self);
     state_feed_expire(aggregator->feed, aggregator->now.mono_us, following && drained);
-    if (following && (drained || aggregator->now.mono_us - aggregator->phase_us >
-                                     AGGREGATOR_CATCH_UP_US))
+    if (following &&
+        (drained || aggregator->now.mono_us - aggregator->phase_us > AGGREGATOR_CATCH_UP_US))
         aggregator->caught_up = true;
     return drained;
 }
@@ -216,7 +216,7 @@ static int aggregator_open_world(struct aggregator *aggregator, struct err *err)
     if (strlen(aggregator->options.symbol) >= sizeof(world.symbol))
         return err_set(err, ERR_INVALID, "aggregator: symbol \"%s\" is too long",
                        aggregator->options.symbol);
-    strcpy(world.symbol, aggregator->options.symbol);
+    memcpy(world.symbol, aggregator->options.symbol, strlen(aggregator->options.symbol) + 1);
     int result = world_open(&world, &aggregator->world, err);
     if (result != ERR_OK)
         return result;
@@ -246,7 +246,8 @@ int aggregator_open(const struct aggregator_options *options, struct aggregator 
     aggregator_defaults(&aggregator->options);
     aggregator_metrics_open(aggregator);
     writer_lease_init(&aggregator->lease, &aggregator->options.state, options->owner,
-                      options->kin != NULL ? options->kin : "", aggregator->options.lease_ttl_us, aggregator->options.lease_renew_us);
+                      options->kin != NULL ? options->kin : "", aggregator->options.lease_ttl_us,
+                      aggregator->options.lease_renew_us);
     int result = aggregator_open_parts(aggregator, err);
     if (result != ERR_OK)
         aggregator_close(aggregator);

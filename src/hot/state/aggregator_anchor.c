@@ -96,9 +96,8 @@ static void aggregator_anchor_look(struct aggregator *aggregator)
     struct aggregator_anchor *anchor = &aggregator->anchor;
     if (anchor->look.in_flight || aggregator->now.mono_us < anchor->next_look_us)
         return;
-    anchor->next_look_us = aggregator->now.mono_us + (aggregator->book_live
-                                                          ? AGGREGATOR_LOOK_IDLE_US
-                                                          : AGGREGATOR_LOOK_US);
+    anchor->next_look_us = aggregator->now.mono_us +
+                           (aggregator->book_live ? AGGREGATOR_LOOK_IDLE_US : AGGREGATOR_LOOK_US);
     anchor->look.in_flight =
         state->anchor_look(state->self, aggregator_anchor_on_look, aggregator) == ERR_OK;
 }
@@ -130,9 +129,8 @@ static void aggregator_anchor_refuse(struct aggregator *aggregator, const char *
     struct aggregator_anchor *anchor = &aggregator->anchor;
     metric_add(count, 1);
     aggregator_anchor_roll_back(aggregator, reason);
-    anchor->refuse.in_flight =
-        state->anchor_refuse(state->self, anchor->meta.token, aggregator_answer,
-                             &anchor->refuse) == ERR_OK;
+    anchor->refuse.in_flight = state->anchor_refuse(state->self, anchor->meta.token,
+                                                    aggregator_answer, &anchor->refuse) == ERR_OK;
 }
 
 static void aggregator_anchor_stage(struct aggregator *aggregator)
@@ -207,8 +205,7 @@ static void aggregator_anchor_judge(struct aggregator *aggregator)
 static void aggregator_anchor_adopted(struct aggregator *aggregator)
 {
     struct aggregator_anchor *anchor = &aggregator->anchor;
-    int64_t took_us =
-        anchor->started_us == 0 ? 0 : aggregator->now.mono_us - anchor->started_us;
+    int64_t took_us = anchor->started_us == 0 ? 0 : aggregator->now.mono_us - anchor->started_us;
     anchor->step = AGGREGATOR_IDLE;
     anchor->started_us = 0;
     anchor->cause[0] = 0;
@@ -227,7 +224,8 @@ static void aggregator_anchor_adopted(struct aggregator *aggregator)
 }
 
 /* Nothing was swapped for certain. */
-static void aggregator_anchor_lost(struct aggregator *aggregator, const struct aggregator_call *call)
+static void aggregator_anchor_lost(struct aggregator *aggregator,
+                                   const struct aggregator_call *call)
 {
     metric_add(aggregator->metrics.anchors_lost, 1);
     aggregator_anchor_roll_back(aggregator, call->text);

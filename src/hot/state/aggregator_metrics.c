@@ -72,8 +72,8 @@ static void aggregator_metrics_world(struct aggregator_metrics *own, struct metr
                                   "Books that differed from the exchange's top 20 at the same id.");
     own->crossed = metrics_gauge(metrics, "aggregator_book_crossed", NULL,
                                  "Events that left the book crossed.");
-    own->trades_missing = metrics_gauge(metrics, "aggregator_trades_missing", NULL,
-                                        "Trade ids that were skipped.");
+    own->trades_missing =
+        metrics_gauge(metrics, "aggregator_trades_missing", NULL, "Trade ids that were skipped.");
     own->holes = metrics_gauge(metrics, "aggregator_stream_holes", NULL,
                                "Holes declared in the order of the streams.");
     own->missing = metrics_gauge(metrics, "aggregator_stream_records_missing", NULL,

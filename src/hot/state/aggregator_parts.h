@@ -49,7 +49,7 @@ struct aggregator_anchor {
     struct record record;          /* the control record to log */
     size_t saved_size;             /* world before the anchor, in the scratch; 0: none */
     char cause[ANCHOR_CAUSE_SIZE];
-    int64_t started_us;            /* monotonic: the book was lost; 0: it is live */
+    int64_t started_us; /* monotonic: the book was lost; 0: it is live */
 };
 
 struct aggregator_outbox {
@@ -85,8 +85,8 @@ struct aggregator {
     struct clock_now now;
 
     enum aggregator_phase phase;
-    int64_t phase_us;   /* monotonic: since when */
-    bool caught_up;     /* has read to the ends of the streams at least once */
+    int64_t phase_us; /* monotonic: since when */
+    bool caught_up;   /* has read to the ends of the streams at least once */
     bool was_active;
     bool book_live;
     bool stopped;
@@ -96,13 +96,13 @@ struct aggregator {
     int64_t load_us;    /* monotonic: next try */
 
     bool dirty;
-    int64_t dirty_us;   /* monotonic: first change since the last flush */
-    int64_t retry_us;   /* no flush before */
-    struct state_image image;      /* being flushed */
+    int64_t dirty_us;         /* monotonic: first change since the last flush */
+    int64_t retry_us;         /* no flush before */
+    struct state_image image; /* being flushed */
     int64_t flushed_us;
     uint64_t flush_place[2], checkpoint_place[2];
     bool flush_has_checkpoint;
-    int64_t checkpoint_us;         /* monotonic: next one */
+    int64_t checkpoint_us;                                  /* monotonic: next one */
     struct stream_position flush_positions[STREAM_COUNT];   /* in the checkpoint under way */
     struct stream_position durable_positions[STREAM_COUNT]; /* in the last acknowledged one */
     bool durable;

@@ -137,7 +137,8 @@ static void aggregator_restore_resync(struct aggregator *aggregator)
 
 static void aggregator_restore_controls(struct aggregator *aggregator, bool drained)
 {
-    bool enough = drained || aggregator->now.mono_us - aggregator->phase_us > AGGREGATOR_CONTROLS_US;
+    bool enough =
+        drained || aggregator->now.mono_us - aggregator->phase_us > AGGREGATOR_CONTROLS_US;
     if (enough && aggregator_restore_follow(aggregator, AGGREGATOR_EVERYTHING))
         aggregator_restore_enter(aggregator, AGGREGATOR_FOLLOWING);
 }

@@ -49,8 +49,7 @@ int state_checkpoint_write(const struct state_checkpoint *meta, const struct wor
     bytes_store_u64(out + STATE_CHECKPOINT_AT_SEQ, meta->seq);
     for (int i = 0; i < STREAM_COUNT; i++)
         memcpy(out + STATE_CHECKPOINT_AT_POSITIONS + i * STREAM_POSITION_SIZE,
-               meta->positions[i].text,
-               strnlen(meta->positions[i].text, STREAM_POSITION_SIZE - 1));
+               meta->positions[i].text, strnlen(meta->positions[i].text, STREAM_POSITION_SIZE - 1));
     bytes_store_u32(out + STATE_CHECKPOINT_AT_CRC, state_checkpoint_crc(out, *size));
     return ERR_OK;
 }
@@ -67,8 +66,8 @@ static void state_checkpoint_read_meta(struct bytes data, struct state_checkpoin
                STREAM_POSITION_SIZE);
         out->positions[i].text[STREAM_POSITION_SIZE - 1] = 0;
     }
-    out->world = bytes_of(data.data + STATE_CHECKPOINT_OVERHEAD,
-                          data.size - STATE_CHECKPOINT_OVERHEAD);
+    out->world =
+        bytes_of(data.data + STATE_CHECKPOINT_OVERHEAD, data.size - STATE_CHECKPOINT_OVERHEAD);
 }
 
 int state_checkpoint_read(struct bytes data, const char *symbol, struct state_checkpoint *out,

@@ -19,8 +19,8 @@ struct scene {
     bool running[NODES_MAX];
     bool open[NODES_MAX];
     struct clock_now now;
-    bool quiet;      /* only ticks */
-    bool answering;  /* the anchor service hands over what is asked for */
+    bool quiet;     /* only ticks */
+    bool answering; /* the anchor service hands over what is asked for */
     int tokens;
 };
 

@@ -132,13 +132,10 @@ static void aggregator_commit(struct aggregator *aggregator)
     (void)consumer->commit(consumer->self, positions);
 }
 
-/* Delivers records, unless an anchor is being swapped in. Returns whether the streams
- * were read to their ends. */
+/* Delivers records. Returns whether the streams were read to their ends. */
 static bool aggregator_feed(struct aggregator *aggregator, int *work)
 {
     struct stream_consumer *consumer = &aggregator->options.consumer;
-    if (aggregator_anchor_busy(aggregator))
-        return false;
     *work += consumer->do_work(consumer->self, aggregator->now.mono_us);
     bool following = aggregator->phase == AGGREGATOR_FOLLOWING;
     bool drained = consumer->ready(consumer->self) && consumer->drained(consumer->self);

@@ -22,7 +22,7 @@
 #define AGGREGATOR_CHECKPOINT_US  1000000
 #define AGGREGATOR_COMMIT_US      1000000
 /* Records waiting for a missing one (market/merge): about an hour of one stream ahead. */
-#define AGGREGATOR_ARENA_BYTES   (32u * 1024u * 1024u)
+#define AGGREGATOR_ARENA_BYTES   ((size_t)32 * 1024 * 1024)
 #define AGGREGATOR_ARENA_RECORDS (1 << 17)
 /* Control records on their way out; more: the oldest is given up, counted. */
 #define AGGREGATOR_OUTBOX_MAX 8

@@ -102,7 +102,7 @@ static void aggregator_anchor_look(struct aggregator *aggregator)
         state->anchor_look(state->self, aggregator_anchor_on_look, aggregator) == ERR_OK;
 }
 
-/* The world as it was before the anchor. */
+/* The world as it was before the anchor. Records that came meanwhile come once more. */
 static void aggregator_anchor_roll_back(struct aggregator *aggregator, const char *reason)
 {
     struct aggregator_anchor *anchor = &aggregator->anchor;
@@ -113,6 +113,8 @@ static void aggregator_anchor_roll_back(struct aggregator *aggregator, const cha
         ERR_OK)
         log_error("roll_back_failed", "symbol=%s reason=\"%s\"", aggregator->options.symbol,
                   err.text);
+    aggregator_restore_rewind(aggregator, anchor->saved_epoch, anchor->saved_seq,
+                              anchor->saved_positions);
     world_view(aggregator->world, &view);
     aggregator->book_live = view.book_live;
     aggregator->anchors_refused++;
@@ -188,6 +190,9 @@ static void aggregator_anchor_judge(struct aggregator *aggregator)
                   err.text);
         return;
     }
+    int64_t recv_us;
+    state_feed_place(aggregator->feed, &anchor->saved_epoch, &anchor->saved_seq, &recv_us);
+    state_feed_positions(aggregator->feed, anchor->saved_positions);
     snprintf(anchor->judged, sizeof(anchor->judged), "%s", anchor->meta.token);
     anchor->judged_us = anchor->meta.received_us;
     unsigned effects = state_feed_anchor(aggregator->feed, document, &anchor->record);
@@ -205,11 +210,13 @@ static void aggregator_anchor_judge(struct aggregator *aggregator)
 static void aggregator_anchor_adopted(struct aggregator *aggregator)
 {
     struct aggregator_anchor *anchor = &aggregator->anchor;
+    struct world_view view;
     int64_t took_us = anchor->started_us == 0 ? 0 : aggregator->now.mono_us - anchor->started_us;
     anchor->step = AGGREGATOR_IDLE;
     anchor->started_us = 0;
     anchor->cause[0] = 0;
-    aggregator->book_live = true;
+    world_view(aggregator->world, &view); /* a diff may have been lost since */
+    aggregator->book_live = view.book_live;
     aggregator->anchors++;
     aggregator->checkpoint_us = 0;
     aggregator->checkpoint_place[0] = 0;

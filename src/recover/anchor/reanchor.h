@@ -20,7 +20,7 @@
 #define REANCHOR_DOCUMENT_TTL_MS 10000
 #define REANCHOR_DEPTH_LIMIT     1000 /* weight 50 (CONTRACTS.md section 12, row 25) */
 #define REANCHOR_RETRY_AFTER_S   60   /* 429 or 418 without Retry-After */
-#define REANCHOR_REPLY_MAX       (512u * 1024u)
+#define REANCHOR_REPLY_MAX       ((size_t)512 * 1024)
 
 struct reanchor;
 

@@ -425,6 +425,37 @@ static void a_refused_swap_leaves_the_world_as_it_was(void **state)
     assert_book_is_the_exchanges(scene);
 }
 
+/* The store answers late, the market goes on: what was applied to the world with the
+ * refused anchor is applied again to the one without. */
+static void a_refused_swap_loses_no_record_that_came_meanwhile(void **state)
+{
+    struct scene *scene = *state;
+    struct fake_node *node = start(scene, 0);
+    start(scene, 1);
+    scene->answering = false;
+    run(scene, 500);
+    scene->store.swap_result = ERR_REFUSED;
+    fake_market_hand_over(&scene->market, &scene->store, "lost");
+    uint64_t seq = scene->market.seq;
+    for (int i = 0; i < 600; i++) {
+        node->client.held = i % 50 != 0;
+        run(scene, 1);
+    }
+    node->client.held = false;
+    settle(scene);
+    assert_int_equal(status_of(scene, 0).anchors_refused, 1);
+    assert_true(scene->market.seq > seq + 20);
+    assert_int_equal(status_of(scene, 0).seq, scene->market.seq);
+    assert_false(status_of(scene, 0).book_live);
+    assert_same_world(scene, 0, 1);
+    scene->answering = true;
+    run(scene, 2500);
+    settle(scene);
+    assert_true(status_of(scene, 0).book_live);
+    assert_book_is_the_exchanges(scene);
+    assert_same_world(scene, 0, 1);
+}
+
 static void a_swap_of_unknown_outcome_keeps_the_right_book(void **state)
 {
     struct scene *scene = *state;
@@ -594,6 +625,7 @@ int main(void)
         TEST(a_quiet_second_still_writes_its_windows),
         TEST(a_gap_is_reported_asked_for_and_anchored),
         TEST(a_refused_swap_leaves_the_world_as_it_was),
+        TEST(a_refused_swap_loses_no_record_that_came_meanwhile),
         TEST(a_swap_of_unknown_outcome_keeps_the_right_book),
         TEST(an_anchor_older_than_the_buffer_is_refused),
         TEST(a_document_of_another_token_is_left_alone),

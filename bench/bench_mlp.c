@@ -20,8 +20,8 @@
 #include "wire/onnx.h"
 
 #define ROUNDS 21
-#define CALLS 20000
-#define WIDTH 64
+#define CALLS  20000
+#define WIDTH  64
 
 static const char *const kernel_names[] = {"", "_plain", "_avx2", "_avx512"};
 static float weights[3][WIDTH * WIDTH], biases[3][WIDTH];
@@ -64,14 +64,17 @@ static double bench_kernel(const struct mlp *mlp, float feedback, int calls)
 __attribute__((noinline, target("avx512f"))) static float bench_floor_pass(const float *w, float x)
 {
     __m512 sums[8], factor = _mm512_set1_ps(x);
-    _Pragma("GCC unroll 8") for (int a = 0; a < 8; a++)
+#pragma GCC unroll 8
+    for (int a = 0; a < 8; a++)
         sums[a] = _mm512_setzero_ps();
     for (int k = 0; k < 32; k++, w += 128)
-        _Pragma("GCC unroll 8") for (int a = 0; a < 8; a++)
+#pragma GCC unroll 8
+        for (int a = 0; a < 8; a++)
             sums[a] = _mm512_fmadd_ps(_mm512_load_ps(w + 16 * a), factor, sums[a]);
     sums[0] = _mm512_fmadd_ps(_mm512_load_ps(w), factor, sums[0]);
     sums[1] = _mm512_fmadd_ps(_mm512_load_ps(w + 16), factor, sums[1]);
-    _Pragma("GCC unroll 7") for (int a = 1; a < 8; a++)
+#pragma GCC unroll 7
+    for (int a = 1; a < 8; a++)
         sums[0] = _mm512_add_ps(sums[0], sums[a]);
     return _mm512_cvtss_f32(sums[0]);
 }
@@ -103,8 +106,8 @@ static void bench_ort(const char *name, const struct mlp_layer *layers)
 {
     static uint8_t file[1 << 18];
     static struct ort_peer peer;
-    struct model_spec spec = {.version = "bench", .layer_count = 3,
-                              .layers = {layers[0], layers[1], layers[2]}};
+    struct model_spec spec = {
+        .version = "bench", .layer_count = 3, .layers = {layers[0], layers[1], layers[2]}};
     struct model *model;
     struct model_output ours;
     size_t size;
@@ -137,8 +140,10 @@ static void bench_net(const char *name, enum mlp_activation activation)
     const int widths[] = {32, 64, 32, 1};
     struct mlp_layer layers[3];
     for (int i = 0; i < 3; i++)
-        layers[i] = (struct mlp_layer){.inputs = widths[i], .outputs = widths[i + 1],
-                                       .weights = weights[i], .bias = biases[i],
+        layers[i] = (struct mlp_layer){.inputs = widths[i],
+                                       .outputs = widths[i + 1],
+                                       .weights = weights[i],
+                                       .bias = biases[i],
                                        .activation = i < 2 ? activation : MLP_IDENTITY};
     bench_ort(name, layers);
     for (int k = MLP_KERNEL_AUTO; k <= MLP_KERNEL_AVX512; k++) {

@@ -8,10 +8,10 @@
 
 #include "wire/sbe.h"
 
-#define FRAMES 64
+#define FRAMES 16
 #define SLOT   704 /* a 20+20 diff has 690 bytes; odd offsets are tried by the shift below */
 #define ROUNDS 31
-#define PASSES 2000
+#define PASSES 8000
 
 static const struct sbe_scale bench_scale = {.price_exponent = -8, .qty_exponent = -8};
 

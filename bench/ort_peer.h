@@ -47,7 +47,10 @@ static void *ort_peer_library(void)
     snprintf(pattern, sizeof(pattern),
              "%s%s/btcast/npm/node_modules/onnxruntime-node/bin/napi-v*/linux/x64/"
              "libonnxruntime.so.1",
-             cache != NULL ? cache : home != NULL ? home : "", cache != NULL ? "" : "/.cache");
+             cache != NULL  ? cache
+             : home != NULL ? home
+                            : "",
+             cache != NULL ? "" : "/.cache");
     glob_t found;
     void *library = NULL;
     if (glob(pattern, 0, NULL, &found) == 0)
@@ -71,9 +74,12 @@ static bool ort_peer_session(struct ort_peer *peer, const void *model, size_t si
     const ort_peer_any_fn *api = peer->api;
     return ort_peer_ok(peer, ((void *(*)(int, const char *, void **))api[ORT_PEER_CREATE_ENV])(
                                  3, "bench", &env)) &&
-           ort_peer_ok(peer, ((void *(*)(void **))api[ORT_PEER_CREATE_SESSION_OPTIONS])(&options)) &&
-           ort_peer_ok(peer, ((void *(*)(void *, int))api[ORT_PEER_SET_INTRA_THREADS])(options, 1)) &&
-           ort_peer_ok(peer, ((void *(*)(void *, int))api[ORT_PEER_SET_OPTIMIZATION])(options, 99)) &&
+           ort_peer_ok(peer,
+                       ((void *(*)(void **))api[ORT_PEER_CREATE_SESSION_OPTIONS])(&options)) &&
+           ort_peer_ok(peer,
+                       ((void *(*)(void *, int))api[ORT_PEER_SET_INTRA_THREADS])(options, 1)) &&
+           ort_peer_ok(peer,
+                       ((void *(*)(void *, int))api[ORT_PEER_SET_OPTIMIZATION])(options, 99)) &&
            ort_peer_ok(peer, ((void *(*)(const void *, const void *, size_t, const void *,
                                          void **))api[ORT_PEER_CREATE_SESSION_FROM_ARRAY])(
                                  env, model, size, options, &peer->session));
@@ -83,10 +89,10 @@ static bool ort_peer_tensor(struct ort_peer *peer, void *memory, float *data, in
                             void **tensor)
 {
     const int64_t shape[] = {1, columns};
-    return ort_peer_ok(
-        peer, ((void *(*)(const void *, void *, size_t, const int64_t *, size_t, int, void **))
-                   peer->api[ORT_PEER_CREATE_TENSOR])(
-                  memory, data, (size_t)columns * sizeof(float), shape, 2, 1, tensor));
+    return ort_peer_ok(peer,
+                       ((void *(*)(const void *, void *, size_t, const int64_t *, size_t, int,
+                                   void **))peer->api[ORT_PEER_CREATE_TENSOR])(
+                           memory, data, (size_t)columns * sizeof(float), shape, 2, 1, tensor));
 }
 
 /* false: not installed (says so), or it refuses the model (says why). */

@@ -63,6 +63,11 @@ foreach(source ${sources})
     target_link_libraries(${stem} PRIVATE bt_services bt_test)
     set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
 endforeach()
+# The std::map peer of the book is the only C++ here.
+if(TARGET bench_book)
+    enable_language(CXX)
+    target_sources(bench_book PRIVATE bench/book_map.cc)
+endif()
 
 add_test(NAME tidy.layers COMMAND /usr/bin/python3 tools/check_layers.py
          WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})

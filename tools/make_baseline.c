@@ -10,7 +10,7 @@
 #include "market/feature.h"
 #include "wire/onnx.h"
 
-#define BASELINE_VERSION "microprice-baseline-1"
+#define BASELINE_VERSION  "microprice-baseline-1"
 #define BASELINE_FILE_MAX 65536
 
 /* Basis points of expected 10 s log return per unit of the feature. */
@@ -47,12 +47,16 @@ static int make(uint8_t *out, size_t *size)
         return 1;
     for (int i = 0; i < FEATURE_COUNT; i++)
         snprintf(names[i], sizeof(names[i]), "%s", feature_name(i));
-    struct model_spec spec = {
-        .version = BASELINE_VERSION, .has_schema = true, .feature_schema = feature_schema_hash(),
-        .input_names = (const char(*)[MODEL_INPUT_NAME_SIZE])names, .has_band = true,
-        .band_p10 = -BASELINE_BAND_BP, .band_p90 = BASELINE_BAND_BP, .layer_count = 1};
-    spec.layers[0] = (struct mlp_layer){.inputs = FEATURE_COUNT, .outputs = 1, .weights = weights,
-                                        .bias = bias};
+    struct model_spec spec = {.version = BASELINE_VERSION,
+                              .has_schema = true,
+                              .feature_schema = feature_schema_hash(),
+                              .input_names = (const char(*)[MODEL_INPUT_NAME_SIZE])names,
+                              .has_band = true,
+                              .band_p10 = -BASELINE_BAND_BP,
+                              .band_p90 = BASELINE_BAND_BP,
+                              .layer_count = 1};
+    spec.layers[0] =
+        (struct mlp_layer){.inputs = FEATURE_COUNT, .outputs = 1, .weights = weights, .bias = bias};
     struct err err = {0};
     if (onnx_write(&spec, out, BASELINE_FILE_MAX, size, &err) == ERR_OK)
         return 0;

@@ -154,19 +154,25 @@ static void decode_path(struct decode_input *input, const char *path)
         fclose(input->file);
 }
 
+static void decode_paths(struct decode_input *input, int count, char **paths)
+{
+    if (count == 0)
+        decode_path(input, "-");
+    for (int i = 0; i < count && !input->unwritable; i++)
+        decode_path(input, paths[i]);
+    if (fflush(stdout) != 0)
+        input->failed = true;
+}
+
 static int decode_all(int count, char **paths)
 {
     struct decode_input input = {.window = malloc(DECODE_WINDOW), .text = malloc(DECODE_TEXT)};
     if (input.window == NULL || input.text == NULL) {
         fprintf(stderr, "btcast decode: out of memory\n");
         input.failed = true;
-    } else if (count == 0) {
-        decode_path(&input, "-");
+    } else {
+        decode_paths(&input, count, paths);
     }
-    for (int i = 0; i < count && !input.unwritable && input.text != NULL; i++)
-        decode_path(&input, paths[i]);
-    if (fflush(stdout) != 0)
-        input.failed = true;
     free(input.window);
     free(input.text);
     return input.failed ? SERVICE_EXIT_FAILURE : 0;

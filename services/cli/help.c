@@ -1,11 +1,9 @@
 /* `btcast help [COMMAND]`. SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/suggest.h"
 #include "services/cli/commands.h"
 #include "services/service.h"
-#include "services/service_options.h"
 
 static void help_list(void)
 {
@@ -33,11 +31,12 @@ static int help_run(int argc, char **argv)
                 best != NULL ? "?" : "");
         return SERVICE_EXIT_CONFIG;
     }
-    if (command->usage != NULL)
-        fputs(command->usage, stdout);
-    else
-        service_options_help(command->name, command->summary, command->schema,
-                             command->default_port, stdout);
+    if (command->usage == NULL) {
+        char flag[] = "--help";
+        char *words[] = {argv[1], flag, NULL};
+        return command->run(2, words);
+    }
+    fputs(command->usage, stdout);
     return 0;
 }
 

@@ -69,8 +69,8 @@ static void record_refused(void *context, enum sbe_verdict verdict, size_t offse
 {
     struct recording *self = context;
     self->refused++;
-    log_warn("frame_refused", "cause=\"%s\" offset=%zu size=%zu", sbe_verdict_text(verdict),
-             offset, frame.size);
+    log_warn("frame_refused", "cause=\"%s\" offset=%zu size=%zu", sbe_verdict_text(verdict), offset,
+             frame.size);
 }
 
 static int record_open_writer(struct recording *self, struct err *err)
@@ -182,8 +182,8 @@ static int record_tap_streams(struct recording *self, struct err *err)
     struct record_tap_options options = {
         .target = self->flags.redis,
         .symbol = self->flags.symbol,
-        .style = strcmp(self->flags.key_style, "hashtag") == 0 ? STREAM_KEYS_HASHTAG
-                                                               : STREAM_KEYS_PLAIN,
+        .style =
+            strcmp(self->flags.key_style, "hashtag") == 0 ? STREAM_KEYS_HASHTAG : STREAM_KEYS_PLAIN,
         .record = record_add,
         .context = self,
     };
@@ -211,9 +211,9 @@ static bool record_flag_text(int argc, char **argv, int *at, struct record_flags
     const struct {
         const char *name;
         const char **out;
-    } texts[] = {{"--out", &flags->out},         {"--symbol", &flags->symbol},
-                 {"--url", &flags->url},         {"--tls-ca-file", &flags->ca_file},
-                 {"--redis", &flags->redis},     {"--key-style", &flags->key_style}};
+    } texts[] = {{"--out", &flags->out},     {"--symbol", &flags->symbol},
+                 {"--url", &flags->url},     {"--tls-ca-file", &flags->ca_file},
+                 {"--redis", &flags->redis}, {"--key-style", &flags->key_style}};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (service_options_flag(argc, argv, at, texts[i].name, &value, result, err)) {
             *texts[i].out = value;
@@ -244,8 +244,8 @@ static bool record_flag_number(int argc, char **argv, int *at, struct record_fla
         if (!service_options_flag(argc, argv, at, numbers[i].name, &value, result, err))
             continue;
         if (*result == ERR_OK)
-            *result = service_options_number(numbers[i].name, value, 0, numbers[i].maximum,
-                                             &number, err);
+            *result =
+                service_options_number(numbers[i].name, value, 0, numbers[i].maximum, &number, err);
         *numbers[i].out = number * numbers[i].scale;
         if (numbers[i].out == &flags->sync_us)
             flags->sync_close = number == 0;
@@ -262,8 +262,10 @@ static int record_judge_flags(const struct record_flags *flags, struct err *err)
     if (flags->from_streams == (flags->exchange[0] != '\0'))
         return err_set(err, ERR_CONFIG, "expected either --exchange E or --from-streams");
     if (!sbe_symbol_valid(bytes_text(flags->symbol)))
-        return err_set(err, ERR_CONFIG, "--symbol: expected upper-case letters and digits, found "
-                       "\"%s\"", flags->symbol);
+        return err_set(err, ERR_CONFIG,
+                       "--symbol: expected upper-case letters and digits, found "
+                       "\"%s\"",
+                       flags->symbol);
     if (strcmp(flags->key_style, "plain") != 0 && strcmp(flags->key_style, "hashtag") != 0)
         return err_set(err, ERR_CONFIG, "--key-style: expected plain or hashtag, found \"%s\"",
                        flags->key_style);
@@ -272,13 +274,16 @@ static int record_judge_flags(const struct record_flags *flags, struct err *err)
 
 static int record_parse(int argc, char **argv, struct record_flags *flags, struct err *err)
 {
-    static const char *const known[] = {"--exchange", "--from-streams", "--out", "--symbol",
-                                        "--url", "--tls-ca-file", "--redis", "--key-style",
-                                        "--for-s", "--rotate-mib", "--rotate-s", "--fsync-ms",
-                                        "--port-offset", NULL};
+    static const char *const known[] = {
+        "--exchange",    "--from-streams", "--out",         "--symbol", "--url",
+        "--tls-ca-file", "--redis",        "--key-style",   "--for-s",  "--rotate-mib",
+        "--rotate-s",    "--fsync-ms",     "--port-offset", NULL};
     int result = ERR_OK;
-    *flags = (struct record_flags){.symbol = "BTCUSDT", .url = "", .ca_file = "",
-                                   .redis = "127.0.0.1:6379", .key_style = "plain"};
+    *flags = (struct record_flags){.symbol = "BTCUSDT",
+                                   .url = "",
+                                   .ca_file = "",
+                                   .redis = "127.0.0.1:6379",
+                                   .key_style = "plain"};
     for (int i = 1; i < argc && result == ERR_OK; i++) {
         if (strcmp(argv[i], "--from-streams") == 0)
             flags->from_streams = true;
@@ -319,8 +324,8 @@ static int record_run(int argc, char **argv)
         result = loop_open(&self.loop, &err);
     if (result == ERR_OK) {
         record_catch_signals(self.loop);
-        result = self.flags.from_streams ? record_tap_streams(&self, &err)
-                                         : record_collect(&self, &err);
+        result =
+            self.flags.from_streams ? record_tap_streams(&self, &err) : record_collect(&self, &err);
         result = record_finish(&self, result, &err);
         record_loop = NULL;
         loop_close(self.loop);

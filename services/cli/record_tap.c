@@ -35,8 +35,7 @@ static void record_tap_emit(void *context, const struct record *record)
         tap->options.record(tap->options.context, record);
 }
 
-static void record_tap_envelope(struct record_tap *tap, enum stream_name stream,
-                                struct bytes data)
+static void record_tap_envelope(struct record_tap *tap, enum stream_name stream, struct bytes data)
 {
     struct envelope_reader reader;
     struct record record;

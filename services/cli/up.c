@@ -162,6 +162,8 @@ static void up_start_child(struct up *up, struct up_child *child, int64_t mono_u
 /* Redis first; the others do not wait for each other. */
 static void up_step_starting(struct up *up, int64_t mono_us)
 {
+    if (up_child_due(&up->plan.children[0], mono_us))
+        up_start_child(up, &up->plan.children[0], mono_us);
     if (up_redis_answers(up)) {
         for (int i = 1; i < up->plan.count; i++)
             up_start_child(up, &up->plan.children[i], mono_us);

@@ -27,8 +27,7 @@ static struct up_child *up_plan_service(struct up_plan *plan, const struct up_op
                                         const struct up_folder *folder, const char *service,
                                         int port, const char *config)
 {
-    struct up_child *child =
-        up_plan_next(plan, service, port > 0 ? port + options->port_offset : 0);
+    struct up_child *child = up_plan_next(plan, service, port + options->port_offset);
     up_child_add(child, "%s", UP_PLAN_SELF);
     up_child_add(child, "%s", service);
     if (config[0] != '\0') {
@@ -144,13 +143,18 @@ static void up_plan_anchor(struct up_plan *plan, const struct up_options *option
         up_child_add(child, "rest_url=https://api.binance.com");
 }
 
+/* A tool, not a service: flags of its own, no port. */
 static void up_plan_recorder(struct up_plan *plan, const struct up_options *options,
                              const struct up_folder *folder)
 {
-    struct up_child *child = up_plan_service(plan, options, folder, "record", 0, "");
-    snprintf(child->name, sizeof(child->name), "recorder");
-    up_plan_use_redis(child, options, folder);
+    struct up_child *child = up_plan_next(plan, "recorder", 0);
+    up_child_add(child, "%s", UP_PLAN_SELF);
+    up_child_add(child, "record");
     up_child_add(child, "--from-streams");
+    up_child_add(child, "--redis");
+    up_child_add(child, "unix:%s", folder->socket);
+    up_child_add(child, "--symbol");
+    up_child_add(child, "%s", options->symbol);
     up_child_add(child, "--out");
     up_child_add(child, "%s", options->record);
 }

@@ -7,7 +7,7 @@
 #include "services/exchange-sim/sim_exchange.h"
 
 #define ADMIN_TRADES_DEFAULT 100
-#define ADMIN_SHUTDOWN_US 1000000
+#define ADMIN_SHUTDOWN_US    1000000
 
 static int admin_refuse(struct text *reply, int status, const char *why)
 {
@@ -96,15 +96,14 @@ static void admin_clients(const struct sim_exchange *exchange, struct text *repl
     text_add(reply, ",\"clients\":[");
     for (int i = 0; i < exchange->client_count; i++) {
         const struct sim_client *client = exchange->clients[i];
-        text_add_format(reply,
-                        "%s{\"json\":%s,\"streams\":%d,\"sent\":%llu,\"queued_bytes\":%llu,"
-                        "\"quotes_culled\":%llu,\"withheld\":%llu,\"age_ms\":%lld}",
-                        i ? "," : "", client->options.json ? "true" : "false", client->name_count,
-                        (unsigned long long)client->sent,
-                        (unsigned long long)(client->put - client->taken),
-                        (unsigned long long)client->quotes_culled,
-                        (unsigned long long)client->withheld,
-                        (long long)((exchange->now.mono_us - client->opened_us) / CLOCK_US_PER_MS));
+        text_add_format(
+            reply,
+            "%s{\"json\":%s,\"streams\":%d,\"sent\":%llu,\"queued_bytes\":%llu,"
+            "\"quotes_culled\":%llu,\"withheld\":%llu,\"age_ms\":%lld}",
+            i ? "," : "", client->options.json ? "true" : "false", client->name_count,
+            (unsigned long long)client->sent, (unsigned long long)(client->put - client->taken),
+            (unsigned long long)client->quotes_culled, (unsigned long long)client->withheld,
+            (long long)((exchange->now.mono_us - client->opened_us) / CLOCK_US_PER_MS));
     }
     text_add_char(reply, ']');
 }
@@ -113,20 +112,20 @@ static void admin_clients(const struct sim_exchange *exchange, struct text *repl
 static int admin_state(const struct sim_exchange *exchange, struct text *reply)
 {
     const struct sim_feed *feed = &exchange->feed;
-    text_add_format(reply,
-                    "{\"symbol\":\"%s\",\"source\":\"%s\",\"rate\":%g,\"paused\":%s,\"started\":%s,"
-                    "\"ended\":%s,\"book_ready\":%s,\"book_id\":%lld,\"trade_id\":%lld,"
-                    "\"wall_us\":%lld,",
-                    feed->options.symbol, exchange->market ? "market" : "replay", exchange->rate,
-                    exchange->paused ? "true" : "false", exchange->started ? "true" : "false",
-                    exchange->ended ? "true" : "false", feed->book_ready ? "true" : "false",
-                    (long long)exchange->source.book->last_id,
-                    (long long)(sim_tape_trade_count(&feed->tape)
-                                    ? sim_tape_trade(&feed->tape,
-                                                     sim_tape_trade_count(&feed->tape) - 1)
-                                          ->trade.id
-                                    : 0),
-                    (long long)exchange->now.wall_us);
+    text_add_format(
+        reply,
+        "{\"symbol\":\"%s\",\"source\":\"%s\",\"rate\":%g,\"paused\":%s,\"started\":%s,"
+        "\"ended\":%s,\"book_ready\":%s,\"book_id\":%lld,\"trade_id\":%lld,"
+        "\"wall_us\":%lld,",
+        feed->options.symbol, exchange->market ? "market" : "replay", exchange->rate,
+        exchange->paused ? "true" : "false", exchange->started ? "true" : "false",
+        exchange->ended ? "true" : "false", feed->book_ready ? "true" : "false",
+        (long long)exchange->source.book->last_id,
+        (long long)(sim_tape_trade_count(&feed->tape)
+                        ? sim_tape_trade(&feed->tape, sim_tape_trade_count(&feed->tape) - 1)
+                              ->trade.id
+                        : 0),
+        (long long)exchange->now.wall_us);
     text_add(reply, "\"messages\":{");
     for (int i = 0; i < SIM_STREAM_COUNT; i++)
         text_add_format(reply, "%s\"%s\":%llu", i ? "," : "", sim_stream_name((enum sim_stream)i),
@@ -134,16 +133,15 @@ static int admin_state(const struct sim_exchange *exchange, struct text *reply)
     text_add(reply, "},\"faults\":");
     sim_faults_tell(&exchange->faults, exchange->now.wall_us, reply);
     admin_clients(exchange, reply);
-    text_add_format(reply,
-                    ",\"counters\":{\"clients\":%llu,\"overruns\":%llu,\"slips\":%llu,"
-                    "\"too_many_messages\":%llu,\"pong_timeouts\":%llu,\"expired\":%llu,"
-                    "\"refused_key\":%llu}",
-                    (unsigned long long)exchange->clients_total,
-                    (unsigned long long)exchange->overruns, (unsigned long long)exchange->slips,
-                    (unsigned long long)exchange->rate_closes,
-                    (unsigned long long)exchange->pong_timeouts,
-                    (unsigned long long)exchange->expired,
-                    (unsigned long long)exchange->refused_key);
+    text_add_format(
+        reply,
+        ",\"counters\":{\"clients\":%llu,\"overruns\":%llu,\"slips\":%llu,"
+        "\"too_many_messages\":%llu,\"pong_timeouts\":%llu,\"expired\":%llu,"
+        "\"refused_key\":%llu}",
+        (unsigned long long)exchange->clients_total, (unsigned long long)exchange->overruns,
+        (unsigned long long)exchange->slips, (unsigned long long)exchange->rate_closes,
+        (unsigned long long)exchange->pong_timeouts, (unsigned long long)exchange->expired,
+        (unsigned long long)exchange->refused_key);
     const struct sim_limits *limits = &exchange->limits;
     text_add_format(reply,
                     ",\"limits\":{\"limit\":%lld,\"used\":%lld,\"used_by_others\":%lld,"
@@ -157,8 +155,8 @@ static int admin_state(const struct sim_exchange *exchange, struct text *reply)
 static void admin_stall(struct sim_exchange *exchange, enum sim_fault_kind kind)
 {
     struct sim_fault *fault = &exchange->faults.list[kind];
-    int64_t until_us = fault->until_us ? fault->until_us
-                                       : exchange->now.wall_us + SIM_STALL_DEFAULT_US;
+    int64_t until_us =
+        fault->until_us ? fault->until_us : exchange->now.wall_us + SIM_STALL_DEFAULT_US;
     for (int i = 0; i < exchange->client_count; i++) {
         if (kind == SIM_FAULT_STALL)
             exchange->clients[i]->stalled_until_us = until_us;
@@ -176,8 +174,8 @@ static void admin_shutdown(struct sim_exchange *exchange)
     char notice[64], wrapped[128];
     long long ms = (long long)(exchange->now.wall_us / CLOCK_US_PER_MS);
     int size = snprintf(notice, sizeof(notice), "{\"e\":\"serverShutdown\",\"E\":%lld}", ms);
-    int wrapped_size = snprintf(wrapped, sizeof(wrapped),
-                                "{\"stream\":\"!serverShutdown\",\"data\":%s}", notice);
+    int wrapped_size =
+        snprintf(wrapped, sizeof(wrapped), "{\"stream\":\"!serverShutdown\",\"data\":%s}", notice);
     int64_t after_us = fault->value >= 0 ? fault->value * CLOCK_US_PER_MS : ADMIN_SHUTDOWN_US;
     for (int i = 0; i < exchange->client_count; i++) {
         struct sim_client *client = exchange->clients[i];
@@ -231,8 +229,8 @@ static int admin_limits(struct sim_exchange *exchange, const json_t *order, stru
     if (limit)
         exchange->limits.limit = (int64_t)json_integer_value(limit);
     if (others) {
-        exchange->limits.used += (int64_t)json_integer_value(others) -
-                                 exchange->limits.used_by_others;
+        exchange->limits.used +=
+            (int64_t)json_integer_value(others) - exchange->limits.used_by_others;
         exchange->limits.used_by_others = (int64_t)json_integer_value(others);
     }
     return admin_done(reply);
@@ -256,9 +254,8 @@ static int admin_post(struct sim_exchange *exchange, const char *path, struct by
     return status == 404 ? admin_refuse(reply, 404, "no such control path") : status;
 }
 
-struct sim_admin_result sim_admin_answer(struct sim_exchange *exchange, bool post,
-                                         const char *path, const char *query, struct bytes body,
-                                         struct text *reply)
+struct sim_admin_result sim_admin_answer(struct sim_exchange *exchange, bool post, const char *path,
+                                         const char *query, struct bytes body, struct text *reply)
 {
     struct sim_admin_result result = {.status = 404};
     if (post && strcmp(path, "/control/faults") == 0)

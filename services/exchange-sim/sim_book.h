@@ -12,12 +12,12 @@
 
 /* Every real frame seen has -8 for both (BINANCE.md section 5, Values). */
 #define SIM_EXPONENT (-8)
-#define SIM_SCALE ((struct sbe_scale){SIM_EXPONENT, SIM_EXPONENT})
+#define SIM_SCALE    ((struct sbe_scale){SIM_EXPONENT, SIM_EXPONENT})
 /* Levels kept a side; when full the farthest one goes (and is reported as deleted). */
 #define SIM_BOOK_LEVELS_MAX 16384
 /* Levels one diff can carry; when reached the diff has to be sent early. */
 #define SIM_CHANGES_MAX 8192
-#define SIM_TOP_LEVELS 10
+#define SIM_TOP_LEVELS  10
 
 enum sim_side_name { SIM_BID, SIM_ASK };
 /* The diff streams: SBE's fast one, and the JSON stream's 100 ms. */

@@ -16,12 +16,12 @@
 
 /* From the event to our socket: a floor and an exponential tail. */
 #define CAPTURE_LATENCY_US 350
-#define CAPTURE_JITTER_US 250.0
+#define CAPTURE_JITTER_US  250.0
 /* The anchor comes once the first diffs have been seen. */
 #define CAPTURE_ANCHOR_AFTER_US 200000
-#define CAPTURE_ANCHOR_LEVELS 1000
-#define CAPTURE_FILE_BUFFER (1u << 20)
-#define CAPTURE_SEED_MIX 0x6c617465ULL
+#define CAPTURE_ANCHOR_LEVELS   1000
+#define CAPTURE_FILE_BUFFER     (1u << 20)
+#define CAPTURE_SEED_MIX        0x6c617465ULL
 
 struct capture {
     const struct sim_options *options;
@@ -97,8 +97,8 @@ static void capture_frame(void *context, enum sim_stream stream, struct bytes me
 {
     struct capture *capture = context;
     (void)stream;
-    int64_t late_us = CAPTURE_LATENCY_US +
-                      (int64_t)(CAPTURE_JITTER_US * prng_exponential(&capture->latency));
+    int64_t late_us =
+        CAPTURE_LATENCY_US + (int64_t)(CAPTURE_JITTER_US * prng_exponential(&capture->latency));
     int64_t recv_us = capture->market.now_us + late_us;
     recv_us = recv_us > capture->recv_us ? recv_us : capture->recv_us;
     capture_ticks(capture, recv_us);
@@ -159,15 +159,13 @@ static void capture_header(struct capture *capture)
 
 static void capture_run(struct capture *capture)
 {
-    int64_t end_us =
-        capture->start_us + (int64_t)(capture->options->capture_hours * 3600e6);
+    int64_t end_us = capture->start_us + (int64_t)(capture->options->capture_hours * 3600e6);
     int64_t slot = clock_slot(capture->start_us) + 1;
     for (; clock_slot_us(slot) <= end_us && !capture->failed; slot++) {
         sim_market_run(&capture->market, clock_slot_us(slot));
         capture->result.slots++;
-        if (capture->oracle &&
-            fprintf(capture->oracle, "%lld,%.6f\n", (long long)slot,
-                    sim_market_oracle_bp(&capture->market)) < 0)
+        if (capture->oracle && fprintf(capture->oracle, "%lld,%.6f\n", (long long)slot,
+                                       sim_market_oracle_bp(&capture->market)) < 0)
             capture->failed = true;
     }
     sim_market_run(&capture->market, end_us);
@@ -202,8 +200,8 @@ static int capture_both(struct capture *capture, struct err *err)
     struct err unused;
     int closed = capture_finish(capture, &capture->oracle, options->capture_oracle,
                                 rc == ERR_OK ? err : &unused);
-    int closed_out = capture_finish(capture, &capture->file, options->capture_out,
-                                    rc == ERR_OK ? err : &unused);
+    int closed_out =
+        capture_finish(capture, &capture->file, options->capture_out, rc == ERR_OK ? err : &unused);
     return rc != ERR_OK ? rc : closed_out != ERR_OK ? closed_out : closed;
 }
 
@@ -221,8 +219,7 @@ int sim_capture_write(const struct sim_options *options, struct sim_capture_resu
     capture->out_size = SIM_MESSAGE_MAX + RECORD_PAYLOAD_MAX + CAPTURE_OVERHEAD;
     capture->out = malloc(capture->out_size);
     prng_init(&capture->latency, (uint64_t)options->seed ^ CAPTURE_SEED_MIX);
-    int rc = capture->out ? capture_open_market(capture, err)
-                          : err_set(err, ERR_MEMORY, "capture");
+    int rc = capture->out ? capture_open_market(capture, err) : err_set(err, ERR_MEMORY, "capture");
     if (rc == ERR_OK) {
         rc = capture_both(capture, err);
         sim_market_close(&capture->market);

@@ -142,7 +142,8 @@ static void client_frame(struct sim_client *client, enum sim_opcode opcode,
     for (int i = 0; i < count; i++)
         size += pieces[i].size;
     size_t header_size = client_header(opcode, size, header);
-    if (client->overrun || client_waiting(client) + header_size + size > client->options.queue_bytes) {
+    if (client->overrun ||
+        client_waiting(client) + header_size + size > client->options.queue_bytes) {
         client->overrun = true;
         return;
     }
@@ -181,18 +182,19 @@ void sim_client_deliver(struct sim_client *client, enum sim_stream stream, struc
 {
     if (!(client->mask & (1u << stream)) || client_cull(client, stream, message))
         return;
-    if (stream == SIM_STREAM_BEST_BID_ASK)
+    if (stream == SIM_STREAM_BEST_BID_ASK && client->culled_size > 0) {
         client->culled_size = 0; /* this one is newer */
+        client->quotes_culled++;
+    }
     if (!client->options.json) {
         sim_client_send(client, SIM_BINARY, message);
     } else if (!client->options.combined) {
         sim_client_send(client, SIM_TEXT, message);
     } else {
         char prefix[SIM_STREAM_NAME_SIZE + 32];
-        int size = snprintf(prefix, sizeof(prefix), "{\"stream\":\"%s\",\"data\":",
-                            client->spoken[stream]);
-        const struct bytes pieces[] = {bytes_of(prefix, (size_t)size), message,
-                                       BYTES_LITERAL("}")};
+        int size = snprintf(prefix, sizeof(prefix),
+                            "{\"stream\":\"%s\",\"data\":", client->spoken[stream]);
+        const struct bytes pieces[] = {bytes_of(prefix, (size_t)size), message, BYTES_LITERAL("}")};
         client_frame(client, SIM_TEXT, pieces, 3);
     }
 }

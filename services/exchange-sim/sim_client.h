@@ -12,13 +12,13 @@
 
 /* Streams per connection, and their names' length. */
 #define SIM_SUBSCRIPTIONS_MAX 1024
-#define SIM_STREAM_NAME_SIZE 64
+#define SIM_STREAM_NAME_SIZE  64
 /* Client messages in any second; more closes the connection with 1008. */
 #define SIM_CLIENT_MESSAGES_MAX 5
 /* Longest control request: 1024 names. */
 #define SIM_CONTROL_MAX (SIM_SUBSCRIPTIONS_MAX * SIM_STREAM_NAME_SIZE)
 /* With so much waiting, quotes are culled: only the newest of the symbol waits. */
-#define SIM_CULL_BYTES (64u * 1024u)
+#define SIM_CULL_BYTES        (64u * 1024u)
 #define SIM_CLOSE_REASON_SIZE 100
 
 enum sim_opcode { SIM_TEXT = 1, SIM_BINARY = 2, SIM_PING = 9 };
@@ -38,7 +38,7 @@ struct sim_client {
     size_t culled_size;
     char (*names)[SIM_STREAM_NAME_SIZE];
     int name_count;
-    uint32_t mask; /* of enum sim_stream */
+    uint32_t mask;                                       /* of enum sim_stream */
     char spoken[SIM_STREAM_COUNT][SIM_STREAM_NAME_SIZE]; /* names as subscribed */
     int64_t opened_us, ping_us, pong_us;                 /* monotonic */
     int64_t message_us[SIM_CLIENT_MESSAGES_MAX];
@@ -46,9 +46,9 @@ struct sim_client {
     bool overrun; /* the queue was full: it must go */
     int close_code;
     char close_reason[SIM_CLOSE_REASON_SIZE];
-    int64_t close_at_us;               /* monotonic; 0: no appointment */
-    int64_t stalled_until_us;          /* wall; nothing of the streams is delivered */
-    int64_t half_open_until_us;        /* wall; nothing at all happens on the socket */
+    int64_t close_at_us;        /* monotonic; 0: no appointment */
+    int64_t stalled_until_us;   /* wall; nothing of the streams is delivered */
+    int64_t half_open_until_us; /* wall; nothing at all happens on the socket */
     uint64_t sent, quotes_culled, withheld;
 };
 

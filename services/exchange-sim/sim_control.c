@@ -7,7 +7,7 @@
 #include "services/exchange-sim/sim_client.h"
 
 /* Longest id given as text. */
-#define CONTROL_ID_MAX 36
+#define CONTROL_ID_MAX    36
 #define CONTROL_REPLY_MAX (SIM_CONTROL_MAX + 4096u)
 
 struct control {

@@ -76,9 +76,9 @@ static int exchange_open_market(struct sim_exchange *exchange, struct err *err)
         exchange->market = NULL;
         return rc;
     }
-    exchange->source = (struct sim_source){exchange->market, exchange_market_next,
-                                           exchange_market_run, exchange_market_ready,
-                                           &exchange->market->book};
+    exchange->source =
+        (struct sim_source){exchange->market, exchange_market_next, exchange_market_run,
+                            exchange_market_ready, &exchange->market->book};
     sim_market_run(exchange->market, exchange->now.wall_us);
     exchange->market->options.move_scale = exchange_move_scale(options->rate);
     exchange->started = true;

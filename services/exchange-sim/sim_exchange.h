@@ -57,8 +57,7 @@ struct sim_admin_result {
     int status;
     bool cut; /* reset all WebSocket connections now */
 };
-struct sim_admin_result sim_admin_answer(struct sim_exchange *exchange, bool post,
-                                         const char *path, const char *query, struct bytes body,
-                                         struct text *reply);
+struct sim_admin_result sim_admin_answer(struct sim_exchange *exchange, bool post, const char *path,
+                                         const char *query, struct bytes body, struct text *reply);
 
 #endif

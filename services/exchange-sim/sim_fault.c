@@ -9,10 +9,10 @@
 #include "wire/sbe.h"
 
 /* Bytes a longer root block gets: a field that a newer schema appended. */
-#define FAULT_LONGER_BY 8
+#define FAULT_LONGER_BY        8
 #define FAULT_UNKNOWN_TEMPLATE 10999
-#define FAULT_WRONG_SCHEMA 3
-#define FAULT_COUNT_MAX 1000000000
+#define FAULT_WRONG_SCHEMA     3
+#define FAULT_COUNT_MAX        1000000000
 
 struct fault_kind {
     const char *name;
@@ -188,8 +188,7 @@ static void fault_foreign(uint8_t *frame, size_t size)
 }
 
 /* Spoils a copy of the message in faults->scratch; returns its size. */
-static size_t fault_spoil(struct sim_faults *faults, enum sim_fault_kind kind,
-                          struct bytes message)
+static size_t fault_spoil(struct sim_faults *faults, enum sim_fault_kind kind, struct bytes message)
 {
     uint8_t *frame = faults->scratch;
     memcpy(frame, message.data, message.size);

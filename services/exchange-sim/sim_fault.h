@@ -48,11 +48,11 @@ enum sim_fault_kind {
 };
 
 struct sim_fault {
-    int stream;        /* enum sim_stream; -1: any it applies to */
-    int64_t left;      /* how many more; with `ms` of a lasting fault: until until_us */
-    int64_t until_us;  /* wall time; 0: not by time */
-    int64_t value;     /* status, milliseconds or ids, as the kind says */
-    int64_t extra;     /* Retry-After of http_status */
+    int stream;       /* enum sim_stream; -1: any it applies to */
+    int64_t left;     /* how many more; with `ms` of a lasting fault: until until_us */
+    int64_t until_us; /* wall time; 0: not by time */
+    int64_t value;    /* status, milliseconds or ids, as the kind says */
+    int64_t extra;    /* Retry-After of http_status */
     uint64_t hits;
 };
 

@@ -150,9 +150,8 @@ static void feed_diff(void *context, int64_t time_us, enum sim_cadence cadence,
     }
 }
 
-static void feed_snapshot(void *context, int64_t time_us, int64_t id,
-                          const struct sbe_level *bids, int bid_count,
-                          const struct sbe_level *asks, int ask_count)
+static void feed_snapshot(void *context, int64_t time_us, int64_t id, const struct sbe_level *bids,
+                          int bid_count, const struct sbe_level *asks, int ask_count)
 {
     struct sim_feed *feed = context;
     if (!feed->options.depth20)

@@ -172,9 +172,8 @@ static bool file_anchor(struct sim_file *file, struct bytes depth, int64_t recv_
                     file->symbol, (long long)recv_us, (long long)recv_us);
     text_add_bytes(&text, depth.data, depth.size);
     text_add_char(&text, '}');
-    *record = (struct record){.recv_us = recv_us,
-                              .kind = RECORD_ANCHOR,
-                              .payload = bytes_of(file->frame, text.size)};
+    *record = (struct record){
+        .recv_us = recv_us, .kind = RECORD_ANCHOR, .payload = bytes_of(file->frame, text.size)};
     return !text.truncated;
 }
 

@@ -7,36 +7,36 @@
 #include "services/exchange-sim/sim_market.h"
 
 /* Levels the book starts with a side, and their mean distance in ticks. */
-#define FLOW_LEVELS 1400
+#define FLOW_LEVELS  1400
 #define FLOW_SPACING 24
 /* Where makers act behind the touch: lognormal distance in ticks. */
 #define FLOW_DISTANCE_MEDIAN 3000.0
-#define FLOW_DISTANCE_SIGMA 1.9
-#define FLOW_DISTANCE_MAX 32000.0
+#define FLOW_DISTANCE_SIGMA  1.9
+#define FLOW_DISTANCE_MAX    32000.0
 /* A maker who finds a level within so many ticks of where it looks cancels it. */
 #define FLOW_CROWDED_TICKS 15
-#define FLOW_CANCEL 0.95
+#define FLOW_CANCEL        0.95
 /* Quantities in BTC: lognormal medians and widths. */
-#define FLOW_LEVEL_QTY 0.012
+#define FLOW_LEVEL_QTY   0.012
 #define FLOW_LEVEL_SIGMA 1.6
-#define FLOW_TAKER_QTY 0.002
+#define FLOW_TAKER_QTY   0.002
 #define FLOW_TAKER_SIGMA 2.2
-#define FLOW_TOUCH_QTY 1.2
+#define FLOW_TOUCH_QTY   1.2
 #define FLOW_TOUCH_SIGMA 0.8
 /* Part of the touch a taker order within it may eat. */
 #define FLOW_TOUCH_SHARE 0.6
 /* Fills of a taker order: one, or geometric with this mean beyond. */
-#define FLOW_SINGLE 0.76
+#define FLOW_SINGLE     0.76
 #define FLOW_MORE_FILLS 2.4
 /* Chance that a swept level held more than one order. */
 #define FLOW_LEVEL_SHARED 0.05
 /* A step of the makers leaves this part of the gap. */
 #define FLOW_GAP_LEFT 0.3
 /* Part of the touch that is still there when a sweep arrives. */
-#define FLOW_PULL_LEFT 0.05
-#define FLOW_ID_SKIP 0.15
+#define FLOW_PULL_LEFT       0.05
+#define FLOW_ID_SKIP         0.15
 #define FLOW_PRICE_MIN_TICKS 100000
-#define FLOW_BTC 1e8
+#define FLOW_BTC             1e8
 
 static int64_t flow_qty(struct sim_market *market, double median, double sigma)
 {
@@ -116,10 +116,8 @@ static void flow_trade(struct sim_market *market, int64_t price, int64_t qty, in
 {
     if (market->trade_count == SIM_GROUP_TRADES_MAX)
         flow_tell_trades(market);
-    market->trades[market->trade_count++] = (struct trade){.id = market->next_trade_id++,
-                                                           .price = price,
-                                                           .qty = qty,
-                                                           .is_buyer_maker = sign < 0};
+    market->trades[market->trade_count++] = (struct trade){
+        .id = market->next_trade_id++, .price = price, .qty = qty, .is_buyer_maker = sign < 0};
 }
 
 /* qty split over `fills` resting orders of one price. */
@@ -169,7 +167,8 @@ void sim_flow_sweep(struct sim_market *market, int sign)
 {
     if (market->fair < FLOW_PRICE_MIN_TICKS)
         sign = 1;
-    int64_t ticks = (int64_t)(sim_signal_sweep_ticks(&market->prng) * market->options.move_scale + 0.5);
+    int64_t ticks =
+        (int64_t)(sim_signal_sweep_ticks(&market->prng) * market->options.move_scale + 0.5);
     market->fair += sign * (ticks > 0 ? ticks : 1);
     enum sim_side_name side = sign > 0 ? SIM_ASK : SIM_BID;
     flow_pull(market, side);

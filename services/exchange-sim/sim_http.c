@@ -7,7 +7,8 @@
 #include "services/exchange-sim/sim_server_self.h"
 
 #define HTTP_HEADERS_SIZE 1024
-#define HTTP_PART 65536u
+#define HTTP_TOKEN_SIZE   256
+#define HTTP_PART         65536u
 
 static void http_clear(struct sim_session *session)
 {
@@ -17,8 +18,7 @@ static void http_clear(struct sim_session *session)
     session->retry_after_s = session->used_weight = -1;
 }
 
-static int http_header(struct lws *wsi, const char *name, int64_t value, uint8_t **at,
-                       uint8_t *end)
+static int http_header(struct lws *wsi, const char *name, int64_t value, uint8_t **at, uint8_t *end)
 {
     char text[24];
     struct text number = text_begin(text, sizeof(text));
@@ -216,6 +216,38 @@ static void http_cut_all(struct sim_server *server)
         sim_session_reset_tcp(server->sessions[i]);
 }
 
+static bool http_is_loopback(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strcmp(address, "localhost") == 0;
+}
+
+static bool http_same(const char *a, const char *b)
+{
+    size_t size = strlen(a);
+    unsigned char difference = size != strlen(b);
+    for (size_t i = 0; i < size && !difference; i++)
+        difference |= (unsigned char)(a[i] ^ b[i]);
+    return !difference;
+}
+
+/* Off loopback a control request that changes something wants the bearer token (DESIGN.md
+ * section 1); on loopback a page of another site, open in a browser here, may not post. */
+static int http_control_judge(const struct sim_server *server, struct lws *wsi)
+{
+    static const char scheme[] = "Bearer ";
+    char given[HTTP_TOKEN_SIZE] = "";
+    const struct service_common *common = &server->exchange->options->common;
+    if (http_is_loopback(common->address))
+        return lws_hdr_total_length(wsi, WSI_TOKEN_ORIGIN) > 0 ? HTTP_STATUS_FORBIDDEN : 0;
+    if (common->bearer_token[0] == '\0')
+        return HTTP_STATUS_FORBIDDEN;
+    if (lws_hdr_copy(wsi, given, sizeof(given), WSI_TOKEN_HTTP_AUTHORIZATION) <= 0 ||
+        strncmp(given, scheme, sizeof(scheme) - 1) != 0 ||
+        !http_same(given + sizeof(scheme) - 1, common->bearer_token))
+        return HTTP_STATUS_UNAUTHORIZED;
+    return 0;
+}
+
 static int http_answer(struct sim_session *session, struct lws *wsi)
 {
     struct sim_server *server = sim_server_of(wsi);
@@ -223,7 +255,11 @@ static int http_answer(struct sim_session *session, struct lws *wsi)
     const char *type = "application/json;charset=UTF-8";
     int status;
     server->exchange->now = loop_now();
-    if (http_is_probe(session->path)) {
+    if (session->refusal != 0) {
+        status = session->refusal;
+        text_add(&text, "{\"error\":\"a bearer token (BTCAST_TOKEN) is needed, and no page of "
+                        "another site may post\"}");
+    } else if (http_is_probe(session->path)) {
         status = http_probe(server, session->path, &text, &type);
     } else if (http_starts(session->path, "/control/")) {
         struct sim_admin_result result =
@@ -265,6 +301,8 @@ static int http_begin(struct sim_session *session, struct lws *wsi, const char *
     session->post = lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0;
     if (lws_hdr_custom_copy(wsi, unit, sizeof(unit), "x-mbx-time-unit:", 16) > 0)
         session->microseconds = strcasecmp(unit, "MICROSECOND") == 0;
+    if (session->post && http_starts(path, "/control/"))
+        session->refusal = http_control_judge(server, wsi);
     bool body = lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0;
     return session->post && body ? 0 : http_answer(session, wsi);
 }

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-#define LIMITS_WINDOW_S 60
+#define LIMITS_WINDOW_S  60
 #define LIMITS_WINDOW_US (LIMITS_WINDOW_S * CLOCK_US_PER_S)
 
 void sim_limits_init(struct sim_limits *limits, int64_t limit)
@@ -33,8 +33,8 @@ static int64_t limits_seconds(int64_t span_us)
 static void limits_ban(struct sim_limits *limits, int64_t wall_us)
 {
     limits->banned_until_us = wall_us + limits->ban_s * CLOCK_US_PER_S;
-    limits->ban_s = limits->ban_s * 2 < SIM_LIMITS_BAN_MAX_S ? limits->ban_s * 2
-                                                             : SIM_LIMITS_BAN_MAX_S;
+    limits->ban_s =
+        limits->ban_s * 2 < SIM_LIMITS_BAN_MAX_S ? limits->ban_s * 2 : SIM_LIMITS_BAN_MAX_S;
     limits->bans++;
 }
 

@@ -8,14 +8,14 @@
 
 /* Requests made in spite of 429 before the ban, and the first and longest ban. */
 #define SIM_LIMITS_TOLERANCE 10
-#define SIM_LIMITS_BAN_S 120
+#define SIM_LIMITS_BAN_S     120
 #define SIM_LIMITS_BAN_MAX_S 259200
 
 struct sim_limits {
-    int64_t limit;         /* weight a minute */
+    int64_t limit;          /* weight a minute */
     int64_t used_by_others; /* weight that others behind the same address use each minute */
     int64_t used, minute;
-    int64_t refused;       /* in this window */
+    int64_t refused; /* in this window */
     int64_t banned_until_us, ban_s;
     uint64_t requests, refused_total, bans;
 };

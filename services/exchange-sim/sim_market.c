@@ -8,15 +8,15 @@
 #include "base/check.h"
 
 /* Ids a real symbol of this size has; only their order matters. */
-#define MARKET_FIRST_BOOK_ID 50093239189LL
+#define MARKET_FIRST_BOOK_ID  50093239189LL
 #define MARKET_FIRST_TRADE_ID 3735683259LL
-#define MARKET_PASSIVE_RATE 325.0
-#define MARKET_TOUCH_RATE 40.0
+#define MARKET_PASSIVE_RATE   325.0
+#define MARKET_TOUCH_RATE     40.0
 #define MARKET_REFILL_WAIT_US 1200.0
-#define MARKET_LEAN_US 100000
-#define MARKET_SNAPSHOT_US 50000
-#define MARKET_DIFF_100MS_US 100000
-#define MARKET_HORIZON_S 10.0
+#define MARKET_LEAN_US        100000
+#define MARKET_SNAPSHOT_US    50000
+#define MARKET_DIFF_100MS_US  100000
+#define MARKET_HORIZON_S      10.0
 
 static int64_t market_wait_us(struct sim_market *market, double rate_per_s)
 {
@@ -27,8 +27,7 @@ static int64_t market_wait_us(struct sim_market *market, double rate_per_s)
 static void market_draw_burst(struct sim_market *market)
 {
     market->burst_bound = sim_signal_intensity(&market->signal, market->now_us);
-    market->due_us[SIM_EVENT_BURST] =
-        market->now_us + market_wait_us(market, market->burst_bound);
+    market->due_us[SIM_EVENT_BURST] = market->now_us + market_wait_us(market, market->burst_bound);
 }
 
 static void market_draw(struct sim_market *market, enum sim_market_event event, double rate)
@@ -57,8 +56,7 @@ static void market_schedule(struct sim_market *market)
     market_draw(market, SIM_EVENT_TOUCH, MARKET_TOUCH_RATE);
     market->due_us[SIM_EVENT_LEAN] = market_grid(market->now_us, MARKET_LEAN_US);
     market->due_us[SIM_EVENT_SNAPSHOT] = market_grid(market->now_us, MARKET_SNAPSHOT_US);
-    market->due_us[SIM_EVENT_DIFF] =
-        market_grid(market->now_us, market->options.diff_interval_us);
+    market->due_us[SIM_EVENT_DIFF] = market_grid(market->now_us, market->options.diff_interval_us);
     market->due_us[SIM_EVENT_DIFF_100MS] = market_grid(market->now_us, MARKET_DIFF_100MS_US);
 }
 

@@ -15,7 +15,7 @@
 
 /* One tick of 0.01 and one lot of 0.00001 as mantissas. */
 #define SIM_TICK 1000000LL
-#define SIM_LOT 1000LL
+#define SIM_LOT  1000LL
 /* From the match to its publication; transactTime lies so far before eventTime. */
 #define SIM_PUBLISH_DELAY_US 150
 /* Fills one taker order can have. */
@@ -37,9 +37,9 @@ enum sim_market_event {
     SIM_EVENT_PASSIVE, /* a level behind the touch is set or cancelled */
     SIM_EVENT_TOUCH,   /* the touch is requoted */
     SIM_EVENT_LEAN,    /* 100 ms grid: the book's lean moves on */
-    SIM_EVENT_SNAPSHOT,
     SIM_EVENT_DIFF,
     SIM_EVENT_DIFF_100MS,
+    SIM_EVENT_SNAPSHOT, /* behind the diffs of the same moment: equal ids */
     SIM_EVENT_COUNT,
 };
 
@@ -51,11 +51,11 @@ struct sim_market {
     struct sim_sink sink;
     int64_t now_us;
     int64_t due_us[SIM_EVENT_COUNT];
-    double burst_bound;     /* intensity bound the burst candidate was drawn with */
-    int64_t fair;           /* tick where the best bid belongs; the ask is one above */
+    double burst_bound; /* intensity bound the burst candidate was drawn with */
+    int64_t fair;       /* tick where the best bid belongs; the ask is one above */
     int64_t next_trade_id;
-    struct sbe_level quoted[2]; /* the touch as last told */
-    struct sim_diff *diff;      /* scratch */
+    struct sbe_level quoted[2];                /* the touch as last told */
+    struct sim_diff *diff;                     /* scratch */
     struct trade trades[SIM_GROUP_TRADES_MAX]; /* scratch */
     int trade_count;
 };

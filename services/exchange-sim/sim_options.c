@@ -8,17 +8,25 @@
 #define OPTIONS_WORDS_MAX 16
 
 #define TEXT_FIELD(path_, member, default_, help_)                                                 \
-    {.path = path_, .type = CONFIG_TEXT, .offset = offsetof(struct sim_options, member),           \
-     .size = sizeof(((struct sim_options *)0)->member), .initial = default_, .help = help_}
+    {                                                                                              \
+        .path = path_, .type = CONFIG_TEXT, .offset = offsetof(struct sim_options, member),        \
+        .size = sizeof(((struct sim_options *)0)->member), .initial = default_, .help = help_      \
+    }
 #define I64_FIELD(path_, member, low, high, default_, help_)                                       \
-    {.path = path_, .type = CONFIG_I64, .offset = offsetof(struct sim_options, member),            \
-     .minimum = low, .maximum = high, .initial = default_, .help = help_}
+    {                                                                                              \
+        .path = path_, .type = CONFIG_I64, .offset = offsetof(struct sim_options, member),         \
+        .minimum = low, .maximum = high, .initial = default_, .help = help_                        \
+    }
 #define F64_FIELD(path_, member, low, high, default_, help_)                                       \
-    {.path = path_, .type = CONFIG_F64, .offset = offsetof(struct sim_options, member),            \
-     .minimum = low, .maximum = high, .initial = default_, .help = help_}
+    {                                                                                              \
+        .path = path_, .type = CONFIG_F64, .offset = offsetof(struct sim_options, member),         \
+        .minimum = low, .maximum = high, .initial = default_, .help = help_                        \
+    }
 #define BOOL_FIELD(path_, member, default_, help_)                                                 \
-    {.path = path_, .type = CONFIG_BOOL, .offset = offsetof(struct sim_options, member),           \
-     .initial = default_, .help = help_}
+    {                                                                                              \
+        .path = path_, .type = CONFIG_BOOL, .offset = offsetof(struct sim_options, member),        \
+        .initial = default_, .help = help_                                                         \
+    }
 
 static const struct config_field options_fields[] = {
     TEXT_FIELD("symbol", symbol, "BTCUSDT", "symbol, upper case"),
@@ -31,9 +39,12 @@ static const struct config_field options_fields[] = {
               "best-ten books kept for /control/book?id="),
     BOOL_FIELD("market.depth20", depth20, "true", "the depth20 stream exists"),
     BOOL_FIELD("server.require_key", require_key, "false", "SBE streams need X-MBX-APIKEY"),
-    {.path = "server.api_key", .type = CONFIG_SECRET,
-     .offset = offsetof(struct sim_options, api_key), .size = sizeof(((struct sim_options *)0)->api_key),
-     .secret_env = "BTCAST_SIM_API_KEY", .initial = "",
+    {.path = "server.api_key",
+     .type = CONFIG_SECRET,
+     .offset = offsetof(struct sim_options, api_key),
+     .size = sizeof(((struct sim_options *)0)->api_key),
+     .secret_env = "BTCAST_SIM_API_KEY",
+     .initial = "",
      .help = "the key that is right; empty: any key is"},
     I64_FIELD("server.ping_interval_ms", ping_interval_ms, 10, 3600000, "20000", "between pings"),
     I64_FIELD("server.pong_timeout_ms", pong_timeout_ms, 10, 3600000, "60000",
@@ -90,8 +101,8 @@ static const struct options_flag *options_flag(const char *word, const char **va
     return NULL;
 }
 
-static bool options_set(const struct options_flag *flag, const char *value, int *used,
-                        char **out, int *count)
+static bool options_set(const struct options_flag *flag, const char *value, int *used, char **out,
+                        int *count)
 {
     static char words[OPTIONS_WORDS_MAX][OPTIONS_WORD_SIZE]; /* as long as argv */
     static char set[] = "--set";
@@ -124,7 +135,8 @@ int sim_options_words(int argc, char **argv, char **out, int capacity)
         else if (!value && i + 1 < argc)
             value = argv[++i];
         if (!value || !options_set(flag, value, &used, out, &count)) {
-            fprintf(stderr, "btcast exchange-sim: %s: a value is missing or too long\n", flag->flag);
+            fprintf(stderr, "btcast exchange-sim: %s: a value is missing or too long\n",
+                    flag->flag);
             return -1;
         }
     }

@@ -15,7 +15,7 @@
 #define REPLAY_DIFFS_MAX 256
 /* Ids move on by more than this when the capture begins again, so that a client sees a
  * gap, not old news; the time moves on by one step of the stream. */
-#define REPLAY_LOOP_ID_GAP 1000
+#define REPLAY_LOOP_ID_GAP  1000
 #define REPLAY_LOOP_STEP_US 100000
 
 struct sim_replay {
@@ -44,10 +44,8 @@ static void replay_fetch(struct sim_replay *replay)
     struct err err = {0};
     int rc = sim_file_next(replay->file, &replay->pending, &err);
     if (rc == ERR_EMPTY && replay->loop && replay->last_recv_us != 0) {
-        replay->time_shift_us +=
-            replay->last_recv_us - replay->first_recv_us + REPLAY_LOOP_STEP_US;
-        replay->book_shift +=
-            replay->last_book_id - replay->first_book_id + REPLAY_LOOP_ID_GAP;
+        replay->time_shift_us += replay->last_recv_us - replay->first_recv_us + REPLAY_LOOP_STEP_US;
+        replay->book_shift += replay->last_book_id - replay->first_book_id + REPLAY_LOOP_ID_GAP;
         replay->trade_shift += replay->last_trade_id - replay->first_trade_id + 1;
         replay->first_recv_us = replay->first_book_id = replay->first_trade_id = 0;
         replay->book_ready = false;
@@ -97,7 +95,7 @@ static bool replay_levels(const struct event *event, const struct level_view *vi
 static void replay_top(struct sim_replay *replay)
 {
     sim_book_clear_changes(&replay->book);
-    if (!replay->book.top_changed)
+    if (!replay->book_ready || !replay->book.top_changed)
         return;
     replay->book.top_changed = false;
     replay->sink.top(replay->sink.context, &replay->book);

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 
 #define REST_DEPTH_DEFAULT 100
-#define REST_LIST_DEFAULT 500
+#define REST_LIST_DEFAULT  500
 /* Times above this are microseconds: as milliseconds it would be the year 5138. */
 #define REST_MS_MAX 100000000000000LL
 
@@ -45,8 +45,8 @@ int sim_rest_error(struct text *body, int status, int code, const char *format, 
     return status;
 }
 
-enum sim_number sim_rest_number(const struct sim_request *request, const char *name,
-                                int64_t *value, struct text *body)
+enum sim_number sim_rest_number(const struct sim_request *request, const char *name, int64_t *value,
+                                struct text *body)
 {
     char given[SIM_REST_VALUE_SIZE];
     if (!sim_rest_parameter(request->query, name, given))
@@ -99,9 +99,8 @@ int sim_rest_range(const struct sim_request *request, struct sim_range *range, s
     enum sim_number from = sim_rest_number(request, "startTime", &value, body);
     if (from == SIM_NUMBER_GIVEN)
         range->from_us = rest_microseconds(value);
-    enum sim_number to = from == SIM_NUMBER_BAD
-                             ? SIM_NUMBER_BAD
-                             : sim_rest_number(request, "endTime", &value, body);
+    enum sim_number to =
+        from == SIM_NUMBER_BAD ? SIM_NUMBER_BAD : sim_rest_number(request, "endTime", &value, body);
     if (to == SIM_NUMBER_BAD)
         return 400;
     if (to == SIM_NUMBER_GIVEN)
@@ -140,8 +139,9 @@ static int rest_depth(const struct sim_feed *feed, const struct sim_request *req
         strcmp(status, "TRADING") != 0)
         return sim_rest_error(body, 400, -1220, "The symbol's status does not match.");
     if (!feed->book_ready)
-        return sim_rest_error(body, 503, -1008, "Server is currently overloaded with other "
-                                                "requests. Please try again in a few minutes.");
+        return sim_rest_error(body, 503, -1008,
+                              "Server is currently overloaded with other "
+                              "requests. Please try again in a few minutes.");
     const struct sim_copy *stale =
         request->stale_ids > 0
             ? sim_tape_copy_at(&feed->tape, feed->book->last_id - request->stale_ids)
@@ -163,8 +163,7 @@ static void rest_trade(const struct sim_request *request, const struct sim_tape_
                        struct text *body)
 {
     const struct trade *trade = &entry->trade;
-    int64_t quote =
-        (int64_t)((long double)trade->price * (long double)trade->qty / 1e8L + 0.5L);
+    int64_t quote = (int64_t)((long double)trade->price * (long double)trade->qty / 1e8L + 0.5L);
     text_add_format(body, "{\"id\":%lld,\"price\":", (long long)trade->id);
     sim_rest_decimal(body, trade->price);
     text_add(body, ",\"qty\":");
@@ -176,8 +175,8 @@ static void rest_trade(const struct sim_request *request, const struct sim_tape_
                     trade->is_buyer_maker ? "true" : "false");
 }
 
-static int rest_trades(const struct sim_feed *feed, const struct sim_request *request,
-                       bool from_id, struct text *body)
+static int rest_trades(const struct sim_feed *feed, const struct sim_request *request, bool from_id,
+                       struct text *body)
 {
     int64_t limit, id = 0;
     int rc = rest_limit(request, REST_LIST_DEFAULT, SIM_REST_LIST_MAX, &limit, body);
@@ -297,8 +296,8 @@ enum rest_call {
 static enum rest_call rest_call(const char *path)
 {
     static const char *const paths[REST_UNKNOWN] = {
-        "ping", "time", "depth", "trades", "historicalTrades", "aggTrades", "klines",
-        "exchangeInfo"};
+        "ping",      "time",   "depth",       "trades", "historicalTrades",
+        "aggTrades", "klines", "exchangeInfo"};
     const char *prefix = "/api/v3/";
     if (strncmp(path, prefix, strlen(prefix)) != 0)
         return REST_UNKNOWN;

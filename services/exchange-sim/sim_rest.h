@@ -11,17 +11,17 @@
 #include "services/exchange-sim/sim_feed.h"
 
 /* Room that the largest reply needs (5,000 levels a side, 1,000 klines). */
-#define SIM_REST_REPLY_MAX (1u << 20)
-#define SIM_REST_DEPTH_MAX 5000
-#define SIM_REST_LIST_MAX 1000
+#define SIM_REST_REPLY_MAX  (1u << 20)
+#define SIM_REST_DEPTH_MAX  5000
+#define SIM_REST_LIST_MAX   1000
 #define SIM_REST_VALUE_SIZE 64
 
 struct sim_request {
     const char *path;  /* "/api/v3/depth" */
     const char *query; /* decoded, without '?' */
     int64_t wall_us;
-    bool microseconds; /* X-MBX-TIME-UNIT: MICROSECOND */
-    int64_t stale_ids; /* depth is served from a book at least so many ids old; 0: current */
+    bool microseconds;    /* X-MBX-TIME-UNIT: MICROSECOND */
+    int64_t stale_ids;    /* depth is served from a book at least so many ids old; 0: current */
     int64_t weight_limit; /* told by exchangeInfo */
 };
 
@@ -41,8 +41,8 @@ int sim_klines_answer(const struct sim_feed *feed, const struct sim_request *req
                       struct text *body);
 /* What sim_rest.c and sim_klines.c share: parameters as numbers. */
 enum sim_number { SIM_NUMBER_ABSENT, SIM_NUMBER_GIVEN, SIM_NUMBER_BAD };
-enum sim_number sim_rest_number(const struct sim_request *request, const char *name,
-                                int64_t *value, struct text *body);
+enum sim_number sim_rest_number(const struct sim_request *request, const char *name, int64_t *value,
+                                struct text *body);
 /* startTime, endTime and limit; times come out in microseconds (given in ms or us). Returns
  * 200 or an error's status with the body written. */
 struct sim_range {

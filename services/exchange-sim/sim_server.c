@@ -14,11 +14,11 @@
 #include "edge/http_server/lws_log.h"
 #include "services/exchange-sim/sim_server_self.h"
 
-#define SERVER_FDS 1024
-#define SERVER_HEADER_MAX (SIM_QUERY_SIZE * 4)
+#define SERVER_FDS         1024
+#define SERVER_HEADER_MAX  (SIM_QUERY_SIZE * 4)
 #define SERVER_READ_BUFFER 65536
-#define SERVER_TIMEOUT_S 20
-#define SERVER_WAKE_US 50000
+#define SERVER_TIMEOUT_S   20
+#define SERVER_WAKE_US     50000
 
 static int server_timer_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
                                  void *in, size_t len)
@@ -127,8 +127,8 @@ static int server_timer(struct sim_server *server, struct err *err)
     return ERR_OK;
 }
 
-int sim_server_open(struct sim_exchange *exchange, struct service *service,
-                    struct sim_server **out, struct err *err)
+int sim_server_open(struct sim_exchange *exchange, struct service *service, struct sim_server **out,
+                    struct err *err)
 {
     struct sim_server *server = calloc(1, sizeof(*server));
     if (!server)

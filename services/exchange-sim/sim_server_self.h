@@ -6,9 +6,9 @@
 #include "edge/lws.h"
 #include "services/exchange-sim/sim_server.h"
 
-#define SIM_PATH_SIZE 256
+#define SIM_PATH_SIZE  256
 #define SIM_QUERY_SIZE 8192
-#define SIM_BODY_MAX 65536
+#define SIM_BODY_MAX   65536
 
 struct sim_server {
     struct sim_exchange *exchange;
@@ -38,6 +38,7 @@ struct sim_session {
     char *body;
     size_t body_size;
     int status;
+    int refusal;                        /* status a control request is refused with; 0: allowed */
     int64_t retry_after_s, used_weight; /* -1: no such header */
     const char *content_type;
     uint8_t *reply; /* LWS_PRE in front */

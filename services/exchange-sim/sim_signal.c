@@ -6,27 +6,27 @@
 
 /* Flow: weight of the newest group, and how strongly it predicts the next one's sign. */
 #define SIGNAL_FLOW_WEIGHT (1.0 / 12)
-#define SIGNAL_FLOW_KAPPA 0.9
+#define SIGNAL_FLOW_KAPPA  0.9
 /* Lean: persistence of the book's imbalance. */
 #define SIGNAL_LEAN_TAU_S 20.0
-#define SIGNAL_STEP_S 0.1
-#define SIGNAL_LEAN_MAX 2.8
+#define SIGNAL_STEP_S     0.1
+#define SIGNAL_LEAN_MAX   2.8
 /* Heat: a self-exciting (Hawkes) burst intensity: base + heat. */
-#define SIGNAL_BURST_RATE 0.52
-#define SIGNAL_HEAT_DECAY 0.1
+#define SIGNAL_BURST_RATE     0.52
+#define SIGNAL_HEAT_DECAY     0.1
 #define SIGNAL_HEAT_BRANCHING 0.6
 /* Bursts: chance that a sweep is followed by another, and the mean wait for it. */
-#define SIGNAL_FOLLOW 0.7
+#define SIGNAL_FOLLOW        0.7
 #define SIGNAL_FOLLOW_WAIT_S 0.07
 /* Sweeps: lognormal ticks with this mean. */
 #define SIGNAL_SWEEP_TICKS 180.0
 #define SIGNAL_SWEEP_SIGMA 1.0
 /* Drift of a burst's sign: linear in flow and lean; and the parts no line can follow. */
-#define SIGNAL_ON_FLOW 0.135
-#define SIGNAL_ON_LEAN 0.125
-#define SIGNAL_ON_FLOW_HEAT 0.155
+#define SIGNAL_ON_FLOW       0.135
+#define SIGNAL_ON_LEAN       0.125
+#define SIGNAL_ON_FLOW_HEAT  0.155
 #define SIGNAL_ON_FLOW_LEAN2 0.20
-#define SIGNAL_DRIFT_MAX 0.95
+#define SIGNAL_DRIFT_MAX     0.95
 
 static double signal_flow_sigma(void)
 {
@@ -175,8 +175,8 @@ static double signal_pending_sweeps(const struct sim_signal *signal, int64_t now
     return pending;
 }
 
-struct sim_forecast sim_signal_forecast(struct sim_signal *signal, int64_t now_us,
-                                        double horizon_s, double price_ticks)
+struct sim_forecast sim_signal_forecast(struct sim_signal *signal, int64_t now_us, double horizon_s,
+                                        double price_ticks)
 {
     struct signal_factors f = signal_factors(signal, now_us);
     double flow = SIM_GROUP_RATE_PER_S * SIGNAL_FLOW_WEIGHT * (1 - SIGNAL_FLOW_KAPPA);

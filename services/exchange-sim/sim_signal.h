@@ -16,16 +16,16 @@
 
 /* A burst: sweeps in one direction, each followed by another with a fixed probability. */
 struct sim_burst {
-    int sign;            /* +1 up, -1 down; 0: free */
-    int64_t last_us;     /* its latest sweep */
-    int64_t next_us;     /* INT64_MAX: no more come (hidden from observers) */
+    int sign;        /* +1 up, -1 down; 0: free */
+    int64_t last_us; /* its latest sweep */
+    int64_t next_us; /* INT64_MAX: no more come (hidden from observers) */
 };
 
 struct sim_signal {
-    double flow;         /* exponential average of trade groups' signs, by group */
-    double lean;         /* unit-variance Ornstein-Uhlenbeck: the book's ten-level imbalance */
-    double heat;         /* excitation of the burst intensity, per second */
-    int64_t heat_us;     /* when heat was last decayed */
+    double flow;     /* exponential average of trade groups' signs, by group */
+    double lean;     /* unit-variance Ornstein-Uhlenbeck: the book's ten-level imbalance */
+    double heat;     /* excitation of the burst intensity, per second */
+    int64_t heat_us; /* when heat was last decayed */
     struct sim_burst bursts[SIM_BURSTS_MAX];
 };
 
@@ -56,8 +56,8 @@ int64_t sim_signal_next(struct sim_signal *signal, struct sim_burst **burst);
 double sim_signal_sweep_ticks(struct prng *prng);
 /* E[log return over horizon_s | public history] in basis points at the given price in
  * ticks; the drift's parts apart. */
-struct sim_forecast sim_signal_forecast(struct sim_signal *signal, int64_t now_us,
-                                        double horizon_s, double price_ticks);
+struct sim_forecast sim_signal_forecast(struct sim_signal *signal, int64_t now_us, double horizon_s,
+                                        double price_ticks);
 
 /* Rate of trade groups that do not move the price; the flow's decay depends on it. */
 #define SIM_GROUP_RATE_PER_S 7.9

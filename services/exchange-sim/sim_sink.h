@@ -15,8 +15,8 @@
 struct sim_sink {
     void *context;
     /* One taker order's fills: same time, ids consecutive; transact_us: when they matched. */
-    void (*trades)(void *context, int64_t time_us, int64_t transact_us,
-                   const struct trade *trades, int count);
+    void (*trades)(void *context, int64_t time_us, int64_t transact_us, const struct trade *trades,
+                   int count);
     /* The touch changed at update id. */
     void (*quote)(void *context, int64_t time_us, int64_t id, struct sbe_level bid,
                   struct sbe_level ask);

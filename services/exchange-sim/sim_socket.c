@@ -9,9 +9,9 @@
 #include "services/exchange-sim/sim_server_self.h"
 
 /* Bytes of ready-made frames in one write. */
-#define SOCKET_WRITE_MAX (64u * 1024u)
+#define SOCKET_WRITE_MAX   (64u * 1024u)
 #define SOCKET_JSON_PREFIX "/json"
-#define SOCKET_KEY_SIZE 128
+#define SOCKET_KEY_SIZE    128
 
 void sim_session_query(struct lws *wsi, char *out, size_t size)
 {
@@ -230,8 +230,8 @@ static int socket_pong(struct sim_session *session, struct lws *wsi)
 static int socket_accept(struct lws *wsi)
 {
     struct sim_server *server = sim_server_of(wsi);
-    return server->tls && sim_faults_take(&server->exchange->faults, SIM_FAULT_TLS_FAIL,
-                                          loop_wall_us()) != NULL;
+    return server->tls &&
+           sim_faults_take(&server->exchange->faults, SIM_FAULT_TLS_FAIL, loop_wall_us()) != NULL;
 }
 
 int sim_socket_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,

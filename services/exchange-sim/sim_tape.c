@@ -89,8 +89,7 @@ static int64_t tape_quote(int64_t price, int64_t qty)
 static struct sim_bar *tape_bar(struct sim_tape *tape, int64_t second, int64_t price)
 {
     int64_t capacity = SIM_TAPE_BARS_MAX;
-    struct sim_bar *last =
-        tape->bar_total ? &tape->bars[(tape->bar_total - 1) % capacity] : NULL;
+    struct sim_bar *last = tape->bar_total ? &tape->bars[(tape->bar_total - 1) % capacity] : NULL;
     if (last && last->second >= second)
         return last;
     int64_t from = last ? last->second + 1 : second;
@@ -99,7 +98,8 @@ static struct sim_bar *tape_bar(struct sim_tape *tape, int64_t second, int64_t p
     for (int64_t at = from; at <= second; at++) {
         int64_t flat = last && at < second ? last->close : price;
         struct sim_bar *bar = &tape->bars[tape->bar_total++ % capacity];
-        *bar = (struct sim_bar){.second = at, .open = flat, .high = flat, .low = flat, .close = flat};
+        *bar =
+            (struct sim_bar){.second = at, .open = flat, .high = flat, .low = flat, .close = flat};
         last = bar;
     }
     return last;
@@ -159,8 +159,8 @@ void sim_tape_add_top(struct sim_tape *tape, const struct sim_book *book)
         last = &tape->tops[tape->top_total++ % tape->tops_max];
     last->id = book->last_id;
     for (int side = 0; side < 2; side++)
-        last->counts[side] = sim_book_copy(book, (enum sim_side_name)side, last->levels[side],
-                                           SIM_TOP_LEVELS);
+        last->counts[side] =
+            sim_book_copy(book, (enum sim_side_name)side, last->levels[side], SIM_TOP_LEVELS);
 }
 
 void sim_tape_copy(struct sim_tape *tape, int64_t time_us, const struct sim_book *book)
@@ -171,8 +171,8 @@ void sim_tape_copy(struct sim_tape *tape, int64_t time_us, const struct sim_book
     struct sim_copy *copy = &tape->copies[tape->copy_total++ % SIM_TAPE_COPIES_MAX];
     copy->id = book->last_id;
     for (int side = 0; side < 2; side++)
-        copy->counts[side] = sim_book_copy(book, (enum sim_side_name)side, copy->levels[side],
-                                           SIM_TAPE_COPY_LEVELS);
+        copy->counts[side] =
+            sim_book_copy(book, (enum sim_side_name)side, copy->levels[side], SIM_TAPE_COPY_LEVELS);
 }
 
 const struct sim_top *sim_tape_top(const struct sim_tape *tape, int64_t id)

@@ -12,14 +12,14 @@
 #include "services/exchange-sim/sim_book.h"
 
 /* About two and a half hours at the real market's rate. */
-#define SIM_TAPE_TRADES_MAX 262144
+#define SIM_TAPE_TRADES_MAX     262144
 #define SIM_TAPE_AGGREGATES_MAX 131072
 /* One-second bars: a day. */
 #define SIM_TAPE_BARS_MAX 90000
 /* Full books for stale snapshots: one each SIM_TAPE_COPY_US. */
-#define SIM_TAPE_COPIES_MAX 32
+#define SIM_TAPE_COPIES_MAX  32
 #define SIM_TAPE_COPY_LEVELS 1000
-#define SIM_TAPE_COPY_US 250000
+#define SIM_TAPE_COPY_US     250000
 
 struct sim_tape_trade {
     struct trade trade;

@@ -79,17 +79,16 @@ static enum sbe_verdict collector_push(struct collector *collector, int line, st
                                        uint8_t flags)
 {
     const struct clock_now now = loop_now();
-    const enum sbe_verdict verdict =
-        ingest_frame(collector->ingest, line, frame, flags, now);
+    const enum sbe_verdict verdict = ingest_frame(collector->ingest, line, frame, flags, now);
     if (collector->options.decode_duration != NULL)
-        metric_observe_ns(collector->options.decode_duration,
-                          loop_mono_ns() - now.mono_us * 1000);
+        metric_observe_ns(collector->options.decode_duration, loop_mono_ns() - now.mono_us * 1000);
     if (verdict == SBE_OK)
         collector->last_frame_us = now.mono_us;
     return verdict;
 }
 
-static void collector_reply(struct collector *collector, const struct exchange_json_message *message)
+static void collector_reply(struct collector *collector,
+                            const struct exchange_json_message *message)
 {
     collector->counters.control_replies++;
     if (message->code == 0)

@@ -38,9 +38,9 @@ struct collector_options {
 };
 
 struct collector_counters {
-    uint64_t text_malformed;    /* text messages that are no JSON of the exchange's shapes */
+    uint64_t text_malformed; /* text messages that are no JSON of the exchange's shapes */
     uint64_t control_replies, control_errors, shutdowns, ignored, wrong_kind;
-    uint64_t closes;            /* connections lost or refused */
+    uint64_t closes; /* connections lost or refused */
 };
 
 struct collector;

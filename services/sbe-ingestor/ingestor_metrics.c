@@ -51,14 +51,14 @@ static void ingestor_metrics_follow_ingest(struct ingestor_metrics *self, struct
 {
     static const char *const types[SPLICE_STREAMS] = {"trade", "depth", "bestBidAsk", "depth20"};
     static const char *const causes[SBE_VERDICT_COUNT] = {
-        [SBE_TRUNCATED] = "truncated",         [SBE_BLOCK_SHORT] = "block_short",
-        [SBE_UNKNOWN_SCHEMA] = "schema",       [SBE_UNKNOWN_TEMPLATE] = "template",
-        [SBE_GROUP_STRIDE] = "group_stride",   [SBE_GROUP_COUNT] = "group_count",
-        [SBE_NULL_VALUE] = "null_value",       [SBE_BAD_VALUE] = "bad_value",
-        [SBE_BAD_SYMBOL] = "symbol",           [SBE_BAD_IDS] = "ids"};
+        [SBE_TRUNCATED] = "truncated",       [SBE_BLOCK_SHORT] = "block_short",
+        [SBE_UNKNOWN_SCHEMA] = "schema",     [SBE_UNKNOWN_TEMPLATE] = "template",
+        [SBE_GROUP_STRIDE] = "group_stride", [SBE_GROUP_COUNT] = "group_count",
+        [SBE_NULL_VALUE] = "null_value",     [SBE_BAD_VALUE] = "bad_value",
+        [SBE_BAD_SYMBOL] = "symbol",         [SBE_BAD_IDS] = "ids"};
     for (int i = 0; i < SPLICE_STREAMS; i++)
-        ingestor_metrics_add(self, metrics, "ingestor_sbe_messages_total", "message_type",
-                             types[i], "Accepted messages.", &counters->messages[i]);
+        ingestor_metrics_add(self, metrics, "ingestor_sbe_messages_total", "message_type", types[i],
+                             "Accepted messages.", &counters->messages[i]);
     for (int i = SBE_OK + 1; i < SBE_VERDICT_COUNT; i++)
         ingestor_metrics_add(self, metrics, "ingestor_sbe_malformed_total", "cause", causes[i],
                              "Refused messages by cause.", &counters->verdicts[i]);
@@ -74,8 +74,7 @@ static void ingestor_metrics_follow_ingest(struct ingestor_metrics *self, struct
     ingestor_metrics_add(self, metrics, "ingestor_envelopes_total", NULL, NULL,
                          "Stream entries sealed.", &counters->envelopes);
     ingestor_metrics_add(self, metrics, "ingestor_recv_clamped_total", NULL, NULL,
-                         "Receive times held up because the clock fell.",
-                         &counters->recv_clamped);
+                         "Receive times held up because the clock fell.", &counters->recv_clamped);
 }
 
 static void ingestor_metrics_follow_splice(struct ingestor_metrics *self, struct metrics *metrics,
@@ -125,8 +124,7 @@ static void ingestor_metrics_follow_publisher(struct ingestor_metrics *self,
          &counters->entries_dropped},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        ingestor_metrics_add(self, metrics, rows[i].name, NULL, NULL, rows[i].help,
-                             rows[i].source);
+        ingestor_metrics_add(self, metrics, rows[i].name, NULL, NULL, rows[i].help, rows[i].source);
 }
 
 static void ingestor_metrics_follow_feed(struct ingestor_metrics *self, struct metrics *metrics,
@@ -138,8 +136,8 @@ static void ingestor_metrics_follow_feed(struct ingestor_metrics *self, struct m
                          "Attempts put off by the exchange's limit.", &feed->counters.limited);
     for (int i = 0; i < FEED_STATES; i++)
         ingestor_metrics_add(self, metrics, "ingestor_connection_entered_total", "state",
-                             feed_state_text((enum feed_state)i), "Times a connection came into a state.",
-                             &feed->counters.entered[i]);
+                             feed_state_text((enum feed_state)i),
+                             "Times a connection came into a state.", &feed->counters.entered[i]);
     for (int i = FEED_NO_CAUSE + 1; i < FEED_CAUSES; i++)
         ingestor_metrics_add(self, metrics, "ingestor_sbe_reconnections_total", "cause",
                              feed_cause_text((enum feed_cause)i),
@@ -206,8 +204,7 @@ void ingestor_metrics_update(struct ingestor_metrics *self, const struct ingest 
     metric_set(self->pending, (double)publisher_pending(publisher));
     metric_set(self->ring_bytes, (double)publisher_ring_bytes(publisher));
     metric_set(self->spool_bytes, spool == NULL ? 0 : (double)spool_file_bytes(spool));
-    metric_set(self->last_age,
-               last_us == 0 ? -1 : (double)(mono_us - last_us) / CLOCK_US_PER_S);
+    metric_set(self->last_age, last_us == 0 ? -1 : (double)(mono_us - last_us) / CLOCK_US_PER_S);
     metric_set(self->stream_ready, publisher_state(publisher) == PUBLISHER_STREAMING ? 1 : 0);
     metric_set(self->clock_steps, (double)ingest_clock_steps(ingest));
 }

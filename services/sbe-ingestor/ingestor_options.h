@@ -12,7 +12,7 @@
 struct ingestor_options {
     struct service_common common;
     char symbol[RECORD_SYMBOL_SIZE];
-    int source;        /* enum collector_source */
+    int source; /* enum collector_source */
     char source_url[COLLECTOR_URL_SIZE];
     char api_key[128];
     char ca_file[256];
@@ -25,7 +25,7 @@ struct ingestor_options {
     int64_t ring_mib, spool_mib, stream_length_max;
     char replay_file[256];
     double replay_speed;
-    int replay_end;    /* 0: stop, 1: stay */
+    int replay_end; /* 0: stop, 1: stay */
 };
 
 extern const struct config_schema ingestor_schema;

@@ -46,10 +46,8 @@ static void quarantine_store(struct quarantine *self, struct bytes frame)
     }
     if (frame.size > RECORD_PAYLOAD_MAX)
         frame.size = RECORD_PAYLOAD_MAX;
-    struct record record = {.seq = ++self->frames,
-                            .recv_us = loop_wall_us(),
-                            .kind = RECORD_FRAME,
-                            .payload = frame};
+    struct record record = {
+        .seq = ++self->frames, .recv_us = loop_wall_us(), .kind = RECORD_FRAME, .payload = frame};
     self->bytes += frame.size;
     if (capture_writer_add(self->writer, &record, mono_us, &err) != ERR_OK)
         quarantine_fail(self, &err);

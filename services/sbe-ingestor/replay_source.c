@@ -20,7 +20,7 @@ struct replay_source {
     struct replay_counters counters;
     struct bytes next; /* the frame that comes next */
     uint8_t next_flags;
-    int64_t next_us;   /* its recorded receive time */
+    int64_t next_us;            /* its recorded receive time */
     int64_t first_us, start_us; /* recorded and monotonic time of the first frame */
     bool started, finished;
 };

@@ -13,11 +13,11 @@
 #include "services/sbe-ingestor/quarantine.h"
 #include "services/service_probes.h"
 
-#define SBE_INGESTOR_BOARD_SIZE      4096
-#define SBE_INGESTOR_REDIS_WAIT_US   3000000 /* with require_redis */
-#define SBE_INGESTOR_DRAIN_US        2000000 /* a clean stop waits so long for answers */
-#define SBE_INGESTOR_WAIT_US_MAX     100000
-#define SBE_INGESTOR_SILENCE_US      5000000 /* health: unhealthy after */
+#define SBE_INGESTOR_BOARD_SIZE    4096
+#define SBE_INGESTOR_REDIS_WAIT_US 3000000 /* with require_redis */
+#define SBE_INGESTOR_DRAIN_US      2000000 /* a clean stop waits so long for answers */
+#define SBE_INGESTOR_WAIT_US_MAX   100000
+#define SBE_INGESTOR_SILENCE_US    5000000 /* health: unhealthy after */
 
 struct sbe_ingestor {
     struct ingestor_options options;
@@ -69,7 +69,8 @@ static int sbe_ingestor_open_stream(struct sbe_ingestor *self, struct err *err)
 {
     const struct ingestor_options *options = &self->options;
     struct redis_producer_options producer = {
-        .link = {.seed = (uint64_t)loop_mono_ns(), .name = "sbe-ingestor",
+        .link = {.seed = (uint64_t)loop_mono_ns(),
+                 .name = "sbe-ingestor",
                  .metrics = &self->service.metrics},
         .style = (enum stream_key_style)options->key_style,
         .done = sbe_ingestor_on_put,
@@ -146,8 +147,7 @@ static int sbe_ingestor_open_parts(struct sbe_ingestor *self, struct err *err)
     result = collector_open(&collector, self->ingest, self->service.loop, &self->collector, err);
     if (result != ERR_OK)
         return result;
-    ingestor_metrics_follow(&self->metrics, &self->service.metrics, self->ingest,
-                            self->collector);
+    ingestor_metrics_follow(&self->metrics, &self->service.metrics, self->ingest, self->collector);
     log_info("collecting", "symbol=%s source=%s url=\"%s\" epoch=%llu", self->options.symbol,
              collector_source_names[self->options.source], collector_url(self->collector),
              (unsigned long long)ingest_epoch(self->ingest));
@@ -240,8 +240,7 @@ static bool sbe_ingestor_ready(void *context)
 {
     const struct sbe_ingestor *self = context;
     struct sbe_ingestor_board board;
-    return http_board_read(self->board, &board, sizeof(board)) == sizeof(board) &&
-           board.ready != 0;
+    return http_board_read(self->board, &board, sizeof(board)) == sizeof(board) && board.ready != 0;
 }
 
 static void sbe_ingestor_watch_state(struct sbe_ingestor *self)

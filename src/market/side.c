@@ -78,26 +78,33 @@ static inline int64_t side_key_below(const struct side *side, int64_t key)
     return key - (int64_t)((from - side_place_below(side, from)) & SIDE_MASK);
 }
 
-static inline void side_put_inline(struct side *side, int64_t key, int64_t qty)
+/* A word of the bitmap became empty or ceased to be. */
+static void side_mark_word(struct side *side, uint64_t word)
 {
-    uint64_t place = (uint64_t)key & SIDE_MASK;
+    uint64_t bit = UINT64_C(1) << (word & 63);
+    uint64_t group = side->summary[word >> 6] & ~bit;
+    side->summary[word >> 6] = side->words[word] != 0 ? group | bit : group;
+}
+
+/* Writes one place and its bit; returns by how much the number of levels changed. No
+ * branch but the seldom one: whether a level comes or goes is not predictable. */
+static inline uint32_t side_write(struct side *side, uint64_t place, int64_t qty)
+{
     uint64_t word = place >> 6;
     uint64_t is_set = qty != 0;
     uint64_t was_set = side->qty[place] != 0;
+    uint64_t old_bits = side->words[word];
+    uint64_t bits = (old_bits & ~(UINT64_C(1) << (place & 63))) | is_set << (place & 63);
     side->qty[place] = qty;
-    side->near_count += (uint32_t)is_set - (uint32_t)was_set;
-    if (is_set == was_set)
-        return;
-    uint64_t bits = side->words[word] ^ UINT64_C(1) << (place & 63);
     side->words[word] = bits;
-    uint64_t group_bit = UINT64_C(1) << (word & 63);
-    uint64_t group = side->summary[word >> 6] & ~group_bit;
-    side->summary[word >> 6] = bits != 0 ? group | group_bit : group;
+    if (__builtin_expect((old_bits == 0) != (bits == 0), 0))
+        side_mark_word(side, word);
+    return (uint32_t)is_set - (uint32_t)was_set;
 }
 
 void side_put(struct side *side, int64_t key, int64_t qty)
 {
-    side_put_inline(side, key, qty);
+    side->near_count += side_write(side, (uint64_t)key & SIDE_MASK, qty);
 }
 
 /* First far place whose level is not worse than price. */
@@ -160,7 +167,7 @@ static void side_evict_below(struct side *side, int64_t end)
         side_far_make_room(side);
         side->far[side->far_count++] = (struct world_level){
             side_key_price(side, key), side->qty[(uint64_t)key & SIDE_MASK]};
-        side_put_inline(side, key, 0);
+        side_put(side, key, 0);
     }
 }
 
@@ -203,7 +210,7 @@ static void side_admit(struct side *side)
             return;
         }
         side->far_count--;
-        side_put_inline(side, key, level.qty);
+        side_put(side, key, level.qty);
     }
 }
 
@@ -257,39 +264,62 @@ static __attribute__((noinline)) void side_set_far(struct side *side, int64_t pr
     }
     if (key - side->low >= SIDE_TICKS)
         side_recentre(side, key);
-    side_put_inline(side, key, qty);
+    side_put(side, key, qty);
     side->best = key > side->best ? key : side->best;
 }
 
-static inline void side_set_inline(struct side *side, int64_t price, int64_t qty)
+static inline bool side_is_near(const struct side_grid *grid, int64_t low, uint64_t ticks,
+                                int64_t key)
 {
-    uint64_t ticks = side_quotient(&side->grid, price);
-    int64_t key = side->sign * (int64_t)ticks;
-    if (__builtin_expect(ticks > side->grid.quotient_max ||
-                             (uint64_t)key - (uint64_t)side->low >= SIDE_TICKS,
-                         0)) {
-        side_set_far(side, price, qty);
-        return;
-    }
-    side_put_inline(side, key, qty);
-    /* An upper bound is enough until side_settle. */
-    side->best = qty != 0 && key > side->best ? key : side->best;
+    return ticks <= grid->quotient_max && (uint64_t)key - (uint64_t)low < SIDE_TICKS;
 }
 
 void side_set(struct side *side, int64_t price, int64_t qty)
 {
-    side_set_inline(side, price, qty);
+    uint64_t ticks = side_quotient(&side->grid, price);
+    int64_t key = (int64_t)((uint64_t)side->sign * ticks);
+    if (!side_is_near(&side->grid, side->low, ticks, key)) {
+        side_set_far(side, price, qty);
+        return;
+    }
+    side_put(side, key, qty);
+    /* An upper bound is enough until side_settle. */
+    side->best = qty != 0 && key > side->best ? key : side->best;
+}
+
+/* side_set for every level, with what it needs in registers: the stores to the array
+ * could otherwise be to any of it. Returns where a level has to go the slow way. */
+static uint32_t side_apply_near(struct side *side, const struct level_view *view, uint32_t from)
+{
+    const struct side_grid grid = side->grid;
+    const int64_t low = side->low, sign = side->sign;
+    int64_t best = side->best;
+    uint32_t change = 0, i = from;
+    for (; i < view->count; i++) {
+        int64_t qty = level_qty(view, i);
+        uint64_t ticks = side_quotient(&grid, level_price(view, i));
+        int64_t key = (int64_t)((uint64_t)sign * ticks);
+        if (__builtin_expect(!side_is_near(&grid, low, ticks, key), 0))
+            break;
+        change += side_write(side, (uint64_t)key & SIDE_MASK, qty);
+        int64_t candidate = qty != 0 ? key : INT64_MIN;
+        best = candidate > best ? candidate : best;
+    }
+    side->best = best;
+    side->near_count += change;
+    return i;
 }
 
 void side_apply(struct side *side, const struct level_view *view, struct scale_step step)
 {
-    if (scale_step_is_none(step)) {
+    if (!scale_step_is_none(step)) {
         for (uint32_t i = 0; i < view->count; i++)
-            side_set_inline(side, level_price(view, i), level_qty(view, i));
+            side_set(side, scale_value(level_price(view, i), step.price_shift),
+                     scale_value(level_qty(view, i), step.qty_shift));
     } else {
-        for (uint32_t i = 0; i < view->count; i++)
-            side_set_inline(side, scale_value(level_price(view, i), step.price_shift),
-                            scale_value(level_qty(view, i), step.qty_shift));
+        for (uint32_t i = side_apply_near(side, view, 0); i < view->count;
+             i = side_apply_near(side, view, i + 1))
+            side_set_far(side, level_price(view, i), level_qty(view, i));
     }
     side_settle(side);
 }
@@ -311,7 +341,7 @@ void side_load(struct side *side, const struct level_view *view, struct scale_st
         if (key < side->low)
             side_far_set(side, price, qty);
         else
-            side_put_inline(side, key, qty);
+            side_put(side, key, qty);
     }
     side_settle(side);
 }

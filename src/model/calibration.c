@@ -124,8 +124,7 @@ static double calibration_interpolate(const struct calibration_bucket *bucket, d
     return (double)knots[bucket->count - 1].probability;
 }
 
-double calibration_probability(const struct calibration *calibration, double strength,
-                               double age_s)
+double calibration_probability(const struct calibration *calibration, double strength, double age_s)
 {
     if (calibration->count == 0)
         return -1.0;

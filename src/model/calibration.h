@@ -12,7 +12,7 @@
 #include "base/text.h"
 
 #define CALIBRATION_BUCKETS_MAX 4
-#define CALIBRATION_KNOTS_MAX 32
+#define CALIBRATION_KNOTS_MAX   32
 /* Room for the longest text calibration_format writes. */
 #define CALIBRATION_TEXT_SIZE 8192
 

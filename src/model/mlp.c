@@ -99,8 +99,8 @@ static int mlp_blocks(enum mlp_kernel kernel)
 
 static void mlp_shape(struct mlp_packed *packed, const struct mlp_layer *layer, int blocks)
 {
-    *packed = (struct mlp_packed){.inputs = layer->inputs, .outputs = layer->outputs,
-                                  .activation = layer->activation};
+    *packed = (struct mlp_packed){
+        .inputs = layer->inputs, .outputs = layer->outputs, .activation = layer->activation};
     if (blocks == 0 || layer->weights == NULL)
         return;
     int whole = 4 * blocks, rest = layer->outputs % whole;
@@ -139,8 +139,8 @@ static const float *mlp_pack_vector(float **at, const float *values, int count)
 
 /* One accumulator's weights of one step: block b holds lanes 0..3 of output
  * first + stride * b. What lies outside the matrix is zero already. */
-static void mlp_pack_step(float *to, const struct mlp_layer *layer, int step, int first,
-                          int stride, int blocks)
+static void mlp_pack_step(float *to, const struct mlp_layer *layer, int step, int first, int stride,
+                          int blocks)
 {
     for (int b = 0; b < blocks; b++) {
         int output = first + stride * b;
@@ -157,7 +157,7 @@ static float *mlp_pack_groups(float *to, const struct mlp_layer *layer, int grou
                               int blocks)
 {
     for (int step = 0; step < (layer->inputs + 3) / 4; step++)
-        for (int i = 0; i < groups * 4; i++, to += 4 * blocks)
+        for (int i = 0; i < groups * 4; i++, to += (ptrdiff_t)4 * blocks)
             mlp_pack_step(to, layer, step, (group + i / 4) * 4 * blocks + i % 4, 4, blocks);
     return to;
 }
@@ -166,8 +166,7 @@ static void mlp_pack_weights(float *to, const struct mlp_packed *packed,
                              const struct mlp_layer *layer, int blocks)
 {
     if (blocks == 0) {
-        memcpy(to, layer->weights,
-               (size_t)layer->inputs * (size_t)layer->outputs * sizeof(float));
+        memcpy(to, layer->weights, (size_t)layer->inputs * (size_t)layer->outputs * sizeof(float));
         return;
     }
     int group = 0;
@@ -218,8 +217,11 @@ int mlp_open(const struct mlp_layer *layers, int count, enum mlp_kernel kernel, 
         return err_set(err, ERR_MEMORY, "no memory for %zu weights", size);
     }
     memset(block, 0, size * sizeof(float));
-    *self = (struct mlp){.count = count, .inputs = layers[0].inputs,
-                         .outputs = layers[count - 1].outputs, .kernel = kernel, .block = block};
+    *self = (struct mlp){.count = count,
+                         .inputs = layers[0].inputs,
+                         .outputs = layers[count - 1].outputs,
+                         .kernel = kernel,
+                         .block = block};
     for (int i = 0; i < count; i++)
         mlp_pack_layer(&self->layers[i], &layers[i], mlp_blocks(kernel), &block);
     *mlp = self;

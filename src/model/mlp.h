@@ -17,9 +17,9 @@
 
 #include "base/err.h"
 
-#define MLP_LAYERS_MAX 16
-#define MLP_WIDTH_MAX 512
-#define MLP_INPUTS_MAX 512
+#define MLP_LAYERS_MAX  16
+#define MLP_WIDTH_MAX   512
+#define MLP_INPUTS_MAX  512
 #define MLP_OUTPUTS_MAX 16
 
 enum mlp_activation { MLP_IDENTITY, MLP_RELU, MLP_TANH, MLP_SIGMOID };

@@ -65,12 +65,14 @@ MLP_AVX2 __m256i mlp_avx2_lanes(int count)
 MLP_AVX2 void mlp_avx2_dot(const float *w, const float *x, int inputs, int accumulators,
                            __m256 *sums)
 {
-    _Pragma("GCC unroll 8") for (int a = 0; a < accumulators; a++)
+#pragma GCC unroll 8
+    for (int a = 0; a < accumulators; a++)
         sums[a] = _mm256_setzero_ps();
     int k = 0;
     for (; k + 4 <= inputs; k += 4) {
         __m256 block = _mm256_broadcast_ps((const __m128 *)(const void *)(x + k));
-        _Pragma("GCC unroll 8") for (int a = 0; a < accumulators; a++, w += 8)
+#pragma GCC unroll 8
+        for (int a = 0; a < accumulators; a++, w += 8)
             sums[a] = _mm256_fmadd_ps(_mm256_load_ps(w), block, sums[a]);
     }
     if (k == inputs)
@@ -80,7 +82,8 @@ MLP_AVX2 void mlp_avx2_dot(const float *w, const float *x, int inputs, int accum
     __m256i lanes = mlp_avx2_lanes(inputs - k);
     __m128 last = _mm_maskload_ps(x + k, _mm256_castsi256_si128(lanes));
     __m256 block = _mm256_insertf128_ps(_mm256_castps128_ps256(last), last, 1);
-    _Pragma("GCC unroll 8") for (int a = 0; a < accumulators; a++, w += 8) {
+#pragma GCC unroll 8
+    for (int a = 0; a < accumulators; a++, w += 8) {
         __m256 sum = _mm256_fmadd_ps(_mm256_load_ps(w), block, sums[a]);
         sums[a] = _mm256_blendv_ps(sums[a], sum, _mm256_castsi256_ps(lanes));
     }
@@ -112,7 +115,8 @@ MLP_AVX2 void mlp_avx2_dense(const struct mlp_packed *layer, const float *x, flo
 {
     const __m256 floor = mlp_avx2_floor(layer->activation);
     const float *w = layer->weights, *bias = layer->bias;
-    const int inputs = layer->inputs, blocks = (inputs + 3) / 4;
+    const int inputs = layer->inputs;
+    const ptrdiff_t blocks = (inputs + 3) / 4;
     int groups = layer->groups;
     __m256 sums[8];
     for (; groups >= 2; groups -= 2, w += blocks * 64, bias += 16, y += 16) {

@@ -66,12 +66,14 @@ MLP_AVX512 __m512 mlp_avx512_reduce(const __m512 *sums)
 MLP_AVX512 void mlp_avx512_dot(const float *w, const float *x, int inputs, int accumulators,
                                __m512 *sums)
 {
-    _Pragma("GCC unroll 8") for (int a = 0; a < accumulators; a++)
+#pragma GCC unroll 8
+    for (int a = 0; a < accumulators; a++)
         sums[a] = _mm512_setzero_ps();
     int k = 0;
     for (; k + 4 <= inputs; k += 4) {
         __m512 block = _mm512_broadcast_f32x4(_mm_loadu_ps(x + k));
-        _Pragma("GCC unroll 8") for (int a = 0; a < accumulators; a++, w += 16)
+#pragma GCC unroll 8
+        for (int a = 0; a < accumulators; a++, w += 16)
             sums[a] = _mm512_fmadd_ps(_mm512_load_ps(w), block, sums[a]);
     }
     if (k == inputs)
@@ -81,7 +83,8 @@ MLP_AVX512 void mlp_avx512_dot(const float *w, const float *x, int inputs, int a
     unsigned tail = (1u << (inputs - k)) - 1u;
     __mmask16 lanes = (__mmask16)(tail * 0x1111u);
     __m512 block = _mm512_broadcast_f32x4(_mm_maskz_loadu_ps((__mmask8)tail, x + k));
-    _Pragma("GCC unroll 8") for (int a = 0; a < accumulators; a++, w += 16)
+#pragma GCC unroll 8
+    for (int a = 0; a < accumulators; a++, w += 16)
         sums[a] = _mm512_mask3_fmadd_ps(_mm512_load_ps(w), block, sums[a], lanes);
 }
 
@@ -109,7 +112,8 @@ MLP_AVX512 void mlp_avx512_dense(const struct mlp_packed *layer, const float *x,
 {
     const __m512 floor = mlp_avx512_floor(layer->activation);
     const float *w = layer->weights, *bias = layer->bias;
-    const int inputs = layer->inputs, blocks = (inputs + 3) / 4;
+    const int inputs = layer->inputs;
+    const ptrdiff_t blocks = (inputs + 3) / 4;
     int groups = layer->groups;
     __m512 sums[8];
     for (; groups >= 2; groups -= 2, w += blocks * 128, bias += 32, y += 32) {

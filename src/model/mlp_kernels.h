@@ -10,15 +10,15 @@
 #include "model/mlp.h"
 
 /* Written results are padded to whole vectors. */
-#define MLP_PAD 16
+#define MLP_PAD    16
 #define MLP_BUFFER (MLP_WIDTH_MAX + MLP_PAD)
 
 /* Sizes in outputs: a whole group has 4 accumulators of `blocks` outputs each; a narrow
  * group, at the end only, has one. */
 struct mlp_packed {
     int inputs, outputs;
-    int groups;         /* whole groups; 0 in the plain kernel and in elementwise layers */
-    int narrow;         /* 1: a narrow group follows */
+    int groups; /* whole groups; 0 in the plain kernel and in elementwise layers */
+    int narrow; /* 1: a narrow group follows */
     enum mlp_activation activation;
     const float *weights; /* packed, 64-byte aligned; plain: row-major; NULL: elementwise */
     const float *bias;    /* padded by MLP_PAD */
@@ -48,15 +48,15 @@ void mlp_avx512_forward(const struct mlp *mlp, const float *x, float *out);
  *   y = min(1, max(-1, r)), where min(a, b) is "a < b ? a : b", max(a, b) "a > b ? a : b"
  * so that a NaN in b stays. relu(x) is max(0, x): NaN and -0 stay. */
 #define MLP_TANH_LIMIT 9.0f
-#define MLP_TANH_P0 1.00000000e+00f
-#define MLP_TANH_P1 1.33810177e-01f
-#define MLP_TANH_P2 3.49557889e-03f
-#define MLP_TANH_P3 2.06089317e-05f
-#define MLP_TANH_P4 1.33544606e-08f
-#define MLP_TANH_Q0 1.00000000e+00f
-#define MLP_TANH_Q1 4.67143327e-01f
-#define MLP_TANH_Q2 2.58769467e-02f
-#define MLP_TANH_Q3 3.28561960e-04f
-#define MLP_TANH_Q4 7.77647472e-07f
+#define MLP_TANH_P0    1.00000000e+00f
+#define MLP_TANH_P1    1.33810177e-01f
+#define MLP_TANH_P2    3.49557889e-03f
+#define MLP_TANH_P3    2.06089317e-05f
+#define MLP_TANH_P4    1.33544606e-08f
+#define MLP_TANH_Q0    1.00000000e+00f
+#define MLP_TANH_Q1    4.67143327e-01f
+#define MLP_TANH_Q2    2.58769467e-02f
+#define MLP_TANH_Q3    3.28561960e-04f
+#define MLP_TANH_Q4    7.77647472e-07f
 
 #endif

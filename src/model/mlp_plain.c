@@ -73,7 +73,7 @@ static void mlp_plain_elementwise(const struct mlp_packed *layer, const float *x
 
 void mlp_plain_forward(const struct mlp *mlp, const float *x, float *out)
 {
-    float buffers[2][MLP_BUFFER];
+    float buffers[2][MLP_BUFFER] = {{0}};
     for (int i = 0; i < mlp->count; i++) {
         const struct mlp_packed *layer = &mlp->layers[i];
         float *y = i + 1 == mlp->count ? out : buffers[i & 1];

@@ -34,8 +34,10 @@ static int model_check_names(const struct model_spec *spec, struct err *err)
         for (size_t c = 0; ok && c < size; c++)
             ok = name[c] > ' ' && name[c] <= '~' && name[c] != ',';
         if (!ok)
-            return err_set(err, ERR_INVALID, "input %d needs a name of 1 to %d printable "
-                           "characters without comma", i, MODEL_INPUT_NAME_SIZE - 1);
+            return err_set(err, ERR_INVALID,
+                           "input %d needs a name of 1 to %d printable "
+                           "characters without comma",
+                           i, MODEL_INPUT_NAME_SIZE - 1);
     }
     return ERR_OK;
 }
@@ -54,8 +56,7 @@ static bool model_calibration_ok(const struct calibration *calibration)
 static int model_check(const struct model_spec *spec, struct err *err)
 {
     if (!model_version_ok(spec->version))
-        return err_set(err, ERR_INVALID,
-                       "model version must be 1 to %d letters, digits or ._+-:@",
+        return err_set(err, ERR_INVALID, "model version must be 1 to %d letters, digits or ._+-:@",
                        MODEL_VERSION_SIZE - 1);
     if (spec->layer_count < 1 || spec->layer_count > MLP_LAYERS_MAX)
         return err_set(err, ERR_INVALID, "%d layers, allowed are 1 to %d", spec->layer_count,
@@ -64,8 +65,8 @@ static int model_check(const struct model_spec *spec, struct err *err)
     if (outputs < 1 || outputs > MODEL_OUTPUTS_MAX)
         return err_set(err, ERR_INVALID, "%d outputs, a model has 1 (mean) or 2 (and log scale)",
                        outputs);
-    if (spec->has_band && !(isfinite(spec->band_p10) && isfinite(spec->band_p90) &&
-                            spec->band_p10 <= spec->band_p90))
+    if (spec->has_band &&
+        !(isfinite(spec->band_p10) && isfinite(spec->band_p90) && spec->band_p10 <= spec->band_p90))
         return err_set(err, ERR_INVALID, "the band's p10 is above its p90");
     if (!model_calibration_ok(&spec->calibration))
         return err_set(err, ERR_INVALID, "the calibration table has a wrong size");
@@ -105,6 +106,7 @@ static int model_copy_spec(struct model *self, struct err *err)
     size_t size = 0;
     for (int i = 0; i < spec->layer_count; i++)
         size += model_layer_size(&spec->layers[i]);
+    CHECK(size > 0);
     self->block = malloc(size * sizeof(float));
     size_t names = (size_t)spec->layers[0].inputs * sizeof(self->names[0]);
     if (spec->input_names != NULL)

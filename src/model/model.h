@@ -11,7 +11,7 @@
 #include "model/calibration.h"
 #include "model/mlp.h"
 
-#define MODEL_VERSION_SIZE 64
+#define MODEL_VERSION_SIZE    64
 #define MODEL_INPUT_NAME_SIZE 48
 /* Hexadecimal SHA-256 of the artifact with its NUL. */
 #define MODEL_SHA256_SIZE 65

@@ -34,7 +34,7 @@ int decode_open(const char *symbol, struct decode **decode, struct err *err)
     struct decode *self = calloc(1, sizeof(*self));
     if (self == NULL)
         return err_set(err, ERR_MEMORY, "decode of %s", symbol);
-    memcpy(self->symbol, symbol, size);
+    memcpy(self->symbol, symbol, size + 1);
     self->symbol_size = size;
     self->price_exponent = DECODE_FIRST_EXPONENT;
     self->qty_exponent = DECODE_FIRST_EXPONENT;

@@ -35,21 +35,21 @@ enum envelope_record_offset {
 void envelope_begin(struct envelope_writer *writer, uint8_t *out, size_t capacity,
                     const char *symbol, uint64_t epoch)
 {
-    size_t symbol_size = strlen(symbol);
-    PRE(sbe_symbol_valid(bytes_of(symbol, symbol_size)));
+    struct bytes name = bytes_text(symbol);
+    PRE(sbe_symbol_valid(name));
     PRE(capacity >= ENVELOPE_OVERHEAD_MAX);
     *writer = (struct envelope_writer){
         .out = out,
         .capacity = capacity,
-        .size = ENVELOPE_AT_SYMBOL + symbol_size,
+        .size = ENVELOPE_AT_SYMBOL + name.size,
         .epoch = epoch,
     };
     memset(out, 0, ENVELOPE_AT_SYMBOL);
     bytes_store_u32(out, ENVELOPE_MAGIC);
     bytes_store_u16(out + ENVELOPE_AT_VERSION, ENVELOPE_VERSION);
-    out[ENVELOPE_AT_SYMBOL_SIZE] = (uint8_t)symbol_size;
+    out[ENVELOPE_AT_SYMBOL_SIZE] = (uint8_t)name.size;
     bytes_store_u64(out + ENVELOPE_AT_EPOCH, epoch);
-    memcpy(out + ENVELOPE_AT_SYMBOL, symbol, symbol_size);
+    memcpy(out + ENVELOPE_AT_SYMBOL, name.data, name.size);
 }
 
 static bool envelope_kind_valid(uint8_t kind)

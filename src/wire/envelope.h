@@ -13,7 +13,7 @@
 
 #define ENVELOPE_RECORDS_MAX 4096
 /* Under Kinesis' 1 MB a record; a single larger frame travels alone. */
-#define ENVELOPE_BYTES_MAX (900u * 1024u)
+#define ENVELOPE_BYTES_MAX ((size_t)900 * 1024)
 /* Bytes before the first record (longest symbol), and around each payload. */
 #define ENVELOPE_OVERHEAD_MAX    64
 #define ENVELOPE_RECORD_OVERHEAD 14

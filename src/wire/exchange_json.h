@@ -48,7 +48,7 @@ int exchange_json_open(struct exchange_json **json, struct err *err) MUST_CHECK;
 void exchange_json_close(struct exchange_json *json);
 
 /* Reads one text message; market data is encoded into frame (EXCHANGE_JSON_FRAME_MAX bytes
- * always suffice). recv_us stands in where the stream has no event time (bookTicker,
+ * always suffice). recv_us stands in where a stream has none of its own (bookTicker,
  * depth20: RECORD_SYNTHETIC_TIME); event times in milliseconds or microseconds are both
  * taken. ERR_MALFORMED: unreadable at a byte offset, members missing, values out of range,
  * or a frame longer than capacity. */

@@ -120,10 +120,11 @@ static bool json_scan_is_hex(uint8_t c)
 /* Behind a backslash: the escape's length, or 0. */
 static size_t json_scan_escape(const uint8_t *at, const uint8_t *end)
 {
+    static const char plain[] = "\"\\/bfnrt";
     if (at == end)
         return 0;
     if (*at != 'u')
-        return memchr("\"\\/bfnrt", *at, 8) != NULL ? 1 : 0;
+        return memchr(plain, *at, sizeof(plain) - 1) != NULL ? 1 : 0;
     if (end - at < 5)
         return 0;
     for (int i = 1; i < 5; i++)

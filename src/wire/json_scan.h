@@ -1,6 +1,6 @@
 /* A pull scanner for JSON (RFC 8259): no tree, no allocation, one pass. The public JSON
  * streams bring up to 100,000 messages a second; building a tree of each (jansson) takes
- * some ten times as long as reading the few members that are wanted.
+ * some seven times as long as reading the few members that are wanted.
  *
  * Every function looks at the next value. A mistake in the text, or a value of another
  * kind than asked for, sets `failed`; from then on every call fails, so a caller may

@@ -11,8 +11,8 @@
 #include "wire/onnx_chain.h"
 #include "wire/onnx_scan.h"
 
-#define ONNX_IR_MIN 3
-#define ONNX_IR_MAX 13
+#define ONNX_IR_MIN    3
+#define ONNX_IR_MAX    13
 #define ONNX_OPSET_MIN 9
 #define ONNX_OPSET_MAX 25
 /* Unpacked, weights take their size again; everything else is small. */
@@ -62,14 +62,17 @@ static int onnx_metadata_version(const char *value, const struct onnx_options *o
                                  struct model_spec *spec, struct err *err)
 {
     if (value == NULL && !options->allow_foreign)
-        return err_set(err, ERR_SCHEMA, "metadata " ONNX_KEY_VERSION " is missing: not a model "
+        return err_set(err, ERR_SCHEMA,
+                       "metadata " ONNX_KEY_VERSION " is missing: not a model "
                        "made for btcast");
     if (value == NULL)
         value = "foreign";
     size_t size = strlen(value);
     if (size >= sizeof(spec->version))
-        return err_set(err, ERR_MALFORMED, "metadata " ONNX_KEY_VERSION " is longer than %zu "
-                       "characters", sizeof(spec->version) - 1);
+        return err_set(err, ERR_MALFORMED,
+                       "metadata " ONNX_KEY_VERSION " is longer than %zu "
+                       "characters",
+                       sizeof(spec->version) - 1);
     memcpy(spec->version, value, size + 1);
     return ERR_OK;
 }
@@ -81,10 +84,13 @@ static int onnx_metadata_schema(const char *value, const struct onnx_options *op
     if (value == NULL && options->allow_foreign)
         return ERR_OK;
     if (value == NULL)
-        return err_set(err, ERR_SCHEMA, "metadata " ONNX_KEY_SCHEMA " is missing: unknown features");
+        return err_set(err, ERR_SCHEMA,
+                       "metadata " ONNX_KEY_SCHEMA " is missing: unknown features");
     if (strlen(value) != 16 || strspn(value, "0123456789abcdef") != 16)
-        return err_set(err, ERR_MALFORMED, "metadata " ONNX_KEY_SCHEMA " '%s' is not 16 "
-                       "hexadecimal digits", onnx_name(value).text);
+        return err_set(err, ERR_MALFORMED,
+                       "metadata " ONNX_KEY_SCHEMA " '%s' is not 16 "
+                       "hexadecimal digits",
+                       onnx_name(value).text);
     spec->feature_schema = strtoull(value, NULL, 16);
     if (!options->allow_foreign && spec->feature_schema != options->feature_schema)
         return err_set(err, ERR_SCHEMA, "made for feature schema %s, this is %016llx", value,
@@ -100,12 +106,15 @@ static int onnx_metadata_features(const char *value, int inputs,
     for (const char *at = value;; at++) {
         size_t size = strcspn(at, ",");
         if (count == inputs)
-            return err_set(err, ERR_MALFORMED, "metadata " ONNX_KEY_FEATURES " has more than %d "
-                           "names, the number of inputs", inputs);
+            return err_set(err, ERR_MALFORMED,
+                           "metadata " ONNX_KEY_FEATURES " has more than %d "
+                           "names, the number of inputs",
+                           inputs);
         if (size == 0 || size >= MODEL_INPUT_NAME_SIZE)
-            return err_set(err, ERR_MALFORMED, "metadata " ONNX_KEY_FEATURES ": name %d has %zu "
-                           "characters, allowed are 1 to %d", count, size,
-                           MODEL_INPUT_NAME_SIZE - 1);
+            return err_set(err, ERR_MALFORMED,
+                           "metadata " ONNX_KEY_FEATURES ": name %d has %zu "
+                           "characters, allowed are 1 to %d",
+                           count, size, MODEL_INPUT_NAME_SIZE - 1);
         memcpy(names[count], at, size);
         names[count++][size] = '\0';
         at += size;
@@ -113,8 +122,10 @@ static int onnx_metadata_features(const char *value, int inputs,
             break;
     }
     if (count != inputs)
-        return err_set(err, ERR_MALFORMED, "metadata " ONNX_KEY_FEATURES " has %d names for %d "
-                       "inputs", count, inputs);
+        return err_set(err, ERR_MALFORMED,
+                       "metadata " ONNX_KEY_FEATURES " has %d names for %d "
+                       "inputs",
+                       count, inputs);
     return ERR_OK;
 }
 
@@ -147,8 +158,9 @@ static int onnx_metadata_meaning(const Onnx__ModelProto *proto, struct model_spe
     if (rc != ERR_OK)
         return rc;
     if (output != NULL && strcmp(output, MODEL_OUTPUT_NAME) != 0)
-        return err_set(err, ERR_UNSUPPORTED, "metadata " ONNX_KEY_OUTPUT " is '%s', supported is "
-                       MODEL_OUTPUT_NAME, onnx_name(output).text);
+        return err_set(err, ERR_UNSUPPORTED,
+                       "metadata " ONNX_KEY_OUTPUT " is '%s', supported is " MODEL_OUTPUT_NAME,
+                       onnx_name(output).text);
     if (band != NULL)
         rc = onnx_metadata_band(band, spec, err);
     if (rc == ERR_OK && calibration != NULL)
@@ -199,7 +211,7 @@ static int onnx_read_model(const Onnx__ModelProto *proto, const struct onnx_opti
                            struct onnx_chain *chain, struct model **model, struct err *err)
 {
     struct model_spec spec = {0};
-    const char *features;
+    const char *features = NULL;
     int rc = onnx_check_versions(proto, err);
     if (rc == ERR_OK)
         rc = onnx_read_metadata(proto, options, &spec, &features, err);

@@ -18,17 +18,17 @@
 #include "base/err.h"
 #include "model/model.h"
 
-#define ONNX_FILE_MAX (64u << 20)
-#define ONNX_NODES_MAX 256
+#define ONNX_FILE_MAX      (64u << 20)
+#define ONNX_NODES_MAX     256
 #define ONNX_CONSTANTS_MAX 512
-#define ONNX_METADATA_MAX 64
+#define ONNX_METADATA_MAX  64
 
 /* metadata_props */
-#define ONNX_KEY_VERSION "btcast.version"         /* text */
-#define ONNX_KEY_SCHEMA "btcast.schema"           /* 16 hexadecimal digits */
-#define ONNX_KEY_FEATURES "btcast.features"       /* names joined by ',' */
-#define ONNX_KEY_OUTPUT "btcast.output"           /* MODEL_OUTPUT_NAME */
-#define ONNX_KEY_BAND "btcast.band"               /* "P10,P90" */
+#define ONNX_KEY_VERSION     "btcast.version"     /* text */
+#define ONNX_KEY_SCHEMA      "btcast.schema"      /* 16 hexadecimal digits */
+#define ONNX_KEY_FEATURES    "btcast.features"    /* names joined by ',' */
+#define ONNX_KEY_OUTPUT      "btcast.output"      /* MODEL_OUTPUT_NAME */
+#define ONNX_KEY_BAND        "btcast.band"        /* "P10,P90" */
 #define ONNX_KEY_CALIBRATION "btcast.calibration" /* model/calibration.h */
 
 struct onnx_options {

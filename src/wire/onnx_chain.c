@@ -18,8 +18,10 @@ static int onnx_chain_columns(const Onnx__ValueInfoProto *info, const char *role
         return err_set(err, ERR_UNSUPPORTED, "%s '%s' is not a tensor", role, name.text);
     const Onnx__TypeProto__Tensor *tensor = info->type->tensor_type;
     if (!tensor->has_elem_type || tensor->elem_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
-        return err_set(err, ERR_UNSUPPORTED, "%s '%s' has element type %d, only FLOAT (1) is "
-                       "supported", role, name.text, tensor->has_elem_type ? tensor->elem_type : 0);
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s '%s' has element type %d, only FLOAT (1) is "
+                       "supported",
+                       role, name.text, tensor->has_elem_type ? tensor->elem_type : 0);
     *columns = 0;
     if (tensor->shape == NULL)
         return ERR_OK;

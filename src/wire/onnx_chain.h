@@ -10,10 +10,10 @@
 
 /* What may still be merged into the last layer without a different result. */
 enum onnx_open {
-    ONNX_OPEN_BIAS = 1,       /* a dense layer that has no bias yet */
-    ONNX_OPEN_SHIFT = 2,      /* an elementwise layer that only subtracts … */
-    ONNX_OPEN_SCALE = 4,      /* … then multiplies … */
-    ONNX_OPEN_OFFSET = 8,     /* … then adds */
+    ONNX_OPEN_BIAS = 1,   /* a dense layer that has no bias yet */
+    ONNX_OPEN_SHIFT = 2,  /* an elementwise layer that only subtracts … */
+    ONNX_OPEN_SCALE = 4,  /* … then multiplies … */
+    ONNX_OPEN_OFFSET = 8, /* … then adds */
     ONNX_OPEN_ACTIVATION = 16,
 };
 

@@ -85,15 +85,19 @@ static int onnx_constant_shape(const Onnx__TensorProto *tensor, const char *name
                                struct onnx_constant *constant, struct err *err)
 {
     if (tensor->n_dims > ONNX_RANK_MAX)
-        return err_set(err, ERR_UNSUPPORTED, "constant '%s' has %zu dimensions, at most %d are "
-                       "supported", name, tensor->n_dims, ONNX_RANK_MAX);
+        return err_set(err, ERR_UNSUPPORTED,
+                       "constant '%s' has %zu dimensions, at most %d are "
+                       "supported",
+                       name, tensor->n_dims, ONNX_RANK_MAX);
     constant->rank = (int)tensor->n_dims;
     constant->count = 1;
     for (size_t i = 0; i < tensor->n_dims; i++) {
         int64_t size = tensor->dims[i];
         if (size < 1 || size > MLP_WIDTH_MAX)
-            return err_set(err, ERR_UNSUPPORTED, "constant '%s': dimension %zu is %lld, allowed "
-                           "are 1 to %d", name, i, (long long)size, MLP_WIDTH_MAX);
+            return err_set(err, ERR_UNSUPPORTED,
+                           "constant '%s': dimension %zu is %lld, allowed "
+                           "are 1 to %d",
+                           name, i, (long long)size, MLP_WIDTH_MAX);
         constant->dims[i] = (int)size;
         constant->count *= (size_t)size;
     }
@@ -110,16 +114,18 @@ static int onnx_constant_data(const Onnx__TensorProto *tensor, const char *name,
     if (tensor->segment != NULL)
         return err_set(err, ERR_UNSUPPORTED, "constant '%s' comes in segments", name);
     if (!tensor->has_data_type || tensor->data_type != ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT)
-        return err_set(err, ERR_UNSUPPORTED, "constant '%s' has data type %d, only FLOAT (1) is "
-                       "supported", name, tensor->has_data_type ? tensor->data_type : 0);
+        return err_set(err, ERR_UNSUPPORTED,
+                       "constant '%s' has data type %d, only FLOAT (1) is "
+                       "supported",
+                       name, tensor->has_data_type ? tensor->data_type : 0);
     bool raw = tensor->has_raw_data;
     if (raw == (tensor->n_float_data > 0))
         return err_set(err, ERR_MALFORMED, "constant '%s' has %s", name,
                        raw ? "its values twice" : "no values");
     size_t size = raw ? tensor->raw_data.len : tensor->n_float_data * sizeof(float);
     if (size != constant->count * sizeof(float))
-        return err_set(err, ERR_MALFORMED, "constant '%s' has %zu bytes, its shape takes %zu",
-                       name, size, constant->count * sizeof(float));
+        return err_set(err, ERR_MALFORMED, "constant '%s' has %zu bytes, its shape takes %zu", name,
+                       size, constant->count * sizeof(float));
     constant->values = raw ? tensor->raw_data.data : (const uint8_t *)tensor->float_data;
     return ERR_OK;
 }
@@ -129,8 +135,10 @@ static int onnx_constant_attribute(const Onnx__AttributeProto *attribute, const 
 {
     bool vector = attribute->n_floats > 0;
     if (vector && attribute->n_floats > MLP_WIDTH_MAX)
-        return err_set(err, ERR_UNSUPPORTED, "constant '%s' has %zu values, at most %d are "
-                       "supported", name, attribute->n_floats, MLP_WIDTH_MAX);
+        return err_set(err, ERR_UNSUPPORTED,
+                       "constant '%s' has %zu values, at most %d are "
+                       "supported",
+                       name, attribute->n_floats, MLP_WIDTH_MAX);
     constant->rank = vector;
     constant->count = vector ? attribute->n_floats : 1;
     constant->dims[0] = (int)constant->count;

@@ -11,7 +11,7 @@
 #include "base/err.h"
 #include "wire/onnx.h"
 
-#define ONNX_RANK_MAX 2
+#define ONNX_RANK_MAX  2
 #define ONNX_NAME_SIZE 64
 
 /* A foreign name for an error text: printable, cut, never NULL. */

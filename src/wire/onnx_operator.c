@@ -8,8 +8,9 @@
 
 #define ONNX_OPEN_ELEMENTWISE (ONNX_OPEN_SHIFT | ONNX_OPEN_SCALE | ONNX_OPEN_OFFSET)
 
+/* The new layer is the last one, its arrays are there, the rest is the caller's. */
 static int onnx_operator_push(struct onnx_chain *chain, int outputs, size_t weights,
-                              struct mlp_layer **layer, struct err *err)
+                              struct err *err)
 {
     if (chain->count == MLP_LAYERS_MAX)
         return err_set(err, ERR_UNSUPPORTED, "more than %d layers", MLP_LAYERS_MAX);
@@ -20,8 +21,7 @@ static int onnx_operator_push(struct onnx_chain *chain, int outputs, size_t weig
         if (arrays[a] == NULL)
             return err_set(err, ERR_MEMORY, "no memory for a layer");
     }
-    *layer = &chain->layers[chain->count++];
-    **layer = (struct mlp_layer){.inputs = chain->width, .outputs = outputs};
+    chain->layers[chain->count++] = (struct mlp_layer){.inputs = chain->width, .outputs = outputs};
     return ERR_OK;
 }
 
@@ -29,11 +29,10 @@ static int onnx_operator_push(struct onnx_chain *chain, int outputs, size_t weig
 static int onnx_operator_dense(struct onnx_chain *chain, int outputs, float **weights,
                                struct err *err)
 {
-    struct mlp_layer *layer;
-    int rc = onnx_operator_push(chain, outputs, (size_t)outputs * (size_t)chain->width, &layer,
-                                err);
+    int rc = onnx_operator_push(chain, outputs, (size_t)outputs * (size_t)chain->width, err);
     if (rc != ERR_OK)
         return rc;
+    struct mlp_layer *layer = &chain->layers[chain->count - 1];
     *weights = chain->arrays[chain->count - 1][0];
     layer->weights = *weights;
     layer->bias = chain->arrays[chain->count - 1][1];
@@ -45,10 +44,10 @@ static int onnx_operator_dense(struct onnx_chain *chain, int outputs, float **we
 /* A new elementwise layer that changes nothing yet. */
 static int onnx_operator_elementwise(struct onnx_chain *chain, struct err *err)
 {
-    struct mlp_layer *layer;
-    int rc = onnx_operator_push(chain, chain->width, (size_t)chain->width, &layer, err);
+    int rc = onnx_operator_push(chain, chain->width, (size_t)chain->width, err);
     if (rc != ERR_OK)
         return rc;
+    struct mlp_layer *layer = &chain->layers[chain->count - 1];
     float **arrays = chain->arrays[chain->count - 1];
     for (int i = 0; i < chain->width; i++)
         arrays[1][i] = 1.0f;
@@ -306,11 +305,11 @@ static int onnx_operator_check(const struct onnx_chain *chain, const Onnx__NodeP
                                struct err *err)
 {
     struct onnx_name op = onnx_name(node->op_type);
-    bool standard = node->domain == NULL || node->domain[0] == '\0' ||
-                    strcmp(node->domain, "ai.onnx") == 0;
+    bool standard =
+        node->domain == NULL || node->domain[0] == '\0' || strcmp(node->domain, "ai.onnx") == 0;
     if (!standard)
-        return err_set(err, ERR_UNSUPPORTED, "operator %s of domain %s is not supported",
-                       op.text, onnx_name(node->domain).text);
+        return err_set(err, ERR_UNSUPPORTED, "operator %s of domain %s is not supported", op.text,
+                       onnx_name(node->domain).text);
     if (node->n_output != 1 || node->output[0][0] == '\0')
         return err_set(err, ERR_UNSUPPORTED, "%s has not exactly one output", op.text);
     if (onnx_constants_has(&chain->constants, node->output[0]) ||
@@ -348,8 +347,10 @@ int onnx_operator_apply(struct onnx_chain *chain, const Onnx__NodeProto *node, s
         onnx_constants_has(&chain->constants, node->input[0]))
         return onnx_constants_alias(&chain->constants, node->output[0], node->input[0], err);
     if (!onnx_operator_on_chain(chain, node))
-        return err_set(err, ERR_UNSUPPORTED, "%s does not continue the chain at '%s' (branches "
-                       "are not supported)", op->name, onnx_name(chain->value).text);
+        return err_set(err, ERR_UNSUPPORTED,
+                       "%s does not continue the chain at '%s' (branches "
+                       "are not supported)",
+                       op->name, onnx_name(chain->value).text);
     rc = op->apply(chain, node, err);
     if (rc == ERR_OK)
         chain->value = node->output[0];

@@ -29,8 +29,7 @@ static bool onnx_scan_varint(struct bytes message, size_t *at, uint64_t *value)
 }
 
 /* How many bytes follow a tag of this type; false when they cannot. */
-static bool onnx_scan_size(struct bytes message, size_t *at, enum onnx_scan_type type,
-                           size_t *size)
+static bool onnx_scan_size(struct bytes message, size_t *at, enum onnx_scan_type type, size_t *size)
 {
     uint64_t value;
     switch (type) {
@@ -70,10 +69,11 @@ static int onnx_scan_message(const ProtobufCMessageDescriptor *descriptor, struc
             tag >> 3 > UINT32_MAX
                 ? NULL
                 : protobuf_c_message_descriptor_get_field(descriptor, (unsigned)(tag >> 3));
-        if (field == NULL || field->type != PROTOBUF_C_TYPE_MESSAGE || (tag & 7) != ONNX_SCAN_LENGTH)
+        if (field == NULL || field->type != PROTOBUF_C_TYPE_MESSAGE ||
+            (tag & 7) != ONNX_SCAN_LENGTH)
             continue;
-        int rc = onnx_scan_message(field->descriptor, bytes_of(message.data + at, size), depth + 1,
-                                   err);
+        int rc =
+            onnx_scan_message(field->descriptor, bytes_of(message.data + at, size), depth + 1, err);
         if (rc != ERR_OK)
             return rc;
     }

@@ -1,5 +1,6 @@
 /* Model -> file. The message is put together from one block of parts, all borrowed, and
  * packed once. SPDX-License-Identifier: Apache-2.0 */
+#include <math.h>
 #include <onnx.pb-c.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,15 +10,15 @@
 #include "base/text.h"
 #include "wire/onnx.h"
 
-#define ONNX_WRITE_IR 8
+#define ONNX_WRITE_IR    8
 #define ONNX_WRITE_OPSET 13
 /* Sub, Mul, Add, activation, and an Identity in front. */
-#define ONNX_WRITE_NODES_MAX (5 * MLP_LAYERS_MAX)
+#define ONNX_WRITE_NODES_MAX     (5 * MLP_LAYERS_MAX)
 #define ONNX_WRITE_CONSTANTS_MAX (3 * MLP_LAYERS_MAX)
-#define ONNX_WRITE_METADATA_MAX 8
-#define ONNX_WRITE_LABEL_SIZE 24
+#define ONNX_WRITE_METADATA_MAX  8
+#define ONNX_WRITE_LABEL_SIZE    24
 #define ONNX_WRITE_FEATURES_SIZE (MLP_INPUTS_MAX * MODEL_INPUT_NAME_SIZE)
-#define ONNX_WRITE_BAND_SIZE 64
+#define ONNX_WRITE_BAND_SIZE     64
 
 struct onnx_write_node {
     Onnx__NodeProto proto;
@@ -59,10 +60,19 @@ struct onnx_write {
     char calibration[CALIBRATION_TEXT_SIZE];
 };
 
+/* protobuf-c's structures take what they only read as pointers to non-const. */
+static void *onnx_write_borrow(const void *data)
+{
+    void *borrowed;
+    memcpy(&borrowed, &data, sizeof(borrowed));
+    return borrowed;
+}
+
+/* -0 is not 0 here. */
 static bool onnx_write_all(const float *values, int count, float value)
 {
     for (int i = 0; i < count; i++)
-        if (memcmp(&values[i], &value, sizeof(value)) != 0)
+        if (values[i] < value || values[i] > value || signbit(values[i]) != signbit(value))
             return false;
     return true;
 }
@@ -84,7 +94,7 @@ static char *onnx_write_add_constant(struct onnx_write *self, const char *role, 
     constant->proto.has_raw_data = 1;
     size_t count = (size_t)columns * (size_t)(rows > 0 ? rows : 1);
     constant->proto.raw_data =
-        (ProtobufCBinaryData){.len = count * sizeof(float), .data = (uint8_t *)(uintptr_t)values};
+        (ProtobufCBinaryData){.len = count * sizeof(float), .data = onnx_write_borrow(values)};
     self->constant_list[self->graph.n_initializer++] = &constant->proto;
     return constant->label;
 }
@@ -105,7 +115,7 @@ static struct onnx_write_node *onnx_write_add_node(struct onnx_write *self, cons
     node->proto.n_output = 1;
     node->proto.output = node->output;
     node->proto.name = node->label;
-    node->proto.op_type = (char *)(uintptr_t)type;
+    node->proto.op_type = onnx_write_borrow(type);
     self->node_list[self->graph.n_node++] = &node->proto;
     self->value = node->label;
     return node;
@@ -113,12 +123,12 @@ static struct onnx_write_node *onnx_write_add_node(struct onnx_write *self, cons
 
 static void onnx_write_dense(struct onnx_write *self, const struct mlp_layer *layer, int index)
 {
-    char *weights = onnx_write_add_constant(self, "weights", index, layer->weights,
-                                            layer->outputs, layer->inputs);
+    char *weights = onnx_write_add_constant(self, "weights", index, layer->weights, layer->outputs,
+                                            layer->inputs);
     char *bias = onnx_write_add_constant(self, "bias", index, layer->bias, 0, layer->outputs);
     struct onnx_write_node *node = onnx_write_add_node(self, "Gemm", index, weights, bias);
     onnx__attribute_proto__init(&node->attribute);
-    node->attribute.name = (char *)(uintptr_t) "transB";
+    node->attribute.name = onnx_write_borrow("transB");
     node->attribute.has_type = 1;
     node->attribute.type = ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT;
     node->attribute.has_i = 1;
@@ -177,7 +187,7 @@ static void onnx_write_port(struct onnx_write_port *port, char *name, int column
         port->dim_list[i] = &port->dims[i];
     }
     port->dims[0].value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
-    port->dims[0].dim_param = (char *)(uintptr_t) "N";
+    port->dims[0].dim_param = onnx_write_borrow("N");
     port->dims[1].value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_VALUE;
     port->dims[1].dim_value = columns;
     port->shape.n_dim = 2;
@@ -194,15 +204,15 @@ static void onnx_write_port(struct onnx_write_port *port, char *name, int column
 static void onnx_write_graph(struct onnx_write *self, const struct model_spec *spec)
 {
     onnx__graph_proto__init(&self->graph);
-    self->graph.name = (char *)(uintptr_t) "btcast";
+    self->graph.name = onnx_write_borrow("btcast");
     self->graph.node = self->node_list;
     self->graph.initializer = self->constant_list;
-    self->value = (char *)(uintptr_t) "features";
+    self->value = onnx_write_borrow("features");
     onnx_write_port(&self->input, self->value, spec->layers[0].inputs);
     for (int i = 0; i < spec->layer_count; i++)
         onnx_write_layer(self, &spec->layers[i], i);
     /* The last node's output is the graph's. */
-    self->nodes[self->graph.n_node - 1].output[0] = (char *)(uintptr_t)MODEL_OUTPUT_NAME;
+    self->nodes[self->graph.n_node - 1].output[0] = onnx_write_borrow(MODEL_OUTPUT_NAME);
     onnx_write_port(&self->output, self->nodes[self->graph.n_node - 1].output[0],
                     spec->layers[spec->layer_count - 1].outputs);
     self->inputs[0] = &self->input.info;
@@ -216,8 +226,8 @@ static void onnx_write_property(struct onnx_write *self, const char *key, const 
 {
     Onnx__StringStringEntryProto *entry = &self->metadata[self->model.n_metadata_props];
     onnx__string_string_entry_proto__init(entry);
-    entry->key = (char *)(uintptr_t)key;
-    entry->value = (char *)(uintptr_t)value;
+    entry->key = onnx_write_borrow(key);
+    entry->value = onnx_write_borrow(value);
     self->metadata_list[self->model.n_metadata_props++] = entry;
 }
 
@@ -255,7 +265,7 @@ static void onnx_write_model(struct onnx_write *self, const struct model_spec *s
 {
     onnx__model_proto__init(&self->model);
     onnx__operator_set_id_proto__init(&self->opset);
-    self->opset.domain = (char *)(uintptr_t) "";
+    self->opset.domain = onnx_write_borrow("");
     self->opset.has_version = 1;
     self->opset.version = ONNX_WRITE_OPSET;
     self->opsets[0] = &self->opset;
@@ -263,7 +273,7 @@ static void onnx_write_model(struct onnx_write *self, const struct model_spec *s
     self->model.ir_version = ONNX_WRITE_IR;
     self->model.n_opset_import = 1;
     self->model.opset_import = self->opsets;
-    self->model.producer_name = (char *)(uintptr_t) "btcast";
+    self->model.producer_name = onnx_write_borrow("btcast");
     onnx_write_graph(self, spec);
     self->model.graph = &self->graph;
     onnx_write_metadata(self, spec);

@@ -17,7 +17,7 @@ static bool rest_info_is(struct bytes text, const char *word)
 
 static void rest_info_limit(struct json_scan *scan, struct rest_exchange_info *info)
 {
-    struct rest_info_limit limit = {0};
+    struct rest_info_limit limit = {.type = bytes_text(""), .interval = bytes_text("")};
     struct bytes key;
     if (!json_scan_object(scan))
         return;
@@ -45,7 +45,7 @@ static void rest_info_limit(struct json_scan *scan, struct rest_exchange_info *i
 static void rest_info_filter(struct json_scan *scan, struct json_decimals *decimals,
                              struct rest_exchange_info *info)
 {
-    struct bytes type = {0};
+    struct bytes type = bytes_text("");
     struct bytes key;
     int64_t tick = 0;
     int64_t step = 0;
@@ -80,8 +80,8 @@ static bool rest_info_symbol(struct json_scan *scan, struct json_decimals *decim
                              const char *symbol, struct rest_exchange_info *info)
 {
     struct rest_exchange_info found = *info;
-    struct bytes name = {0};
-    struct bytes status = {0};
+    struct bytes name = bytes_text("");
+    struct bytes status = bytes_text("");
     struct bytes key;
     if (!json_scan_object(scan))
         return false;

@@ -99,9 +99,15 @@ bool sbe_symbol_valid(struct bytes symbol)
     return true;
 }
 
+/* An i8 of the wire. */
+static inline int sbe_exponent(uint8_t byte)
+{
+    return byte < 0x80 ? byte : byte - 0x100;
+}
+
 static enum sbe_verdict sbe_refuse_exponent(struct sbe_cursor *cursor, size_t at)
 {
-    int value = (int8_t)cursor->data[at];
+    int value = sbe_exponent(cursor->data[at]);
     return sbe_refuse(cursor, at, value == SBE_NULL_EXPONENT ? SBE_NULL_VALUE : SBE_BAD_VALUE);
 }
 
@@ -118,8 +124,8 @@ static inline enum sbe_verdict sbe_decode_root(struct sbe_cursor *cursor,
 {
     size_t at = root->exponents;
     event->event_us = bytes_load_i64(cursor->data + SBE_HEADER_SIZE);
-    event->price_exponent = (int8_t)cursor->data[at];
-    event->qty_exponent = (int8_t)cursor->data[at + 1];
+    event->price_exponent = sbe_exponent(cursor->data[at]);
+    event->qty_exponent = sbe_exponent(cursor->data[at + 1]);
     if (sbe_is_negative(bits | (uint64_t)event->event_us))
         return sbe_refuse_root(cursor, root);
     if (!sbe_is_exponent(event->price_exponent))
@@ -184,7 +190,8 @@ static inline uint64_t sbe_levels_bits(const struct sbe_group *group)
     uint32_t left = group->count;
     struct sbe_pair a = {{0, 0}};
     struct sbe_pair b = {{0, 0}};
-    for (; group->stride == SBE_ENTRY_LEVEL && left >= 4; left -= 4, at += 4 * SBE_ENTRY_LEVEL) {
+    for (; group->stride == SBE_ENTRY_LEVEL && left >= 4;
+         left -= 4, at += (size_t)4 * SBE_ENTRY_LEVEL) {
         a.lane |= sbe_pair_load(at).lane | sbe_pair_load(at + 16).lane;
         b.lane |= sbe_pair_load(at + 32).lane | sbe_pair_load(at + 48).lane;
     }

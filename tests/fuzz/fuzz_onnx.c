@@ -1,4 +1,4 @@
-/* covers: src/wire/onnx.c src/wire/onnx_chain.c src/wire/onnx_operator.c src/wire/onnx_constant.c src/wire/onnx_scan.c src/wire/onnx_write.c */
+/* covers: src/wire/onnx.c src/wire/onnx_????.c src/wire/onnx_?????.c src/wire/onnx_????????.c */
 /* Any bytes as an ONNX file: a refusal with a text, or a model that runs, is the same in
  * all kernels, and survives writing and reading. Seeds: tests/fuzz/corpus/onnx, made by
  * tools/make_onnx_corpus.py. SPDX-License-Identifier: Apache-2.0 */
@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "wire/onnx.h"
 
-#define FUZZ_SCHEMA 0x0123456789abcdefULL
+#define FUZZ_SCHEMA   0x0123456789abcdefULL
 #define FUZZ_FILE_MAX (1u << 22)
 
 static void predict_ones(const struct model *model, struct model_output *out)

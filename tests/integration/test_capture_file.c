@@ -108,6 +108,23 @@ static void capture_file_puts_controls_right_after_their_record(void **state)
     capture_file_close(file);
 }
 
+static void capture_file_delivers_once_what_a_restarted_recorder_brought_twice(void **state)
+{
+    struct fixture *fixture = *state;
+    char order[256];
+    for (int round = 0; round < 2; round++) {
+        struct capture_writer *writer = open_writer(fixture, 0);
+        for (uint64_t seq = 1; seq <= 2 + (uint64_t)round; seq++)
+            add(writer, RECORD_FRAME, 7, seq, "a");
+        add(writer, RECORD_ANCHOR, 7, 1, "anchor");
+        assert_int_equal(capture_writer_close(writer, NULL), ERR_OK);
+    }
+    struct capture_file *file = open_file(fixture);
+    read_order(file, order, sizeof(order));
+    assert_string_equal(order, "1:1 3:1 1:2 1:3 ");
+    capture_file_close(file);
+}
+
 static void capture_file_ends_quietly_at_a_cut_tail(void **state)
 {
     struct fixture *fixture = *state;
@@ -417,6 +434,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(capture_file_puts_controls_right_after_their_record),
+        TEST(capture_file_delivers_once_what_a_restarted_recorder_brought_twice),
         TEST(capture_file_ends_quietly_at_a_cut_tail),
         TEST(capture_file_loses_only_what_damage_hits),
         TEST(capture_files_are_rotated_and_read_as_one),

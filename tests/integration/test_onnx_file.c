@@ -15,9 +15,9 @@
 #include "base/prng.h"
 #include "wire/onnx.h"
 
-#define SCHEMA 0x0123456789abcdefULL
+#define SCHEMA   0x0123456789abcdefULL
 #define FILE_MAX (1u << 20)
-#define INPUTS 5
+#define INPUTS   5
 
 static uint8_t file[FILE_MAX];
 static size_t file_size;
@@ -35,21 +35,33 @@ static struct model_spec example(void)
         for (int i = 0; i < 64; i++)
             numbers[a][i] = (float)prng_normal(&prng);
     static const float zeros[8], ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-    struct model_spec spec = {
-        .version = "test-1", .has_schema = true, .feature_schema = SCHEMA, .input_names = names,
-        .has_band = true, .band_p10 = -1.25f, .band_p90 = 1.5f, .layer_count = 5};
+    struct model_spec spec = {.version = "test-1",
+                              .has_schema = true,
+                              .feature_schema = SCHEMA,
+                              .input_names = names,
+                              .has_band = true,
+                              .band_p10 = -1.25f,
+                              .band_p90 = 1.5f,
+                              .layer_count = 5};
     assert_int_equal(calibration_parse("2/0:0.5,1.5:0.625;5/0:0.25", 26, &spec.calibration, NULL),
                      ERR_OK);
-    spec.layers[0] = (struct mlp_layer){.inputs = 5, .outputs = 5, .shift = numbers[0],
-                                        .scale = numbers[1], .offset = zeros};
-    spec.layers[1] = (struct mlp_layer){.inputs = 5, .outputs = 7, .weights = numbers[2],
-                                        .bias = numbers[3], .activation = MLP_RELU};
-    spec.layers[2] = (struct mlp_layer){.inputs = 7, .outputs = 7, .shift = zeros, .scale = ones,
-                                        .offset = zeros, .activation = MLP_TANH};
-    spec.layers[3] = (struct mlp_layer){.inputs = 7, .outputs = 7, .shift = numbers[4],
-                                        .scale = ones, .offset = numbers[5]};
-    spec.layers[4] = (struct mlp_layer){.inputs = 7, .outputs = 2, .weights = numbers[6],
-                                        .bias = numbers[7]};
+    spec.layers[0] = (struct mlp_layer){
+        .inputs = 5, .outputs = 5, .shift = numbers[0], .scale = numbers[1], .offset = zeros};
+    spec.layers[1] = (struct mlp_layer){.inputs = 5,
+                                        .outputs = 7,
+                                        .weights = numbers[2],
+                                        .bias = numbers[3],
+                                        .activation = MLP_RELU};
+    spec.layers[2] = (struct mlp_layer){.inputs = 7,
+                                        .outputs = 7,
+                                        .shift = zeros,
+                                        .scale = ones,
+                                        .offset = zeros,
+                                        .activation = MLP_TANH};
+    spec.layers[3] = (struct mlp_layer){
+        .inputs = 7, .outputs = 7, .shift = numbers[4], .scale = ones, .offset = numbers[5]};
+    spec.layers[4] =
+        (struct mlp_layer){.inputs = 7, .outputs = 2, .weights = numbers[6], .bias = numbers[7]};
     return spec;
 }
 
@@ -182,18 +194,39 @@ static void metadata(Onnx__ModelProto *model, const char *key, const char *value
                     value == NULL ? "gone" : value);
 }
 
-static void set_leaky(Onnx__ModelProto *m) { replace(&node_of(m, "Relu")->op_type, "LeakyRelu"); }
-static void set_domain(Onnx__ModelProto *m) { replace(&node_of(m, "Relu")->domain, "com.ms"); }
+static void set_leaky(Onnx__ModelProto *m)
+{
+    replace(&node_of(m, "Relu")->op_type, "LeakyRelu");
+}
+static void set_domain(Onnx__ModelProto *m)
+{
+    replace(&node_of(m, "Relu")->domain, "com.ms");
+}
 static void set_noname(Onnx__ModelProto *m)
 {
     replace(&node_of(m, "Tanh")->name, NULL);
     replace(&node_of(m, "Tanh")->op_type, "Softmax");
 }
-static void set_no_type(Onnx__ModelProto *m) { replace(&node_of(m, "Relu")->op_type, NULL); }
-static void set_branch(Onnx__ModelProto *m) { replace(&node_of(m, "Relu")->input[0], "features"); }
-static void set_twice(Onnx__ModelProto *m) { replace(&node_of(m, "Mul")->output[0], "shift0"); }
-static void set_no_output(Onnx__ModelProto *m) { replace(&node_of(m, "Mul")->output[0], ""); }
-static void set_not_constant(Onnx__ModelProto *m) { replace(&node_of(m, "Mul")->input[1], "x"); }
+static void set_no_type(Onnx__ModelProto *m)
+{
+    replace(&node_of(m, "Relu")->op_type, NULL);
+}
+static void set_branch(Onnx__ModelProto *m)
+{
+    replace(&node_of(m, "Relu")->input[0], "features");
+}
+static void set_twice(Onnx__ModelProto *m)
+{
+    replace(&node_of(m, "Mul")->output[0], "shift0");
+}
+static void set_no_output(Onnx__ModelProto *m)
+{
+    replace(&node_of(m, "Mul")->output[0], "");
+}
+static void set_not_constant(Onnx__ModelProto *m)
+{
+    replace(&node_of(m, "Mul")->input[1], "x");
+}
 static void set_square(Onnx__ModelProto *m)
 {
     replace(&node_of(m, "Mul")->input[1], node_of(m, "Mul")->input[0]);
@@ -220,7 +253,10 @@ static void set_attribute(Onnx__ModelProto *m)
 {
     replace(&node_of(m, "Gemm")->attribute[0]->name, "transC");
 }
-static void set_trans_b(Onnx__ModelProto *m) { node_of(m, "Gemm")->attribute[0]->i = 0; }
+static void set_trans_b(Onnx__ModelProto *m)
+{
+    node_of(m, "Gemm")->attribute[0]->i = 0;
+}
 static void set_inputs(Onnx__ModelProto *m)
 {
     free(node_of(m, "Mul")->input[1]);
@@ -233,20 +269,47 @@ static void set_right(Onnx__ModelProto *m)
     node->input[0] = node->input[1];
     node->input[1] = first;
 }
-static void set_ir(Onnx__ModelProto *m) { m->ir_version = 14; }
-static void set_opset(Onnx__ModelProto *m) { m->opset_import[0]->version = 26; }
-static void set_old_opset(Onnx__ModelProto *m) { m->opset_import[0]->version = 8; }
-static void set_opset_domain(Onnx__ModelProto *m) { replace(&m->opset_import[0]->domain, "ai.ml"); }
-static void set_double(Onnx__ModelProto *m) { tensor_of(m, "bias1")->data_type = 11; }
+static void set_ir(Onnx__ModelProto *m)
+{
+    m->ir_version = 14;
+}
+static void set_opset(Onnx__ModelProto *m)
+{
+    m->opset_import[0]->version = 26;
+}
+static void set_old_opset(Onnx__ModelProto *m)
+{
+    m->opset_import[0]->version = 8;
+}
+static void set_opset_domain(Onnx__ModelProto *m)
+{
+    replace(&m->opset_import[0]->domain, "ai.ml");
+}
+static void set_double(Onnx__ModelProto *m)
+{
+    tensor_of(m, "bias1")->data_type = 11;
+}
 static void set_external(Onnx__ModelProto *m)
 {
     tensor_of(m, "bias1")->has_data_location = 1;
     tensor_of(m, "bias1")->data_location = ONNX__TENSOR_PROTO__DATA_LOCATION__EXTERNAL;
 }
-static void set_short(Onnx__ModelProto *m) { tensor_of(m, "bias1")->raw_data.len -= 4; }
-static void set_empty(Onnx__ModelProto *m) { tensor_of(m, "bias1")->has_raw_data = 0; }
-static void set_huge(Onnx__ModelProto *m) { tensor_of(m, "weights1")->dims[0] = INT64_MAX; }
-static void set_negative(Onnx__ModelProto *m) { tensor_of(m, "weights1")->dims[1] = -5; }
+static void set_short(Onnx__ModelProto *m)
+{
+    tensor_of(m, "bias1")->raw_data.len -= 4;
+}
+static void set_empty(Onnx__ModelProto *m)
+{
+    tensor_of(m, "bias1")->has_raw_data = 0;
+}
+static void set_huge(Onnx__ModelProto *m)
+{
+    tensor_of(m, "weights1")->dims[0] = INT64_MAX;
+}
+static void set_negative(Onnx__ModelProto *m)
+{
+    tensor_of(m, "weights1")->dims[1] = -5;
+}
 static void set_vector(Onnx__ModelProto *m)
 {
     tensor_of(m, "weights1")->n_dims = 1;
@@ -261,8 +324,14 @@ static void set_nan(Onnx__ModelProto *m)
 {
     memset(tensor_of(m, "bias1")->raw_data.data + 12, 0xff, 4);
 }
-static void set_same_name(Onnx__ModelProto *m) { replace(&tensor_of(m, "bias1")->name, "scale0"); }
-static void set_nameless(Onnx__ModelProto *m) { replace(&tensor_of(m, "bias1")->name, NULL); }
+static void set_same_name(Onnx__ModelProto *m)
+{
+    replace(&tensor_of(m, "bias1")->name, "scale0");
+}
+static void set_nameless(Onnx__ModelProto *m)
+{
+    replace(&tensor_of(m, "bias1")->name, NULL);
+}
 static void set_no_graph(Onnx__ModelProto *m)
 {
     onnx__graph_proto__free_unpacked(m->graph, NULL);
@@ -274,8 +343,8 @@ static void set_input_type(Onnx__ModelProto *m)
 }
 static void set_input_rank(Onnx__ModelProto *m)
 {
-    protobuf_c_message_free_unpacked(
-        &m->graph->input[0]->type->tensor_type->shape->dim[1]->base, NULL);
+    protobuf_c_message_free_unpacked(&m->graph->input[0]->type->tensor_type->shape->dim[1]->base,
+                                     NULL);
     m->graph->input[0]->type->tensor_type->shape->n_dim = 1;
 }
 static void set_input_columns(Onnx__ModelProto *m)
@@ -287,34 +356,76 @@ static void set_input_open(Onnx__ModelProto *m)
     m->graph->input[0]->type->tensor_type->shape->dim[1]->value_case =
         ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE__NOT_SET;
 }
-static void set_input_known(Onnx__ModelProto *m) { replace(&m->graph->input[0]->name, "bias1"); }
+static void set_input_known(Onnx__ModelProto *m)
+{
+    replace(&m->graph->input[0]->name, "bias1");
+}
 static void set_input_untyped(Onnx__ModelProto *m)
 {
     onnx__type_proto__free_unpacked(m->graph->input[0]->type, NULL);
     m->graph->input[0]->type = NULL;
 }
-static void set_output_name(Onnx__ModelProto *m) { replace(&m->graph->output[0]->name, "Relu_1"); }
+static void set_output_name(Onnx__ModelProto *m)
+{
+    replace(&m->graph->output[0]->name, "Relu_1");
+}
 static void set_output_columns(Onnx__ModelProto *m)
 {
     m->graph->output[0]->type->tensor_type->shape->dim[1]->dim_value = 1;
 }
-static void no_version(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_VERSION, NULL); }
-static void bad_version(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_VERSION, "a\nb"); }
+static void no_version(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_VERSION, NULL);
+}
+static void bad_version(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_VERSION, "a\nb");
+}
 static void long_version(Onnx__ModelProto *m)
 {
     metadata(m, ONNX_KEY_VERSION,
              "0123456789012345678901234567890123456789012345678901234567890123");
 }
-static void no_schema(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_SCHEMA, NULL); }
-static void bad_schema(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_SCHEMA, "0x12"); }
-static void other_schema(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_SCHEMA, "fedcba9876543210"); }
-static void few_features(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_FEATURES, "a,b"); }
-static void many_features(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_FEATURES, "a,b,c,d,e,f"); }
-static void empty_feature(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_FEATURES, "a,,c,d,e"); }
-static void bad_output(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_OUTPUT, "price"); }
-static void bad_band(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_BAND, "1"); }
-static void crossed_band(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_BAND, "1,-1"); }
-static void bad_calibration(Onnx__ModelProto *m) { metadata(m, ONNX_KEY_CALIBRATION, "2/0:1.5"); }
+static void no_schema(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_SCHEMA, NULL);
+}
+static void bad_schema(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_SCHEMA, "0x12");
+}
+static void other_schema(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_SCHEMA, "fedcba9876543210");
+}
+static void few_features(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_FEATURES, "a,b");
+}
+static void many_features(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_FEATURES, "a,b,c,d,e,f");
+}
+static void empty_feature(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_FEATURES, "a,,c,d,e");
+}
+static void bad_output(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_OUTPUT, "price");
+}
+static void bad_band(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_BAND, "1");
+}
+static void crossed_band(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_BAND, "1,-1");
+}
+static void bad_calibration(Onnx__ModelProto *m)
+{
+    metadata(m, ONNX_KEY_CALIBRATION, "2/0:1.5");
+}
 static void key_twice(Onnx__ModelProto *m)
 {
     for (size_t i = 0; i < m->n_metadata_props; i++)
@@ -372,7 +483,8 @@ static const struct {
     {long_version, ERR_MALFORMED, "btcast.version is longer than 63"},
     {no_schema, ERR_SCHEMA, "btcast.schema is missing"},
     {bad_schema, ERR_MALFORMED, "btcast.schema '0x12' is not 16"},
-    {other_schema, ERR_SCHEMA, "made for feature schema fedcba9876543210, this is 0123456789abcdef"},
+    {other_schema, ERR_SCHEMA,
+     "made for feature schema fedcba9876543210, this is 0123456789abcdef"},
     {few_features, ERR_MALFORMED, "btcast.features has 2 names for 5 inputs"},
     {many_features, ERR_MALFORMED, "btcast.features has more than 5 names"},
     {empty_feature, ERR_MALFORMED, "btcast.features: name 1 has 0 characters"},
@@ -402,8 +514,8 @@ static void each_unsupported_thing_is_refused_by_name(void **state)
         struct err err = {0};
         int rc = onnx_read(bytes_of(file, file_size), &ours, &model, &err);
         if (rc != refusals[i].code || strstr(err.text, refusals[i].text) == NULL)
-            fail_msg("case %zu: got %d \"%s\", wanted %d \"%s\"", i, rc, err.text,
-                     refusals[i].code, refusals[i].text);
+            fail_msg("case %zu: got %d \"%s\", wanted %d \"%s\"", i, rc, err.text, refusals[i].code,
+                     refusals[i].text);
         assert_null(model);
         /* The text is a wish, not a need. */
         assert_int_equal(onnx_read(bytes_of(file, file_size), &ours, &model, NULL), rc);
@@ -506,8 +618,7 @@ static void small_file_cannot_unfold_to_gigabytes(void **state)
         memcpy(file + head + 2 * i, "\x0a\x00", 2);
     struct model *model = NULL;
     struct err err = {0};
-    assert_int_equal(onnx_read(bytes_of(file, head + 1000000), &ours, &model, &err),
-                     ERR_MALFORMED);
+    assert_int_equal(onnx_read(bytes_of(file, head + 1000000), &ours, &model, &err), ERR_MALFORMED);
     assert_non_null(strstr(err.text, "unfolds to too much"));
 }
 

@@ -68,8 +68,7 @@ static void on_closed(void *context, int line, int code, const char *reason)
 
 static void listen_somewhere(struct fixture *fixture)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
     fixture->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     assert_int_equal(bind(fixture->listener, (struct sockaddr *)&address, size), 0);
@@ -222,8 +221,8 @@ static void ws_client_sends_no_key_header_without_a_key(void **state)
 static void ws_client_delivers_messages_of_every_length_whole(void **state)
 {
     struct fixture *fixture = *state;
-    static const size_t sizes[] = {0, 1, 125, 126, 65535, 65536, 65537, 200000,
-                                   WS_CLIENT_MESSAGE_MAX};
+    static const size_t sizes[] = {
+        0, 1, 125, 126, 65535, 65536, 65537, 200000, WS_CLIENT_MESSAGE_MAX};
     uint8_t *data = malloc(WS_CLIENT_MESSAGE_MAX);
     for (size_t i = 0; i < WS_CLIENT_MESSAGE_MAX; i++)
         data[i] = (uint8_t)(i * 7 + i / 251);
@@ -337,8 +336,7 @@ static void ws_client_reports_a_name_without_address(void **state)
     struct fixture *fixture = *state;
     struct err err = {0};
     assert_int_equal(
-        ws_client_connect(fixture->client, 0, "ws://no.such.host.invalid:1/x", NULL, &err),
-        ERR_OK);
+        ws_client_connect(fixture->client, 0, "ws://no.such.host.invalid:1/x", NULL, &err), ERR_OK);
     serve_until(fixture, &fixture->closed, 1);
     assert_non_null(strstr(fixture->reason, "no.such.host.invalid"));
 }
@@ -419,10 +417,9 @@ static void ws_url_takes_urls_apart_and_refuses_bad_ones(void **state)
     assert_string_equal(url.address.host, "::1");
     assert_string_equal(url.address.port, "9443");
     assert_string_equal(url.path, "/");
-    static const char *const bad[] = {"http://x/",     "ws://",         "ws://:80/",
-                                      "ws://x:/",      "ws://x:0/",     "ws://x:65536/",
-                                      "ws://x:80x/",   "ws://[::1/",    "ws://x/a b",
-                                      "ws://x?y=1",    "ws://x:123456/"};
+    static const char *const bad[] = {"http://x/",  "ws://",         "ws://:80/",     "ws://x:/",
+                                      "ws://x:0/",  "ws://x:65536/", "ws://x:80x/",   "ws://[::1/",
+                                      "ws://x/a b", "ws://x?y=1",    "ws://x:123456/"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         if (ws_url_parse(bad[i], &url, &err) != ERR_CONFIG)
             fail_msg("%s was taken", bad[i]);

@@ -30,6 +30,7 @@ struct capture_file {
     size_t at;
     struct record held; /* a data record waiting behind controls */
     bool has_held;
+    uint64_t last_epoch, last_seq; /* of the last data record taken */
 };
 
 bool capture_file_segment_path(const char *path, int number, char *out)
@@ -162,6 +163,24 @@ static int capture_file_step(struct capture_file *file, struct record *record, u
     return ERR_EMPTY;
 }
 
+/* Drops controls that are there twice (same place, same bytes), after the sort. */
+static void capture_file_unique(struct capture_file *file)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < file->control_count; i++) {
+        const struct record *record = &file->controls[i].record;
+        const struct record *last = kept > 0 ? &file->controls[kept - 1].record : NULL;
+        const bool again =
+            last != NULL && last->kind == record->kind &&
+            record_compare(last->epoch, last->seq, record->epoch, record->seq) == 0 &&
+            last->payload.size == record->payload.size &&
+            memcmp(last->payload.data, record->payload.data, record->payload.size) == 0;
+        if (!again)
+            file->controls[kept++] = file->controls[i];
+    }
+    file->control_count = kept;
+}
+
 static int capture_file_index(struct capture_file *file, struct err *err)
 {
     struct record record;
@@ -179,6 +198,7 @@ static int capture_file_index(struct capture_file *file, struct err *err)
     if (file->control_count > 0)
         qsort(file->controls, file->control_count, sizeof(*file->controls),
               capture_control_compare);
+    capture_file_unique(file);
     return ERR_OK;
 }
 
@@ -236,6 +256,14 @@ void capture_file_rewind(struct capture_file *file)
     file->at = CAPTURE_HEADER_SIZE;
     file->control_next = 0;
     file->has_held = false;
+    file->last_epoch = file->last_seq = 0;
+}
+
+/* A data record that goes on in the order; a restarted recorder brings some once more. */
+static bool capture_file_is_new(const struct capture_file *file, const struct record *record)
+{
+    return !record_is_control(record) &&
+           record_compare(record->epoch, record->seq, file->last_epoch, file->last_seq) > 0;
 }
 
 static bool capture_file_control_due(const struct capture_file *file)
@@ -243,8 +271,8 @@ static bool capture_file_control_due(const struct capture_file *file)
     if (file->control_next == file->control_count)
         return false;
     const struct record *control = &file->controls[file->control_next].record;
-    return !file->has_held || record_compare(control->epoch, control->seq, file->held.epoch,
-                                             file->held.seq) < 0;
+    return !file->has_held ||
+           record_compare(control->epoch, control->seq, file->held.epoch, file->held.seq) < 0;
 }
 
 int capture_file_next(struct capture_file *file, struct record *record)
@@ -254,7 +282,11 @@ int capture_file_next(struct capture_file *file, struct record *record)
     while (!file->has_held) {
         if (capture_file_step(file, &file->held, &ignored, &ignored) != ERR_OK)
             break;
-        file->has_held = !record_is_control(&file->held);
+        file->has_held = capture_file_is_new(file, &file->held);
+        if (!file->has_held)
+            continue;
+        file->last_epoch = file->held.epoch;
+        file->last_seq = file->held.seq;
     }
     if (capture_file_control_due(file)) {
         *record = file->controls[file->control_next++].record;

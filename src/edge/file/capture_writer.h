@@ -10,10 +10,10 @@
 #include "base/err.h"
 #include "edge/file/capture_file.h"
 
-#define CAPTURE_WRITER_BUFFER        (RECORD_PAYLOAD_MAX + 65536u)
-#define CAPTURE_WRITER_FLUSH_US      100000 /* longest time a record stays in memory */
-#define CAPTURE_WRITER_BYTES_DEFAULT (1LL << 30)
-#define CAPTURE_WRITER_AGE_US_DEFAULT 3600000000LL
+#define CAPTURE_WRITER_BUFFER          (RECORD_PAYLOAD_MAX + 65536u)
+#define CAPTURE_WRITER_FLUSH_US        100000 /* longest time a record stays in memory */
+#define CAPTURE_WRITER_BYTES_DEFAULT   (1LL << 30)
+#define CAPTURE_WRITER_AGE_US_DEFAULT  3600000000LL
 #define CAPTURE_WRITER_SYNC_US_DEFAULT 1000000
 
 enum capture_writer_sync {
@@ -27,7 +27,7 @@ struct capture_writer_options {
     int64_t bytes_max;  /* of one file; 0: the default */
     int64_t age_us_max; /* of one file; 0: the default */
     enum capture_writer_sync sync;
-    int64_t sync_us;    /* 0: the default */
+    int64_t sync_us; /* 0: the default */
 };
 
 struct capture_writer_counters {

@@ -16,7 +16,7 @@ struct line_reader {
     char path[256]; /* for messages */
     uint64_t oversize;
     bool ended, skipping;
-    size_t at, end; /* unread part of the buffer */
+    size_t at, end;  /* unread part of the buffer */
     uint8_t *buffer; /* LINE_READER_ROOM */
 };
 

@@ -265,8 +265,7 @@ static int spool_file_scan(struct spool_file *spool, struct err *err)
     return ERR_OK;
 }
 
-int spool_file_open(const char *folder, int64_t bytes_max, struct spool_file **out,
-                    struct err *err)
+int spool_file_open(const char *folder, int64_t bytes_max, struct spool_file **out, struct err *err)
 {
     PRE(bytes_max >= SPOOL_FILE_BYTES_MIN);
     struct spool_file *spool = calloc(1, sizeof(*spool));

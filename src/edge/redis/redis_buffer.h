@@ -10,7 +10,7 @@
 #include "base/err.h"
 
 /* Kept when empty; what a burst needed beyond it is given back. */
-#define REDIS_BUFFER_KEEP_BYTES (256u * 1024u)
+#define REDIS_BUFFER_KEEP_BYTES ((size_t)256 << 10)
 
 /* Zero-initialise; waiting bytes are data[at..size). */
 struct redis_buffer {

@@ -11,10 +11,11 @@
 #include "base/log.h"
 #include "edge/redis/redis_stream.h"
 #include "edge/redis/redis_stream_id.h"
-#include "edge/redis/redis_stream_script.h"
+#include "edge/redis/redis_stream_registry.h"
+#include "edge/redis/redis_stream_reply.h"
 
 #define REDIS_CONSUMER_COUNT_MAX       256
-#define REDIS_CONSUMER_REPLY_BYTES_MAX (8u * 1024u * 1024u)
+#define REDIS_CONSUMER_REPLY_BYTES_MAX ((size_t)8 << 20)
 #define REDIS_CONSUMER_BLOCK_US        500000
 /* How often it is checked that nothing was trimmed away ahead of us. */
 #define REDIS_CONSUMER_CHECK_US 1000000
@@ -23,11 +24,7 @@
 
 struct redis_consumer_stream {
     char key[STREAM_KEY_SIZE];
-    char consumers[STREAM_KEY_SIZE];
-    struct redis_stream_id at; /* read up to here */
-    /* What a restart would begin behind: registered, so that it is not trimmed away. Never
-     * `at`, which runs ahead of what the consumer has made safe. */
-    struct redis_stream_id committed;
+    struct redis_stream_id at;       /* read up to here */
     bool from_oldest;                /* nothing read yet: whatever is there is the beginning */
     bool from_newest;                /* "$": at is not known before the server was asked */
     struct redis_stream_id reported; /* first entry of the last trimming that was reported */
@@ -37,7 +34,7 @@ struct redis_consumer {
     struct redis_consumer_options options;
     struct redis_link *reader; /* blocks */
     struct redis_link *link;   /* registration */
-    struct redis_script commit;
+    struct redis_registry registry;
     struct redis_consumer_stream streams[STREAM_COUNT];
     unsigned mask;     /* 0: follows nothing yet */
     uint64_t followed; /* calls of follow: tells replies of an earlier one apart */
@@ -58,7 +55,6 @@ struct redis_consumer {
 };
 
 static void redis_consumer_read(struct redis_consumer *consumer);
-static int redis_consumer_register(struct redis_consumer *consumer);
 
 static void redis_consumer_reader_state(void *context, bool connected)
 {
@@ -68,12 +64,6 @@ static void redis_consumer_reader_state(void *context, bool connected)
     consumer->check_due = true;
     if (connected)
         redis_consumer_read(consumer);
-}
-
-static void redis_consumer_link_state(void *context, bool connected)
-{
-    if (connected)
-        (void)redis_consumer_register(context);
 }
 
 static void redis_consumer_defaults(struct redis_consumer_options *options)
@@ -90,16 +80,12 @@ static void redis_consumer_init(struct redis_consumer *consumer)
 {
     const struct redis_consumer_options *options = &consumer->options;
     for (int i = 0; i < STREAM_COUNT; i++) {
-        struct redis_consumer_stream *stream = &consumer->streams[i];
-        stream_key((enum stream_name)i, options->style, options->symbol, stream->key);
-        stream_key_consumers((enum stream_name)i, options->style, options->symbol,
-                             stream->consumers);
+        stream_key((enum stream_name)i, options->style, options->symbol, consumer->streams[i].key);
     }
     consumer->count = options->count_max;
-    consumer->commit =
-        (struct redis_script){.name = "commit", .source = redis_stream_script_commit};
+    redis_registry_init(&consumer->registry, consumer->link, options->name, options->style,
+                        options->symbol);
     redis_link_on_state(consumer->reader, redis_consumer_reader_state, consumer);
-    redis_link_on_state(consumer->link, redis_consumer_link_state, consumer);
     if (options->metrics == NULL)
         return;
     consumer->metric_records = metrics_counter(options->metrics, "stream_read_records_total", NULL,
@@ -174,19 +160,12 @@ static void redis_consumer_check(struct redis_consumer *consumer, int index,
 static void redis_consumer_info(struct redis_consumer *consumer, int index, const redisReply *reply)
 {
     struct redis_consumer_stream *stream = &consumer->streams[index];
-    struct redis_stream_id id;
-    for (size_t i = 0; i + 1 < reply->elements; i += 2) {
-        const redisReply *value = reply->element[i + 1];
-        const char *name = reply->element[i]->str;
-        if (name == NULL)
-            continue;
-        if (strcmp(name, "last-generated-id") == 0 && stream->from_newest && value->str != NULL &&
-            redis_stream_id_parse(value->str, value->len, &id) == ERR_OK)
-            stream->at = stream->committed = id;
-        if (strcmp(name, "first-entry") == 0 && !stream->from_newest && value->elements == 2 &&
-            value->element[0]->str != NULL &&
-            redis_stream_id_parse(value->element[0]->str, value->element[0]->len, &id) == ERR_OK)
-            redis_consumer_check(consumer, index, id);
+    struct redis_stream_info info = redis_stream_reply_info(reply);
+    if (stream->from_newest) {
+        stream->at = info.last;
+        redis_registry_set(&consumer->registry, index, info.last);
+    } else if (info.has_first) {
+        redis_consumer_check(consumer, index, info.first);
     }
     stream->from_newest = false;
 }
@@ -199,15 +178,10 @@ static void redis_consumer_info_answer(void *context, int result, const redisRep
     while (!redis_consumer_follows(consumer, consumer->info_next))
         consumer->info_next++;
     int index = consumer->info_next++;
-    /* An error is "no such key": nothing there, and "only new ones" means all of it. */
-    if (consumer->asked == consumer->followed) {
-        if (reply->type == REDIS_REPLY_ARRAY)
-            redis_consumer_info(consumer, index, reply);
-        else
-            consumer->streams[index].from_newest = false;
-    }
+    if (consumer->asked == consumer->followed)
+        redis_consumer_info(consumer, index, reply);
     if (--consumer->infos == 0 && !consumer->reading) {
-        (void)redis_consumer_register(consumer);
+        (void)!redis_registry_write(&consumer->registry); /* or when its link is back */
         redis_consumer_read(consumer);
     }
 }
@@ -291,30 +265,13 @@ static int redis_consumer_find(const struct redis_consumer *consumer, const redi
     return -1;
 }
 
-/* One entry: [id, [field, value, …]]; NULL if it has no envelope. */
-static const redisReply *redis_consumer_envelope(const redisReply *entry)
-{
-    if (entry->elements != 2 || entry->element[1]->elements < 2)
-        return NULL;
-    const redisReply *field = entry->element[1]->element[0];
-    const redisReply *value = entry->element[1]->element[1];
-    bool ours = field->str != NULL && field->len == 1 && field->str[0] == 'e';
-    return ours && value->str != NULL ? value : NULL;
-}
-
-static int redis_consumer_id(const redisReply *entry, struct redis_stream_id *id)
-{
-    if (entry->elements != 2 || entry->element[0]->str == NULL)
-        return ERR_MALFORMED;
-    return redis_stream_id_parse(entry->element[0]->str, entry->element[0]->len, id);
-}
-
 static void redis_consumer_deliver_entry(struct redis_consumer *consumer, int index,
                                          const redisReply *entry)
 {
-    const redisReply *envelope = redis_consumer_envelope(entry);
+    struct bytes envelope;
     struct redis_stream_id id;
-    if (envelope == NULL || redis_consumer_id(entry, &id) != ERR_OK) {
+    if (redis_stream_reply_envelope(entry, &envelope) != ERR_OK ||
+        redis_stream_reply_id(entry, &id) != ERR_OK) {
         consumer->stats.malformed++;
         if (consumer->metric_malformed != NULL)
             metric_add(consumer->metric_malformed, 1);
@@ -324,11 +281,11 @@ static void redis_consumer_deliver_entry(struct redis_consumer *consumer, int in
     struct stream_record record = {.stream = (enum stream_name)index,
                                    .epoch = control ? 0 : id.epoch,
                                    .last_seq = control ? 0 : id.seq,
-                                   .data = bytes_of(envelope->str, envelope->len)};
+                                   .data = envelope};
     char position[STREAM_POSITION_SIZE];
     redis_stream_id_text(id, position);
     consumer->stats.records++;
-    consumer->stats.bytes += envelope->len;
+    consumer->stats.bytes += envelope.size;
     consumer->delivered++;
     if (consumer->metric_records != NULL)
         metric_add(consumer->metric_records, 1);
@@ -363,12 +320,13 @@ static void redis_consumer_advance(struct redis_consumer *consumer, const redisR
             continue;
         const redisReply *entries = stream->element[1];
         for (size_t j = 0; j < entries->elements; j++) {
-            const redisReply *envelope = redis_consumer_envelope(entries->element[j]);
-            bytes += envelope == NULL ? 0 : envelope->len;
+            struct bytes envelope;
+            if (redis_stream_reply_envelope(entries->element[j], &envelope) == ERR_OK)
+                bytes += envelope.size;
         }
         struct redis_stream_id id;
         if (entries->elements > 0 &&
-            redis_consumer_id(entries->element[entries->elements - 1], &id) == ERR_OK) {
+            redis_stream_reply_id(entries->element[entries->elements - 1], &id) == ERR_OK) {
             consumer->streams[index].at = id;
             consumer->streams[index].from_oldest = false;
         }
@@ -416,7 +374,7 @@ static int redis_consumer_start(struct redis_consumer_stream *stream,
     bool newest = strcmp(from->text, "$") == 0;
     if (size > 0 && !newest && redis_stream_id_parse(from->text, size, &at) != ERR_OK)
         return ERR_INVALID;
-    stream->at = stream->committed = stream->reported = at;
+    stream->at = stream->reported = at;
     stream->from_oldest = size == 0;
     stream->from_newest = newest;
     return ERR_OK;
@@ -439,33 +397,13 @@ static int redis_consumer_follow(void *self, unsigned stream_mask,
     consumer->check_due = true;
     consumer->drained = false;
     consumer->trimmed = 0;
-    /* Not connected: the link's state handler does it. */
-    (void)redis_consumer_register(consumer);
+    redis_registry_clear(&consumer->registry);
+    for (int i = 0; i < STREAM_COUNT; i++)
+        if (redis_consumer_follows(consumer, i) && !consumer->streams[i].from_newest)
+            redis_registry_set(&consumer->registry, i, consumer->streams[i].at);
+    (void)!redis_registry_write(&consumer->registry); /* or when its link is back */
     redis_consumer_read(consumer);
     return ERR_OK;
-}
-
-/* Writes the committed positions under our name into the consumers' hashes: at follow,
- * after a reconnect and with each commit, so that nothing is trimmed away in between. */
-static int redis_consumer_register(struct redis_consumer *consumer)
-{
-    struct bytes keys[STREAM_COUNT], args[1 + STREAM_COUNT];
-    char ids[STREAM_COUNT][REDIS_STREAM_ID_SIZE];
-    int count = 0;
-    args[0] = bytes_text(consumer->options.name);
-    for (int i = 0; i < STREAM_COUNT; i++) {
-        const struct redis_consumer_stream *stream = &consumer->streams[i];
-        if (!redis_consumer_follows(consumer, i) || stream->from_newest)
-            continue;
-        keys[count] = bytes_text(stream->consumers);
-        args[1 + count++] = bytes_text(redis_stream_id_text(stream->committed, ids[i]));
-    }
-    if (count == 0 || consumer->options.name[0] == '\0')
-        return ERR_OK;
-    int result = redis_link_eval(consumer->link, &consumer->commit, keys, count, args, 1 + count,
-                                 NULL, NULL);
-    redis_link_flush(consumer->link);
-    return result;
 }
 
 static int redis_consumer_commit(void *self, const struct stream_position *positions)
@@ -478,9 +416,9 @@ static int redis_consumer_commit(void *self, const struct stream_position *posit
             continue;
         if (redis_stream_id_parse(text, strnlen(text, sizeof(positions[i].text)), &id) != ERR_OK)
             return ERR_INVALID;
-        consumer->streams[i].committed = id;
+        redis_registry_set(&consumer->registry, i, id);
     }
-    return redis_consumer_register(consumer);
+    return redis_registry_write(&consumer->registry);
 }
 
 static int redis_consumer_do_work(void *self, int64_t mono_us)

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/redis/redis_link.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
 
 #include "base/check.h"
 #include "edge/redis/redis_link_self.h"
@@ -16,12 +14,10 @@
 #define REDIS_LINK_REPLY_TIMEOUT_US   1000000
 #define REDIS_LINK_BACKOFF_MIN_US     10000
 #define REDIS_LINK_BACKOFF_MAX_US     1000000
-#define REDIS_LINK_OUT_BYTES_MAX      (64u * 1024u * 1024u)
+#define REDIS_LINK_OUT_BYTES_MAX      ((size_t)64 << 20)
 #define REDIS_LINK_IN_FLIGHT_MAX      65536
-/* Socket reads per event, so that a firehose does not starve the loop's others. */
-#define REDIS_LINK_READS_MAX 16
 /* The reader keeps a buffer of this size between replies instead of allocating anew. */
-#define REDIS_LINK_READER_KEEP_BYTES (1024u * 1024u)
+#define REDIS_LINK_READER_KEEP_BYTES ((size_t)1 << 20)
 /* Longest sleep of the waiting calls between two looks at timeouts and retries. */
 #define REDIS_LINK_WAIT_STEP_US 10000
 
@@ -245,7 +241,7 @@ static void redis_link_lose(struct redis_link *link)
     link->broken = ERR_OK;
 }
 
-static int redis_link_watch(struct redis_link *link, uint32_t events)
+int redis_link_watch(struct redis_link *link, uint32_t events)
 {
     int result = loop_set(link->loop, redis_dial_fd(&link->dial), events, redis_link_event, link);
     if (result != ERR_OK)
@@ -350,90 +346,6 @@ int redis_link_send(struct redis_link *link, const struct bytes *argv, int argc,
     return redis_link_send_blocking(link, argv, argc, 0, fn, context);
 }
 
-/* Writes as much as the socket takes; asks for EPOLLOUT if something is left. */
-static void redis_link_write(struct redis_link *link)
-{
-    if (link->state < REDIS_LINK_GREETING)
-        return;
-    while (link->broken == ERR_OK && redis_buffer_waiting(&link->out) > 0) {
-        ssize_t size = send(link->dial.fd, link->out.data + link->out.at,
-                            redis_buffer_waiting(&link->out), MSG_NOSIGNAL);
-        if (size >= 0)
-            redis_buffer_consume(&link->out, (size_t)size);
-        else if (errno == EAGAIN)
-            break;
-        else if (errno != EINTR)
-            redis_link_break(link, ERR_CONNECTION, "redis %s: write: %s", link->options.target,
-                             strerror(errno));
-    }
-    bool want_write = redis_buffer_waiting(&link->out) > 0;
-    if (link->broken != ERR_OK || want_write == link->want_write)
-        return;
-    link->want_write = want_write;
-    (void)redis_link_watch(link, EPOLLIN | (want_write ? (uint32_t)EPOLLOUT : 0u));
-}
-
-static void redis_link_answer(struct redis_link *link, const redisReply *reply)
-{
-    if (link->owed.count == 0) {
-        redis_link_break(link, ERR_MALFORMED, "redis %s: a reply nobody asked for",
-                         link->options.target);
-        return;
-    }
-    struct redis_owed_reply owed = redis_owed_pop(&link->owed);
-    bool repeats = owed.eval != NULL && redis_eval_repeats(link, &owed, reply);
-    redis_eval_settle(link);
-    if (repeats)
-        return;
-    redis_eval_free(owed.eval);
-    link->stats.replies++;
-    link->handled++;
-    if (owed.fn != NULL)
-        owed.fn(owed.context, ERR_OK, reply);
-}
-
-static void redis_link_parse(struct redis_link *link, size_t size)
-{
-    if (redisReaderFeed(link->reader, (const char *)link->input, size) != REDIS_OK) {
-        redis_link_break(link, ERR_MEMORY, "redis %s: %s", link->options.target,
-                         link->reader->errstr);
-        return;
-    }
-    while (link->broken == ERR_OK) {
-        void *reply = NULL;
-        if (redisReaderGetReply(link->reader, &reply) != REDIS_OK) {
-            redis_link_break(link, ERR_MALFORMED, "redis %s: %s", link->options.target,
-                             link->reader->errstr);
-            return;
-        }
-        if (reply == NULL)
-            return;
-        redis_link_answer(link, reply);
-        freeReplyObject(reply);
-    }
-}
-
-static void redis_link_read(struct redis_link *link)
-{
-    for (int i = 0; i < REDIS_LINK_READS_MAX && link->broken == ERR_OK; i++) {
-        ssize_t size = recv(link->dial.fd, link->input, sizeof(link->input), 0);
-        if (size > 0) {
-            link->progress_us = loop_mono_us();
-            redis_link_parse(link, (size_t)size);
-        } else if (size == 0) {
-            redis_link_break(link, ERR_CONNECTION, "redis %s: closed by the server",
-                             link->options.target);
-        } else if (errno != EINTR) {
-            if (errno != EAGAIN)
-                redis_link_break(link, ERR_CONNECTION, "redis %s: read: %s", link->options.target,
-                                 strerror(errno));
-            return;
-        }
-        if (size > 0 && (size_t)size < sizeof(link->input))
-            return;
-    }
-}
-
 static void redis_link_event(void *context, uint32_t events)
 {
     struct redis_link *link = context;
@@ -442,11 +354,11 @@ static void redis_link_event(void *context, uint32_t events)
         redis_link_dial_step(link);
     } else {
         if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
-            redis_link_read(link);
+            redis_traffic_read(link);
     }
     /* What handlers have queued leaves at once. */
     if (link->broken == ERR_OK)
-        redis_link_write(link);
+        redis_traffic_write(link);
     redis_link_leave(link);
 }
 
@@ -454,7 +366,7 @@ void redis_link_flush(struct redis_link *link)
 {
     /* A failure stays marked until do_work: no handler runs inside a caller's flush. */
     if (link->broken == ERR_OK)
-        redis_link_write(link);
+        redis_traffic_write(link);
 }
 
 static void redis_link_check_reply(struct redis_link *link, int64_t mono_us)
@@ -466,7 +378,7 @@ static void redis_link_check_reply(struct redis_link *link, int64_t mono_us)
         return;
     /* If it was this process that did not run, the answer waits in the socket. */
     int64_t before_us = link->progress_us;
-    redis_link_read(link);
+    redis_traffic_read(link);
     if (link->progress_us == before_us)
         redis_link_break(link, ERR_TIMEOUT, "redis %s: no reply for %lld ms", link->options.target,
                          (long long)(limit_us / CLOCK_US_PER_MS));
@@ -485,7 +397,7 @@ static void redis_link_cycle(struct redis_link *link, int64_t mono_us)
                              link->options.target,
                              (long long)(link->options.connect_timeout_us / CLOCK_US_PER_MS));
     } else {
-        redis_link_write(link);
+        redis_traffic_write(link);
         redis_link_check_reply(link, mono_us);
     }
     redis_link_leave(link);

@@ -1,4 +1,4 @@
-/* The inside of a link, shared by redis_link.c (connection and traffic), redis_greet.c
+/* The inside of a link, shared by redis_link.c (connection), redis_traffic.c, redis_greet.c
  * (what is said first on a new connection) and redis_eval.c (scripts); nobody else includes
  * it. SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_EDGE_REDIS_REDIS_LINK_SELF_H
@@ -10,7 +10,7 @@
 #include "edge/redis/redis_link.h"
 #include "edge/redis/redis_owed.h"
 
-#define REDIS_LINK_INPUT_BYTES (64u * 1024u)
+#define REDIS_LINK_INPUT_BYTES ((size_t)64 << 10)
 /* Scripts remembered as loaded on this connection; more go by EVAL each time. */
 #define REDIS_LINK_SCRIPTS_MAX 32
 
@@ -75,6 +75,14 @@ void redis_link_push(struct redis_link *link, redis_reply_fn fn, void *context, 
 int redis_link_refuse(struct redis_link *link, int code);
 /* A connection that answers: state, counters, listeners. */
 void redis_link_up(struct redis_link *link);
+
+/* Watches the descriptor for these events; breaks the link when it cannot. */
+int redis_link_watch(struct redis_link *link, uint32_t events);
+
+/* redis_traffic.c. Writes as much as the socket takes, asks for EPOLLOUT for the rest. */
+void redis_traffic_write(struct redis_link *link);
+/* Reads what is there and calls the handlers; breaks the link when it is closed. */
+void redis_traffic_read(struct redis_link *link);
 
 /* redis_greet.c: queues the greeting and its handlers. */
 void redis_greet_start(struct redis_link *link);

@@ -15,7 +15,7 @@
 #include "edge/redis/redis_stream_id.h"
 #include "edge/redis/redis_stream_script.h"
 
-#define REDIS_PRODUCER_IN_FLIGHT_BYTES_MAX   (32u * 1024u * 1024u)
+#define REDIS_PRODUCER_IN_FLIGHT_BYTES_MAX   ((size_t)32 << 20)
 #define REDIS_PRODUCER_IN_FLIGHT_BATCHES_MAX 1024
 #define REDIS_PRODUCER_LENGTH_MAX            200000
 #define REDIS_PRODUCER_CONSUMER_EXPIRY_S     600
@@ -217,7 +217,7 @@ static int redis_producer_fill(struct redis_producer *producer, const struct red
     for (int i = 0; i < batch->count; i++, index++) {
         const struct stream_record *record = &batch->records[i];
         struct redis_stream_id id = {record->epoch, record->last_seq};
-        struct bytes *args = &producer->args[index * REDIS_PRODUCER_ARGS];
+        struct bytes *args = &producer->args[(size_t)index * REDIS_PRODUCER_ARGS];
         args[0] = bytes_text(producer->numbers[record->stream]);
         args[1] = record->stream == STREAM_CONTROL
                       ? BYTES_LITERAL("*")

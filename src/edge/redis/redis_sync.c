@@ -67,14 +67,14 @@ int redis_sync_open(struct redis_sync *sync, const struct redis_link_options *op
     if (result != ERR_OK)
         return result;
     struct timeval timeout = redis_sync_time(options->connect_timeout_us);
-    sync->context = address.is_unix
-                        ? redisConnectUnixWithTimeout(address.host, timeout)
-                        : redisConnectWithTimeout(address.host, atoi(address.port), timeout);
+    sync->context =
+        address.is_unix
+            ? redisConnectUnixWithTimeout(address.host, timeout)
+            : redisConnectWithTimeout(address.host, (int)strtol(address.port, NULL, 10), timeout);
     if (sync->context == NULL)
         return err_set(err, ERR_MEMORY, "redis %s: out of memory", sync->target);
-    if (sync->context->err != REDIS_OK)
-        result = redis_sync_failed(sync, err);
-    else if (redisSetTimeout(sync->context, redis_sync_time(options->reply_timeout_us)))
+    if (sync->context->err != REDIS_OK ||
+        redisSetTimeout(sync->context, redis_sync_time(options->reply_timeout_us)) != REDIS_OK)
         result = redis_sync_failed(sync, err);
     else
         result = redis_sync_greet(sync, options, err);

@@ -70,8 +70,8 @@ static void ws_line_deliver(struct ws_line *line, struct bytes message)
 static void ws_line_receive(struct ws_line *line, const void *data, size_t size)
 {
     const bool first = lws_is_first_fragment(line->wsi);
-    const bool last = lws_is_final_fragment(line->wsi) &&
-                      lws_remaining_packet_payload(line->wsi) == 0;
+    const bool last =
+        lws_is_final_fragment(line->wsi) && lws_remaining_packet_payload(line->wsi) == 0;
     if (first) {
         line->used = 0;
         line->skipping = false;
@@ -134,9 +134,9 @@ static int ws_line_add_key(struct ws_line *line, void *in, size_t room)
     unsigned char **at = in;
     if (line->api_key[0] == '\0')
         return 0;
-    return lws_add_http_header_by_name(line->wsi, (const unsigned char *)"X-MBX-APIKEY:",
-                                       (const unsigned char *)line->api_key,
-                                       (int)strlen(line->api_key), at, *at + room);
+    return lws_add_http_header_by_name(
+        line->wsi, (const unsigned char *)"X-MBX-APIKEY:", (const unsigned char *)line->api_key,
+        (int)strlen(line->api_key), at, *at + room);
 }
 
 static int ws_line_event(struct ws_line *line, enum lws_callback_reasons reason, void *in,
@@ -186,7 +186,7 @@ static int ws_client_callback(struct lws *wsi, enum lws_callback_reasons reason,
         return ws_line_event(line, reason, in, size);
     /* A line that was dropped: whatever still comes ends it. */
     return reason == LWS_CALLBACK_CLIENT_RECEIVE || reason == LWS_CALLBACK_CLIENT_ESTABLISHED ? -1
-                                                                                            : 0;
+                                                                                              : 0;
 }
 
 static const struct lws_protocols ws_client_protocols[] = {
@@ -270,7 +270,8 @@ void ws_client_close(struct ws_client *client)
 /* The chosen address as numbers, so that libwebsockets has nothing to look up. */
 static bool ws_line_pick(struct ws_line *line, const struct redis_resolved *resolved)
 {
-    const struct sockaddr_storage *at = &resolved->address[line->tries++ % (unsigned)resolved->count];
+    const struct sockaddr_storage *at =
+        &resolved->address[line->tries++ % (unsigned)resolved->count];
     const void *raw = at->ss_family == AF_INET6
                           ? (const void *)&((const struct sockaddr_in6 *)at)->sin6_addr
                           : (const void *)&((const struct sockaddr_in *)at)->sin_addr;
@@ -290,7 +291,7 @@ static void ws_line_dial(struct ws_line *line, const struct redis_resolved *reso
     struct lws_client_connect_info info = {
         .context = line->client->context,
         .address = line->numeric,
-        .port = atoi(line->url.address.port),
+        .port = (int)strtol(line->url.address.port, NULL, 10),
         .ssl_connection = line->url.tls ? LCCSCF_USE_SSL : 0,
         .path = line->url.path,
         /* With TLS this is also the name that the certificate has to carry. */
@@ -389,8 +390,7 @@ int ws_client_send(struct ws_client *client, int index, const char *text)
     struct ws_line *line = &client->lines[index];
     if (line->state != WS_LINE_UP)
         return ERR_STATE;
-    if (line->control_count == WS_CLIENT_CONTROLS_MAX ||
-        strlen(text) >= WS_CLIENT_CONTROL_SIZE) {
+    if (line->control_count == WS_CLIENT_CONTROLS_MAX || strlen(text) >= WS_CLIENT_CONTROL_SIZE) {
         client->counters.controls_refused++;
         return ERR_FULL;
     }

@@ -14,13 +14,13 @@
 #include "base/err.h"
 #include "edge/loop/loop.h"
 
-#define WS_CLIENT_LINES_MAX        4
-#define WS_CLIENT_MESSAGE_MAX      (1u << 20) /* longer messages are skipped and counted */
-#define WS_CLIENT_RX_BUFFER        65536
-#define WS_CLIENT_CONTROL_GAP_US   250000
-#define WS_CLIENT_CONTROL_SIZE     1024
-#define WS_CLIENT_CONTROLS_MAX     8
-#define WS_CLIENT_URL_SIZE         1024
+#define WS_CLIENT_LINES_MAX      4
+#define WS_CLIENT_MESSAGE_MAX    (1u << 20) /* longer messages are skipped and counted */
+#define WS_CLIENT_RX_BUFFER      65536
+#define WS_CLIENT_CONTROL_GAP_US 250000
+#define WS_CLIENT_CONTROL_SIZE   1024
+#define WS_CLIENT_CONTROLS_MAX   8
+#define WS_CLIENT_URL_SIZE       1024
 
 struct ws_client;
 

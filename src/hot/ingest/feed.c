@@ -5,8 +5,7 @@
 
 const char *feed_state_text(enum feed_state state)
 {
-    static const char *const texts[FEED_STATES] = {"idle", "waiting", "connecting", "open",
-                                                   "live"};
+    static const char *const texts[FEED_STATES] = {"idle", "waiting", "connecting", "open", "live"};
     return texts[state];
 }
 
@@ -30,6 +29,8 @@ void feed_init(struct feed *feed, const struct feed_options *options, int64_t mo
     prng_init(&feed->prng, options->seed);
     for (int i = 0; i < FEED_ATTEMPTS_MAX; i++)
         feed->attempts_us[i] = INT64_MIN;
+    for (int i = 0; i < FEED_LINES; i++)
+        feed->lines[i].since_us = mono_us;
     for (int i = 0; i < (options->second ? FEED_LINES : 1); i++) {
         feed->lines[i].wanted = true;
         feed->lines[i].retry_at_us = mono_us;
@@ -51,8 +52,7 @@ static void feed_back_off(struct feed *feed, int line)
         ceiling_us *= 2;
     if (ceiling_us > FEED_BACKOFF_MAX_US)
         ceiling_us = FEED_BACKOFF_MAX_US;
-    self->retry_at_us =
-        feed->now_us + (int64_t)prng_below(&feed->prng, (uint64_t)ceiling_us + 1);
+    self->retry_at_us = feed->now_us + (int64_t)prng_below(&feed->prng, (uint64_t)ceiling_us + 1);
     feed_enter(feed, line, FEED_WAITING);
 }
 
@@ -165,8 +165,7 @@ static bool feed_covered(const struct feed *feed, int line)
     /* Two permanent lines that both have to go take turns, the first one first. */
     const bool stays = other->replace == FEED_NO_CAUSE ||
                        (feed->options.second && line == 0 && other->replace != FEED_SILENT);
-    return other->state == FEED_LIVE && stays &&
-           feed->now_us - other->since_us >= FEED_OVERLAP_US;
+    return other->state == FEED_LIVE && stays && feed->now_us - other->since_us >= FEED_OVERLAP_US;
 }
 
 static void feed_watch(struct feed *feed, int line)

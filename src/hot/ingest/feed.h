@@ -30,8 +30,8 @@
 #define FEED_BACKOFF_MIN_US     100000
 #define FEED_BACKOFF_MAX_US     30000000
 /* The exchange allows 300 attempts in 5 minutes (BINANCE.md section 3). */
-#define FEED_ATTEMPTS_MAX       300
-#define FEED_ATTEMPTS_SPAN_US   300000000LL
+#define FEED_ATTEMPTS_MAX     300
+#define FEED_ATTEMPTS_SPAN_US 300000000LL
 
 enum feed_state { FEED_IDLE, FEED_WAITING, FEED_CONNECTING, FEED_OPEN, FEED_LIVE, FEED_STATES };
 const char *feed_state_text(enum feed_state state);
@@ -50,10 +50,10 @@ enum feed_cause {
 const char *feed_cause_text(enum feed_cause cause);
 
 struct feed_options {
-    bool second;          /* two lines for good */
-    int64_t watchdog_us;  /* 5 s */
-    int64_t rotation_us;  /* 23 h 50 min */
-    uint64_t seed;        /* jitter */
+    bool second;         /* two lines for good */
+    int64_t watchdog_us; /* 5 s */
+    int64_t rotation_us; /* 23 h 50 min */
+    uint64_t seed;       /* jitter */
     void *context;
     /* Starts a connection attempt; the answer comes by feed_opened or feed_closed, also
      * from within the call. */

@@ -138,8 +138,7 @@ static bool ingest_has_open(const struct ingest *ingest)
 static void ingest_batch(struct ingest *ingest, enum stream_name stream, struct record *record)
 {
     struct ingest_lane *lane = &ingest->lanes[stream];
-    if (lane->writer.count > 0 &&
-        lane->writer.size + record->payload.size > INGEST_ENVELOPE_BYTES)
+    if (lane->writer.count > 0 && lane->writer.size + record->payload.size > INGEST_ENVELOPE_BYTES)
         ingest_seal(ingest);
     if (lane->writer.count == 0 && lane->writer.epoch != record->epoch)
         ingest_begin(ingest, lane);
@@ -208,8 +207,7 @@ static void ingest_quarantine(struct ingest *ingest, enum sbe_verdict verdict, s
         ingest->quarantine_second = second;
         ingest->quarantine_count = 0;
     }
-    if (ingest->options.quarantine == NULL ||
-        ingest->quarantine_count++ >= INGEST_QUARANTINE_PER_S)
+    if (ingest->options.quarantine == NULL || ingest->quarantine_count++ >= INGEST_QUARANTINE_PER_S)
         return;
     ingest->options.quarantine(ingest->options.context, verdict, offset, frame);
 }

@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "hot/ingest/publisher.h"
-#include "hot/ingest/slew.h"
+#include "base/slew.h"
 #include "hot/ingest/splice.h"
 #include "market/record.h"
 
@@ -27,8 +27,7 @@ struct ingest_options {
      * tap only (a stand-alone recorder). */
     struct publisher_options publisher;
     /* A refused frame, at most INGEST_QUARANTINE_PER_S a second. May be NULL. */
-    void (*quarantine)(void *context, enum sbe_verdict verdict, size_t offset,
-                       struct bytes frame);
+    void (*quarantine)(void *context, enum sbe_verdict verdict, size_t offset, struct bytes frame);
     /* Each stamped record, in order, before it is published. May be NULL. */
     void (*tap)(void *context, const struct record *record);
     void *context;
@@ -42,7 +41,7 @@ struct ingest_counters {
     uint64_t trailing;      /* bytes after the symbol: a newer version, tolerated */
     uint64_t newer_version; /* version > 0: compatible by the exchange's own rule */
     uint64_t ticks, records, envelopes;
-    uint64_t recv_clamped;  /* the clock fell: the last time stood in */
+    uint64_t recv_clamped; /* the clock fell: the last time stood in */
 };
 
 struct ingest; /* opaque */
@@ -53,8 +52,8 @@ void ingest_close(struct ingest *ingest);
 /* A connection came up or went down: 0 .. SPLICE_SOURCES - 1. */
 void ingest_source(struct ingest *ingest, int source, bool live, struct clock_now now);
 /* One whole message from a connection; flags: enum record_flag. Returns the verdict. */
-enum sbe_verdict ingest_frame(struct ingest *ingest, int source, struct bytes frame,
-                              uint8_t flags, struct clock_now now);
+enum sbe_verdict ingest_frame(struct ingest *ingest, int source, struct bytes frame, uint8_t flags,
+                              struct clock_now now);
 /* Ticks, waits that are over, flush, publishing. Call after each service round. */
 int ingest_do_work(struct ingest *ingest, struct clock_now now);
 /* Seals what is open whatever the stream does: for a clean stop. */

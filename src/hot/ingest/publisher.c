@@ -26,11 +26,11 @@ struct publisher {
     struct stream_top tops[STREAM_COUNT];
     struct publisher_flight flights[PUBLISHER_FLIGHTS_MAX];
     int flight_count;
-    uint64_t cursor;      /* the next ring entry to send */
-    uint64_t unacked;     /* ring entries without an acknowledgement */
-    bool rewind;          /* something was refused: go back when nothing is in flight */
-    bool reconnected;     /* the streams' tops have to be asked again */
-    uint64_t spool_gone;  /* oldest spool entries dropped while its batch was in flight */
+    uint64_t cursor;     /* the next ring entry to send */
+    uint64_t unacked;    /* ring entries without an acknowledgement */
+    bool rewind;         /* something was refused: go back when nothing is in flight */
+    bool reconnected;    /* the streams' tops have to be asked again */
+    uint64_t spool_gone; /* oldest spool entries dropped while its batch was in flight */
     int64_t retry_at_us, retry_wait_us;
     int64_t asked_at_us, now_us;
     uint64_t epoch, first_epoch; /* first_epoch: as opened, before any move */
@@ -44,8 +44,7 @@ const char *publisher_state_text(enum publisher_state state)
     return texts[state];
 }
 
-int publisher_open(const struct publisher_options *options, struct publisher **out,
-                   struct err *err)
+int publisher_open(const struct publisher_options *options, struct publisher **out, struct err *err)
 {
     struct publisher *publisher = calloc(1, sizeof(*publisher));
     if (publisher == NULL)
@@ -256,8 +255,7 @@ static void publisher_land_ring(struct publisher *publisher, const struct publis
 {
     for (int i = 0; i < flight->count; i++) {
         publisher_note(publisher, outcome[i]);
-        if (!publisher_there(outcome[i]) ||
-            flight->numbers[i] < backlog_first(publisher->backlog))
+        if (!publisher_there(outcome[i]) || flight->numbers[i] < backlog_first(publisher->backlog))
             continue;
         struct backlog_entry *entry = backlog_at(publisher->backlog, flight->numbers[i]);
         publisher->unacked -= entry->acked ? 0 : 1;
@@ -268,8 +266,7 @@ static void publisher_land_ring(struct publisher *publisher, const struct publis
     }
 }
 
-static void publisher_land_spool(struct publisher *publisher,
-                                 const struct publisher_flight *flight,
+static void publisher_land_spool(struct publisher *publisher, const struct publisher_flight *flight,
                                  const enum stream_outcome *outcome)
 {
     const struct spool_port *spool = publisher->options.spool;

@@ -19,7 +19,7 @@ struct splice_held {
 };
 
 struct splice_channel {
-    int64_t last_id;                   /* the last that went on */
+    int64_t last_id;                     /* the last that went on */
     int64_t source_last[SPLICE_SOURCES]; /* the highest each connection delivered */
     int64_t stale_since_us;
     uint32_t stale_frames;
@@ -35,6 +35,7 @@ struct splice {
     void *context;
     bool live[SPLICE_SOURCES];
     struct splice_channel channels[SPLICE_STREAMS];
+    uint8_t *buffers; /* the one block that these and the scratch lie in */
     uint8_t *scratch; /* RECORD_PAYLOAD_MAX, for cut frames */
 };
 
@@ -52,12 +53,16 @@ enum splice_judgement { SPLICE_PASS, SPLICE_STALE, SPLICE_HOLE };
 int splice_open(splice_emit_fn emit, void *context, struct splice **out, struct err *err)
 {
     const size_t buffers = 2 * SPLICE_HELD_BYTES + RECORD_PAYLOAD_MAX;
-    struct splice *splice = calloc(1, sizeof(*splice) + buffers);
-    if (splice == NULL)
+    struct splice *splice = calloc(1, sizeof(*splice));
+    uint8_t *at = malloc(buffers);
+    if (splice == NULL || at == NULL) {
+        free(splice);
+        free(at);
         return err_set(err, ERR_MEMORY, "splice: %zu bytes", sizeof(*splice) + buffers);
-    uint8_t *at = (uint8_t *)(splice + 1);
+    }
     splice->emit = emit;
     splice->context = context;
+    splice->buffers = at;
     splice->scratch = at + 2 * SPLICE_HELD_BYTES;
     splice->channels[SPLICE_TRADES].bytes = at;
     splice->channels[SPLICE_DIFFS].bytes = at + SPLICE_HELD_BYTES;
@@ -72,6 +77,9 @@ int splice_open(splice_emit_fn emit, void *context, struct splice **out, struct 
 
 void splice_close(struct splice *splice)
 {
+    if (splice == NULL)
+        return;
+    free(splice->buffers);
     free(splice);
 }
 
@@ -218,7 +226,7 @@ static bool splice_hold(struct splice *splice, const struct splice_item *item, i
     memmove(channel->held + at + 1, channel->held + at,
             (size_t)(channel->held_count - at) * sizeof(channel->held[0]));
     memcpy(channel->bytes + channel->bytes_used, item->payload.data, item->payload.size);
-    channel->held[at] = (struct splice_held){item->first_id, item->last_id, due_us,
+    channel->held[at] = (struct splice_held){item->first_id,      item->last_id,      due_us,
                                              channel->bytes_used, item->payload.size, item->flags};
     channel->bytes_used += item->payload.size;
     channel->held_count++;

@@ -27,7 +27,7 @@
 #define SPLICE_SOURCES    2
 #define SPLICE_HOLD_US    100000
 #define SPLICE_REBASE_US  10000000
-#define SPLICE_HELD_MAX   256             /* frames waiting in one stream; full: no more waiting */
+#define SPLICE_HELD_MAX   256 /* frames waiting in one stream; full: no more waiting */
 #define SPLICE_HELD_BYTES (2u * 1024 * 1024)
 
 enum splice_stream { SPLICE_TRADES, SPLICE_DIFFS, SPLICE_QUOTES, SPLICE_SNAPSHOTS, SPLICE_STREAMS };

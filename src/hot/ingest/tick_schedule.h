@@ -7,8 +7,8 @@
 
 #include <stdint.h>
 
-#define TICK_SCHEDULE_PERIOD_US  100000LL
-#define TICK_SCHEDULE_PHASE_US   50000LL
+#define TICK_SCHEDULE_PERIOD_US      100000LL
+#define TICK_SCHEDULE_PHASE_US       50000LL
 #define TICK_SCHEDULE_BEFORE_SLOT_US 5000LL
 
 /* The first tick time strictly after wall_us. */

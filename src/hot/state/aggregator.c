@@ -60,8 +60,12 @@ static void aggregator_on_effects(void *context, unsigned effects, const struct 
 {
     struct aggregator *aggregator = context;
     const char *loss = aggregator_loss(effects);
-    if (effects & AGGREGATOR_READERS_CARE)
+    if (effects & AGGREGATOR_READERS_CARE) {
         aggregator_mark_dirty(aggregator);
+        /* What a standby applies, or a restart catches up with, waits for no flush of ours. */
+        if (aggregator->waiting_recv_us == 0 && aggregator->lease.holds && aggregator->caught_up)
+            aggregator->waiting_recv_us = record->recv_us;
+    }
     if (effects & WORLD_TICKED)
         metric_add(aggregator->metrics.updates, 1);
     if (effects & WORLD_ANCHORED)

@@ -95,6 +95,8 @@ static int aggregator_flush_start(struct aggregator *aggregator)
         return 0;
     aggregator->flush.in_flight = true;
     aggregator->dirty = false;
+    aggregator->flying_recv_us = aggregator->waiting_recv_us;
+    aggregator->waiting_recv_us = 0;
     return 1;
 }
 
@@ -103,8 +105,9 @@ static void aggregator_flush_written(struct aggregator *aggregator)
     aggregator->flushes++;
     aggregator->flushed_us = aggregator->now.wall_us;
     metric_add(aggregator->metrics.flushes, 1);
-    metric_observe_ns(aggregator->metrics.frame_to_flush,
-                      (aggregator->now.wall_us - aggregator->image.recv_us) * 1000);
+    if (aggregator->flying_recv_us != 0)
+        metric_observe_ns(aggregator->metrics.frame_to_flush,
+                          (aggregator->now.wall_us - aggregator->flying_recv_us) * 1000);
     if (!aggregator->flush_has_checkpoint)
         return;
     metric_add(aggregator->metrics.checkpoints, 1);
@@ -125,7 +128,10 @@ static void aggregator_flush_done(struct aggregator *aggregator)
     metric_add(aggregator->metrics.flushes_failed, 1);
     aggregator_mark_dirty(aggregator);
     aggregator->checkpoint_us = 0;
+    if (aggregator->flying_recv_us != 0)
+        aggregator->waiting_recv_us = aggregator->flying_recv_us;
     if (call->result == ERR_FENCED) {
+        aggregator->waiting_recv_us = 0;
         aggregator_demote(aggregator, "flush", call->epoch);
         return;
     }

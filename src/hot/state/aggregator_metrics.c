@@ -32,9 +32,9 @@ static void aggregator_metrics_flush(struct aggregator_metrics *own, struct metr
                                        "Checkpoints acknowledged by Redis.");
     own->checkpoint_bytes =
         metrics_gauge(metrics, "aggregator_checkpoint_bytes", NULL, "Size of the last checkpoint.");
-    own->frame_to_flush =
-        metrics_histogram(metrics, "aggregator_frame_to_flush_seconds", NULL,
-                          "From a frame's receive time to the acknowledged flush that shows it.");
+    own->frame_to_flush = metrics_histogram(
+        metrics, "aggregator_frame_to_flush_seconds", NULL,
+        "From the receive time of a flush's oldest frame to its acknowledgement.");
     own->updates = metrics_counter(metrics, "aggregator_feature_updates_total", NULL,
                                    "Feature vectors computed.");
     own->computation = metrics_histogram(metrics, "aggregator_feature_computation_duration_seconds",

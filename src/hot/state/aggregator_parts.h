@@ -104,6 +104,8 @@ struct aggregator {
 
     int64_t dirty_us;         /* monotonic: first change since the last flush */
     int64_t retry_us;         /* no flush before */
+    int64_t waiting_recv_us;  /* of the oldest record that no flush shows yet; 0: none */
+    int64_t flying_recv_us;   /* of the oldest record in the flush under way; 0: none */
     struct state_image image; /* being flushed */
     int64_t flushed_us;
     uint64_t flush_place[2], checkpoint_place[2];

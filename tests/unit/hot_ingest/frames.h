@@ -21,8 +21,8 @@ static inline size_t frames_trades(uint8_t *out, int64_t first_id, uint32_t coun
 static inline size_t frames_diff(uint8_t *out, int64_t first_id, int64_t last_id)
 {
     struct sbe_level bid = {6000000000000, last_id}, ask = {6000001000000, last_id};
-    return sbe_encode_diff(out, FRAMES_SIZE, "BTCUSDT", frames_scale, 1, first_id, last_id, &bid,
-                           1, &ask, 1);
+    return sbe_encode_diff(out, FRAMES_SIZE, "BTCUSDT", frames_scale, 1, first_id, last_id, &bid, 1,
+                           &ask, 1);
 }
 
 static inline size_t frames_quote(uint8_t *out, const char *symbol, int64_t id)

@@ -32,7 +32,7 @@ struct model_stream {
     stream_put_fn done;
     void *context;
     bool up;
-    int retry_in_100;      /* chance that a record is refused */
+    int retry_in_100; /* chance that a record is refused */
     int flights_max;
     struct model_entry *log[STREAM_COUNT];
     int count[STREAM_COUNT];
@@ -161,8 +161,8 @@ static inline void model_forget(struct model_stream *model, int entries)
 static inline void model_open(struct model_stream *model, uint64_t seed)
 {
     *model = (struct model_stream){.flights_max = MODEL_FLIGHTS_MAX};
-    model->port = (struct stream_producer){model, model_put, model_tops, model_ready,
-                                           model_do_work};
+    model->port =
+        (struct stream_producer){model, model_put, model_tops, model_ready, model_do_work};
     for (int i = 0; i < STREAM_COUNT; i++)
         model->log[i] = calloc(MODEL_ENTRIES_MAX, sizeof(struct model_entry));
     prng_init(&model->prng, seed);
@@ -206,8 +206,8 @@ static inline int model_spool_append(void *self, const struct stream_record *rec
     }
     CHECK(spool->end < MODEL_SPOOL_MAX);
     spool->streams[spool->end] = record->stream;
-    spool->entries[spool->end] = (struct model_entry){
-        record->epoch, record->last_seq, malloc(record->data.size), record->data.size};
+    spool->entries[spool->end] = (struct model_entry){record->epoch, record->last_seq,
+                                                      malloc(record->data.size), record->data.size};
     memcpy(spool->entries[spool->end++].data, record->data.data, record->data.size);
     return ERR_OK;
 }

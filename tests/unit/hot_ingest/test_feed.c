@@ -14,8 +14,8 @@
 struct fixture {
     struct feed feed;
     int64_t now_us;
-    bool refuse;                /* attempts fail at once */
-    bool deaf;                  /* attempts get no answer */
+    bool refuse; /* attempts fail at once */
+    bool deaf;   /* attempts get no answer */
     bool up[FEED_LINES];
     bool silent[FEED_LINES];
     enum feed_cause dropped[FEED_LINES];

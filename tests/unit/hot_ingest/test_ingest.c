@@ -400,12 +400,12 @@ static void ingest_takes_a_frame_of_the_largest_size(void **state)
     uint8_t *large = calloc(1, RECORD_PAYLOAD_MAX + 1);
     frames_diff(large, 1, 2);
     push_next(fixture);
-    assert_int_equal(ingest_frame(fixture->ingest, 0, bytes_of(large, RECORD_PAYLOAD_MAX), 0,
-                                  fixture->now),
-                     SBE_OK);
-    assert_int_equal(ingest_frame(fixture->ingest, 0, bytes_of(large, RECORD_PAYLOAD_MAX + 1), 0,
-                                  fixture->now),
-                     SBE_TRUNCATED);
+    assert_int_equal(
+        ingest_frame(fixture->ingest, 0, bytes_of(large, RECORD_PAYLOAD_MAX), 0, fixture->now),
+        SBE_OK);
+    assert_int_equal(
+        ingest_frame(fixture->ingest, 0, bytes_of(large, RECORD_PAYLOAD_MAX + 1), 0, fixture->now),
+        SBE_TRUNCATED);
     free(large);
     settle(fixture);
     assert_int_equal(ingest_counters(fixture->ingest)->oversize, 1);

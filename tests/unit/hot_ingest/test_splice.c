@@ -274,8 +274,7 @@ static void run_copies(struct fixture *fixture, uint64_t seed)
         const struct delivery *d = &deliveries[i];
         splice_expire(fixture->splice, d->at_us);
         if (d->trades)
-            push_trades(fixture, d->source, d->first, (uint32_t)(d->last - d->first + 1),
-                        d->at_us);
+            push_trades(fixture, d->source, d->first, (uint32_t)(d->last - d->first + 1), d->at_us);
         else
             push_diff(fixture, d->source, d->first, d->last, d->at_us);
     }

@@ -254,6 +254,11 @@ static void a_standby_takes_over_within_two_seconds_without_loading(void **state
     assert_true(scene->store.fence > fence);
     assert_int_equal(scene->store.swaps, 1);
     settle(scene);
+    /* Latency is of what it writes itself, not of what it followed before. */
+    const struct metric *latency =
+        metrics_histogram(&scene->nodes[1].metrics, "aggregator_frame_to_flush_seconds", NULL, "");
+    assert_true(histogram_count(&latency->histogram) > 0);
+    assert_true(histogram_quantile_ns(&latency->histogram, 1) < 100000000);
     assert_book_is_the_exchanges(scene);
 }
 

@@ -93,8 +93,9 @@ static void malformed_text_is_refused_with_its_place(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct calibration calibration;
         struct err err = {0};
-        assert_int_equal(calibration_parse(cases[i].text, strlen(cases[i].text), &calibration, &err),
-                         ERR_MALFORMED);
+        assert_int_equal(
+            calibration_parse(cases[i].text, strlen(cases[i].text), &calibration, &err),
+            ERR_MALFORMED);
         if (strstr(err.text, cases[i].why) == NULL)
             fail_msg("\"%s\": \"%s\" does not say \"%s\"", cases[i].text, err.text, cases[i].why);
     }

@@ -15,8 +15,8 @@
 #include "base/prng.h"
 #include "model/mlp.h"
 
-#define NETS 150
-#define VECTORS 8
+#define NETS      150
+#define VECTORS   8
 #define WIDTH_MAX 130
 #define DEPTH_MAX 5
 
@@ -48,11 +48,15 @@ static void net_random(struct net *net, struct prng *prng)
         bool last = i + 1 == net->count;
         bool dense = prng_below(prng, 4) > 0 || (last && width > MLP_OUTPUTS_MAX);
         int outputs = !dense ? width : 1 + (int)prng_below(prng, last ? 16 : WIDTH_MAX);
-        *layer = (struct mlp_layer){.inputs = width, .outputs = outputs,
+        *layer = (struct mlp_layer){.inputs = width,
+                                    .outputs = outputs,
                                     .activation = (enum mlp_activation)prng_below(prng, 4)};
         size_t in = (size_t)width, out = (size_t)outputs;
         for (int a = 0; a < 3; a++)
-            net->arrays[i][a] = random_array(prng, dense && a == 0 ? in * out : in > out ? in : out,
+            net->arrays[i][a] = random_array(prng,
+                                             dense && a == 0 ? in * out
+                                             : in > out      ? in
+                                                             : out,
                                              dense ? 1.0 / sqrt((double)width) : 1.0);
         if (dense) {
             layer->weights = net->arrays[i][0];
@@ -149,10 +153,13 @@ static void every_width_up_to_130_agrees_in_all_kernels(void **state)
     float tail[130] = {1.0f, -1.0f};
     for (int width = 1; width <= 130; width++) {
         struct net net = {.count = 2};
-        net.layers[0] = (struct mlp_layer){.inputs = width, .outputs = width, .weights = weights,
-                                           .bias = x, .activation = MLP_TANH};
-        net.layers[1] = (struct mlp_layer){.inputs = width, .outputs = 1, .weights = weights,
-                                           .bias = tail};
+        net.layers[0] = (struct mlp_layer){.inputs = width,
+                                           .outputs = width,
+                                           .weights = weights,
+                                           .bias = x,
+                                           .activation = MLP_TANH};
+        net.layers[1] =
+            (struct mlp_layer){.inputs = width, .outputs = 1, .weights = weights, .bias = tail};
         struct mlp *plain = open_or_null(&net, MLP_KERNEL_PLAIN);
         float want, got;
         mlp_forward(plain, x, &want);
@@ -181,8 +188,10 @@ static void plain_follows_the_documented_order(void **state)
         float *bias = random_array(&prng, (size_t)outputs, 1.0);
         float *x = random_array(&prng, (size_t)inputs, 1.0);
         struct net net = {.count = 1};
-        net.layers[0] = (struct mlp_layer){.inputs = inputs, .outputs = outputs,
-                                           .weights = weights, .bias = bias,
+        net.layers[0] = (struct mlp_layer){.inputs = inputs,
+                                           .outputs = outputs,
+                                           .weights = weights,
+                                           .bias = bias,
                                            .activation = n % 2 ? MLP_RELU : MLP_IDENTITY};
         struct mlp *mlp = open_or_null(&net, MLP_KERNEL_PLAIN);
         float want[16], got[16];
@@ -223,7 +232,10 @@ static void nan_input_gives_the_one_quiet_nan(void **state)
     const float w[] = {1, 0}, b[] = {0};
     for (int a = MLP_IDENTITY; a <= MLP_SIGMOID; a++) {
         struct net net = {.count = 1};
-        net.layers[0] = (struct mlp_layer){.inputs = 2, .outputs = 1, .weights = w, .bias = b,
+        net.layers[0] = (struct mlp_layer){.inputs = 2,
+                                           .outputs = 1,
+                                           .weights = w,
+                                           .bias = b,
                                            .activation = (enum mlp_activation)a};
         for (int k = MLP_KERNEL_PLAIN; k <= MLP_KERNEL_AVX512; k++) {
             struct mlp *mlp = open_or_null(&net, (enum mlp_kernel)k);

@@ -16,8 +16,12 @@
 static struct mlp *open_activation(enum mlp_activation activation)
 {
     static const float zeros[16], ones[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
-    const struct mlp_layer layer = {.inputs = 16, .outputs = 16, .activation = activation,
-                                    .shift = zeros, .scale = ones, .offset = zeros};
+    const struct mlp_layer layer = {.inputs = 16,
+                                    .outputs = 16,
+                                    .activation = activation,
+                                    .shift = zeros,
+                                    .scale = ones,
+                                    .offset = zeros};
     struct mlp *mlp;
     assert_int_equal(mlp_open(&layer, 1, MLP_KERNEL_AUTO, &mlp, NULL), ERR_OK);
     return mlp;

@@ -16,8 +16,8 @@ static const char names[2][MODEL_INPUT_NAME_SIZE] = {"first", "second"};
 static struct model_spec two_outputs(void)
 {
     struct model_spec spec = {.version = "v1", .input_names = names, .layer_count = 1};
-    spec.layers[0] = (struct mlp_layer){.inputs = 2, .outputs = 2, .weights = weights,
-                                        .bias = bias};
+    spec.layers[0] =
+        (struct mlp_layer){.inputs = 2, .outputs = 2, .weights = weights, .bias = bias};
     return spec;
 }
 
@@ -70,7 +70,8 @@ static void model_owns_what_it_was_given(void **state)
     (void)state;
     float w[] = {1, 1}, b[] = {0};
     char inputs[2][MODEL_INPUT_NAME_SIZE] = {"a", "b"};
-    struct model_spec spec = {.version = "v2", .layer_count = 1,
+    struct model_spec spec = {.version = "v2",
+                              .layer_count = 1,
                               .input_names = (const char(*)[MODEL_INPUT_NAME_SIZE])inputs};
     spec.layers[0] = (struct mlp_layer){.inputs = 2, .outputs = 1, .weights = w, .bias = b};
     struct model *model = open_or_fail(&spec);

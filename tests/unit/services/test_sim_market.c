@@ -13,12 +13,12 @@
 #include "base/crc32c.h"
 #include "services/exchange-sim/sim_market.h"
 
-#define START_US 1700000000000000LL
-#define MINUTE_US 60000000LL
-#define SPAN_US (20 * MINUTE_US)
-#define STEP_US 2000000LL
+#define START_US      1700000000000000LL
+#define MINUTE_US     60000000LL
+#define SPAN_US       (20 * MINUTE_US)
+#define STEP_US       2000000LL
 #define HORIZON_STEPS 5
-#define SAMPLES_MAX 60000
+#define SAMPLES_MAX   60000
 
 /* Everything one run shows, and what it must never show. */
 struct tally {
@@ -80,9 +80,8 @@ static void tally_diff(void *context, int64_t time_us, enum sim_cadence cadence,
         tally->diffs_100ms++;
 }
 
-static void tally_snapshot(void *context, int64_t time_us, int64_t id,
-                           const struct sbe_level *bids, int bid_count,
-                           const struct sbe_level *asks, int ask_count)
+static void tally_snapshot(void *context, int64_t time_us, int64_t id, const struct sbe_level *bids,
+                           int bid_count, const struct sbe_level *asks, int ask_count)
 {
     struct tally *tally = context;
     (void)time_us;
@@ -101,8 +100,8 @@ static void tally_top(void *context, const struct sim_book *book)
 static struct tally *tally_open(uint64_t seed)
 {
     struct tally *tally = calloc(1, sizeof(*tally));
-    struct sim_sink sink = {tally,          tally_trades, tally_quote,
-                            tally_diff, tally_snapshot,  tally_top};
+    struct sim_sink sink = {tally,      tally_trades,   tally_quote,
+                            tally_diff, tally_snapshot, tally_top};
     struct sim_market_options options = {.seed = seed,
                                          .start_us = START_US,
                                          .price = 61837.63,
@@ -172,8 +171,8 @@ static void the_market_has_the_rates_and_moves_of_the_real_capture(void **state)
         32, 40);
     row("levels per diff at 20 ms (36 / 5 up)", 7.2, (double)tally->levels / (double)tally->diffs,
         5, 10);
-    row("one-tick spread, share of events", 0.88, (double)tally->quotes_one_tick / (double)tally->quotes,
-        0.84, 0.92);
+    row("one-tick spread, share of events", 0.88,
+        (double)tally->quotes_one_tick / (double)tally->quotes, 0.84, 0.92);
     row("one-tick spread, share of time", 0.993, one_tick_us / SPAN_US, 0.98, 1);
     row("10 s return, rms bp", 3.7, sqrt(square / returns), 2.9, 4.5);
     row("10 s return, share of zeros", 0.024, (double)zero / returns, 0.005, 0.05);
@@ -213,7 +212,7 @@ static void the_oracle_explains_two_to_ten_percent_a_third_of_it_beyond_a_line(v
 {
     (void)state;
     const char *hours = getenv("SIM_ORACLE_HOURS");
-    int steps = (hours ? atoi(hours) : 6) * 1800;
+    int steps = (hours ? atoi(hours) : 4) * 1800;
     double *mids = calloc((size_t)steps + HORIZON_STEPS + 1, sizeof(double));
     struct sim_forecast *parts = calloc((size_t)steps, sizeof(*parts));
     double *oracle = calloc((size_t)steps, sizeof(double));

@@ -1,0 +1,59 @@
+#!/usr/bin/env python3
+"""Writes docs/metrics.md from what the running services say of themselves.
+
+usage: tools/metrics_doc.py [--check]   (--check: compare only, status 1 when it differs)
+
+SPDX-License-Identifier: Apache-2.0"""
+import os
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+os.environ.setdefault("BTCAST", str(ROOT / "build" / "btcast"))
+sys.path.insert(0, str(ROOT / "tests" / "e2e"))
+import harness  # noqa: E402
+
+SERVICES = [("sbe-ingestor", 8081), ("aggregator", 8082), ("re-anchor-service", 8084),
+            ("inference", 8085), ("exchange-sim", 8089)]
+HEAD = """# Metrics
+
+Every service answers `/metrics` in the Prometheus text format on its port. This page is made by
+`tools/metrics_doc.py` from the services' own help texts. Histograms are in seconds, four buckets to
+the octave, with edges at exactly 0.03 and 0.1.
+"""
+
+
+def table(port):
+    text = harness.http_ask(port, "/metrics")[1]
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", text, re.M))
+    rows = sorted(re.findall(r"^# HELP (\S+) (.*)$", text, re.M))
+    return [f"| `{name}` | {kinds.get(name, '')} | {words} |" for name, words in rows]
+
+
+def page():
+    offset = harness.free_port_offset()
+    up = harness.start("up", "--data", harness.temp_dir(), "--port-offset", str(offset))
+    harness.wait_until(lambda: harness.http_ask(8085 + offset, "/prediction")[0] == 200,
+                       "the first prediction", 30)
+    lines = [HEAD]
+    for name, port in SERVICES:
+        lines += [f"## {name} ({port})", "", "| metric | kind | meaning |", "|---|---|---|"]
+        lines += table(port + offset) + [""]
+    up.stop()
+    return "\n".join(lines)
+
+
+def main():
+    target = ROOT / "docs" / "metrics.md"
+    text = page()
+    if "--check" not in sys.argv:
+        target.write_text(text)
+        return 0
+    same = target.exists() and target.read_text() == text
+    print("docs/metrics.md is up to date" if same else "docs/metrics.md differs: run tools/metrics_doc.py")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

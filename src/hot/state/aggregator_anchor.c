@@ -49,6 +49,14 @@ static bool aggregator_anchor_possible(const struct aggregator *aggregator)
     return epoch != 0 && aggregator->caught_up && state->ready(state->self);
 }
 
+/* A snapshot from before the first buffered diff might not join it (BINANCE.md section 6,
+ * rule 2: fetch after the first event). */
+static bool aggregator_anchor_has_diffs(const struct aggregator *aggregator)
+{
+    const struct world_counters *counters = world_counters(aggregator->world);
+    return counters->diffs_buffered + counters->diffs_applied > 0;
+}
+
 /* Said again and again while it is true, so that a store that has lost it hears it. */
 static void aggregator_anchor_ask(struct aggregator *aggregator)
 {
@@ -288,7 +296,7 @@ int aggregator_anchor_do_work(struct aggregator *aggregator)
         anchor->document_size = 0;
         return 1;
     }
-    if (!aggregator->book_live)
+    if (!aggregator->book_live && aggregator_anchor_has_diffs(aggregator))
         aggregator_anchor_ask(aggregator);
     aggregator_anchor_look(aggregator);
     return 0;

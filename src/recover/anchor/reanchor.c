@@ -14,8 +14,8 @@ static void reanchor_start(struct reanchor *reanchor)
         return; /* somebody else is at it, or a flag of ours runs out */
     snprintf(reanchor->token, sizeof(reanchor->token), "%.40s-%llu", reanchor->options.owner,
              (unsigned long long)++reanchor->tokens);
-    if (!reanchor->forced)
-        snprintf(reanchor->cause, sizeof(reanchor->cause), "%s", reanchor->ask_cause);
+    snprintf(reanchor->cause, sizeof(reanchor->cause), "%s",
+             reanchor->force_wanted ? reanchor->force_cause : reanchor->ask_cause);
     if (port->claim(port->self, reanchor->token, REANCHOR_CLAIM_TTL_MS, reanchor_on_call,
                     &reanchor->claim) != ERR_OK)
         return;
@@ -31,6 +31,8 @@ static void reanchor_claimed(struct reanchor *reanchor)
         reanchor->step = REANCHOR_IDLE;
         return;
     }
+    reanchor->forced = reanchor->force_wanted;
+    reanchor->force_wanted = false;
     reanchor->claimed_us = reanchor->now.mono_us;
     reanchor->renew_us = reanchor->now.mono_us + REANCHOR_RENEW_US;
     reanchor->step = REANCHOR_FETCHING;
@@ -109,7 +111,7 @@ int reanchor_do_work(struct reanchor *reanchor, struct clock_now now)
         /* A reply that came after the end is nobody's. */
         reanchor->rest.answered = false;
         reanchor->renew.answered = false;
-        if (looked && (reanchor->asked || reanchor->forced) && !reanchor->rest.in_flight)
+        if (looked && (reanchor->asked || reanchor->force_wanted) && !reanchor->rest.in_flight)
             reanchor_start(reanchor);
         break;
     case REANCHOR_CLAIMING:
@@ -134,10 +136,8 @@ int reanchor_do_work(struct reanchor *reanchor, struct clock_now now)
 
 void reanchor_force(struct reanchor *reanchor, const char *cause)
 {
-    if (reanchor->step != REANCHOR_IDLE && reanchor->step != REANCHOR_CLAIMING)
-        return; /* one is under way: it serves */
-    reanchor->forced = true;
-    snprintf(reanchor->cause, sizeof(reanchor->cause), "%s", cause);
+    reanchor->force_wanted = true;
+    snprintf(reanchor->force_cause, sizeof(reanchor->force_cause), "%s", cause);
 }
 
 void reanchor_stop(struct reanchor *reanchor)

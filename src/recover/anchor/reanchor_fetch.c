@@ -72,7 +72,9 @@ static bool reanchor_judge(struct reanchor *reanchor)
     else if (anchor_judge_depth(bytes_of(reanchor->body, reanchor->body_size), &last_update_id,
                                 &err) == ERR_OK)
         return true;
-    if (reanchor->status == 429 || reanchor->status == 418)
+    if (reanchor->rest.result == ERR_CONNECTION)
+        reanchor->fetch_us = reanchor->now.mono_us + REANCHOR_RECONNECT_US;
+    else if (reanchor->status == 429 || reanchor->status == 418)
         reanchor_respect(reanchor);
     log_warn("rest_failed", "symbol=%s try=%u reason=\"%s\"", reanchor->options.symbol,
              reanchor->tries, err.text);

@@ -19,7 +19,9 @@ struct reanchor {
     char token[STATE_TOKEN_SIZE];
     uint64_t tokens;
     char cause[ANCHOR_CAUSE_SIZE];
-    bool forced;
+    bool forced;       /* the one under way */
+    bool force_wanted; /* the next one */
+    char force_cause[ANCHOR_CAUSE_SIZE];
 
     struct reanchor_call look, claim, renew, hand, drop, audit, rest;
     int64_t look_us, renew_us;

@@ -190,6 +190,21 @@ static void nothing_is_asked_before_the_first_record(void **state)
     assert_int_equal(scene->store.asks, 0);
 }
 
+static void an_anchor_is_asked_for_once_a_diff_is_buffered(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    scene->quiet = true;
+    run(scene, 3000);
+    assert_true(status_of(scene, 0).active);
+    assert_true(status_of(scene, 0).seq > 10);
+    assert_int_equal(scene->store.asks, 0);
+    scene->quiet = false;
+    run(scene, 300);
+    assert_true(status_of(scene, 0).book_live);
+    assert_int_equal(scene->store.asks, 1);
+}
+
 static void changes_during_a_flush_travel_with_the_next_one(void **state)
 {
     struct scene *scene = *state;
@@ -618,6 +633,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_fresh_start_asks_for_an_anchor_and_goes_live),
         TEST(nothing_is_asked_before_the_first_record),
+        TEST(an_anchor_is_asked_for_once_a_diff_is_buffered),
         TEST(changes_during_a_flush_travel_with_the_next_one),
         TEST(a_flush_waits_for_the_drained_input_or_a_millisecond),
         TEST(a_standby_takes_over_within_two_seconds_without_loading),

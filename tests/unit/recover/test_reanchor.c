@@ -44,7 +44,7 @@ struct scene {
     int rest_calls, status;
     int64_t retry_after_s;
     const char *body;
-    bool silent;
+    bool silent, unreachable;
     int64_t called_us;
     /* the aggregator */
     bool takes;
@@ -186,8 +186,8 @@ static int rest_work(void *self, int64_t mono_us)
     if (done == NULL || scene.silent)
         return 0;
     scene.rest_done = NULL;
-    struct anchor_rest_reply reply = {.result = ERR_OK,
-                                      .status = scene.status,
+    struct anchor_rest_reply reply = {.result = scene.unreachable ? ERR_CONNECTION : ERR_OK,
+                                      .status = scene.unreachable ? 0 : scene.status,
                                       .body = bytes_text(scene.body),
                                       .retry_after_s = scene.retry_after_s,
                                       .used_weight = 50};
@@ -451,6 +451,31 @@ static void an_operator_gets_one_without_an_ask(void **state)
     assert_int_equal(scene.claims, 1);
 }
 
+static void a_wish_during_another_one_gets_its_own(void **state)
+{
+    (void)state;
+    ask("gap");
+    run(60);
+    assert_int_equal(scene.claims, 1);
+    reanchor_force(scene.reanchor, "forced by an operator");
+    run(1000);
+    assert_int_equal(status_now().succeeded, 2);
+    assert_int_equal(scene.rest_calls, 2);
+    assert_string_equal(scene.audit_cause, "forced by an operator");
+}
+
+static void an_unreachable_exchange_is_tried_again_soon(void **state)
+{
+    (void)state;
+    scene.unreachable = true;
+    ask("gap");
+    run(1100);
+    assert_in_range(scene.rest_calls, 4, 5);
+    scene.unreachable = false;
+    run(500);
+    assert_int_equal(status_now().succeeded, 1);
+}
+
 static void nobody_holds_the_claim_for_ever(void **state)
 {
     (void)state;
@@ -522,6 +547,8 @@ int main(void)
         TEST(without_an_aggregator_nothing_is_swapped_and_the_flag_is_free),
         TEST(an_ask_that_is_withdrawn_ends_the_work),
         TEST(an_operator_gets_one_without_an_ask),
+        TEST(a_wish_during_another_one_gets_its_own),
+        TEST(an_unreachable_exchange_is_tried_again_soon),
         TEST(nobody_holds_the_claim_for_ever),
         TEST(a_store_that_goes_away_is_waited_for),
         TEST(a_swap_whose_hand_over_was_never_acknowledged_is_a_success),

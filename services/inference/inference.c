@@ -20,6 +20,8 @@
 #define INFERENCE_ANSWER_SPIN_US 200
 /* Replica n begins (n - 1) times so long after the slot. */
 #define INFERENCE_STAGGER_US 1000
+/* Reconnecting needs its own pace. */
+#define INFERENCE_AWAY_WAIT_US 20000
 #define INFERENCE_START_TIMEOUT_US 1000000
 #define INFERENCE_READY_US 4000000
 
@@ -145,6 +147,8 @@ static int64_t inference_step(void *context, struct clock_now now)
         return working_us < INFERENCE_ANSWER_SPIN_US ? 0 : wait_us;
     }
     wait_us -= inference->options.spin_us;
+    if (!redis_link_connected(inference->link) && wait_us > INFERENCE_AWAY_WAIT_US)
+        return INFERENCE_AWAY_WAIT_US;
     return wait_us > 0 ? wait_us : 0;
 }
 

@@ -267,10 +267,8 @@ static int aggregator_service_run(int argc, char **argv)
     if (service_open(&self.service, &definition, argc, argv, &self.options, &status) != ERR_OK)
         return status;
     struct err err = {0};
-    int result = aggregator_service_open(&self, &err);
-    if (result != ERR_OK) {
-        log_error("start_failed", "reason=\"%s\"", err.text);
-        status = result == ERR_CONFIG ? SERVICE_EXIT_CONFIG : SERVICE_EXIT_FAILURE;
+    if (aggregator_service_open(&self, &err) != ERR_OK) {
+        status = service_refuse(definition.name, &err);
     } else if (service_serve(&self.service, &definition, &status) == ERR_OK) {
         log_info("started", "symbol=%s redis=%s owner=%s", self.options.symbol,
                  self.options.redis_target, self.owner);

@@ -241,8 +241,7 @@ static int inference_run(int argc, char **argv)
     struct err err = {0};
     atomic_store(&inference.board.mode, DEGRADE_BLIND);
     if (inference_open(&inference, &err) != ERR_OK) {
-        log_error("start_failed", "reason=\"%s\"", err.text);
-        status = SERVICE_EXIT_FAILURE;
+        status = service_refuse(definition.name, &err);
     } else if (service_serve(&inference.service, &definition, &status) == ERR_OK) {
         const char *priority = inference.options.priority == INFERENCE_PRIORITY_AUTO
                                    ? inference_priority_raise()

@@ -9,6 +9,7 @@
 #include "base/config_value.h"
 #include "base/suggest.h"
 #include "services/service.h"
+#include "wire/sbe.h"
 
 #define SERVICE_PORT_OFFSET_MAX 50000
 #define SERVICE_FIELDS          5
@@ -122,6 +123,14 @@ int service_options_unknown(const char *word, const char *const *known, struct e
     return err_set(err, ERR_CONFIG, "unknown option %s%s%s%s", name,
                    best != NULL ? "; did you mean " : "", best != NULL ? best : "",
                    best != NULL ? "?" : "");
+}
+
+int service_options_symbol(const char *symbol, struct err *err)
+{
+    if (sbe_symbol_valid(bytes_text(symbol)))
+        return ERR_OK;
+    return err_set(err, ERR_CONFIG, "symbol: expected upper-case letters and digits, found \"%s\"",
+                   symbol);
 }
 
 static int service_flags_set(struct service_flags *flags, const char *override, struct err *err)

@@ -11,6 +11,7 @@
 #include "hot/state/aggregator.h"
 #include "services/aggregator/aggregator_options.h"
 #include "services/cli/commands.h"
+#include "services/service_options.h"
 
 #define AGGREGATOR_PORT             8082
 #define AGGREGATOR_START_TIMEOUT_US 1000000
@@ -160,7 +161,8 @@ static int aggregator_service_open_store(struct aggregator_service *self, struct
         loop_run_once(self->service.loop, 1000);
     }
     if (options->require_redis && !redis_link_connected(self->link))
-        return err_set(err, ERR_CONNECTION, "redis at %s cannot be reached", options->redis_target);
+        return err_set(err, ERR_CONNECTION, "redis.target: %s cannot be reached (require_redis is set)",
+                       options->redis_target);
     return redis_state_open(
         &(struct redis_state_options){.symbol = options->symbol,
                                       .style = (enum state_key_style)options->key_style,
@@ -199,7 +201,10 @@ static int aggregator_service_open(struct aggregator_service *self, struct err *
     const struct aggregator_service_options *options = &self->options;
     if (options->lease_renew_ms * 2 > options->lease_ttl_ms)
         return err_set(err, ERR_CONFIG, "lease.renew_ms: expected at most half of lease.ttl_ms");
-    int result = http_board_open(sizeof(struct aggregator_status), &self->board);
+    int result = service_options_symbol(options->symbol, err);
+    if (result != ERR_OK)
+        return result;
+    result = http_board_open(sizeof(struct aggregator_status), &self->board);
     if (result != ERR_OK)
         return err_set(err, result, "out of memory");
     result = aggregator_service_open_store(self, err);

@@ -162,7 +162,7 @@ static int sbe_ingestor_wait_redis(struct sbe_ingestor *self, struct err *err)
     while (!self->port.ready(self->port.self)) {
         if (loop_mono_us() >= end_us || self->service.stopping)
             return err_set(err, ERR_CONNECTION,
-                           "redis.target: no answer from \"%s\" (require_redis is set)",
+                           "redis.target: %s cannot be reached (require_redis is set)",
                            self->options.redis_target);
         loop_run_once(self->service.loop, 10000);
         self->port.do_work(self->port.self, loop_mono_us());

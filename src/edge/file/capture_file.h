@@ -3,8 +3,8 @@
  * declared holes) may lie behind their place in the file, because they become known late:
  * opening indexes them, and each is delivered right after the record whose (epoch, seq) it
  * names. Records that a restarted recorder brought twice are delivered once. A cut tail ends a file
- * quietly; damage in the middle costs what it hit and is counted. SPDX-License-Identifier:
- * Apache-2.0 */
+ * quietly; damage in the middle costs what it hit and is counted.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_EDGE_FILE_CAPTURE_FILE_H
 #define BTCAST_EDGE_FILE_CAPTURE_FILE_H
 

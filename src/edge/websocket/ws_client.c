@@ -291,7 +291,7 @@ static void ws_line_dial(struct ws_line *line, const struct redis_resolved *reso
     struct lws_client_connect_info info = {
         .context = line->client->context,
         .address = line->numeric,
-        .port = atoi(line->url.address.port),
+        .port = (int)strtol(line->url.address.port, NULL, 10),
         .ssl_connection = line->url.tls ? LCCSCF_USE_SSL : 0,
         .path = line->url.path,
         /* With TLS this is also the name that the certificate has to carry. */

@@ -20,7 +20,7 @@ int infer_open(struct infer *infer, const struct infer_options *options,
     infer->options = *options;
     infer->port = *port;
     infer->observer = *observer;
-    grid_init(&infer->grid, now);
+    slew_init(&infer->grid, now);
     degrade_init(&infer->degrade);
     track_init(&infer->track, 0, -INFER_BAND_BP, INFER_BAND_BP);
     infer->slot = clock_slot(now.wall_us) + 1;
@@ -132,7 +132,7 @@ static void infer_read_done(void *context, int result, const struct infer_read *
 static void infer_begin(struct infer *infer, int64_t mono_us)
 {
     infer->timing = (struct infer_timing){.slot = infer->slot};
-    infer->timing.late_us = grid_us(&infer->grid, mono_us) - clock_slot_us(infer->slot);
+    infer->timing.late_us = slew_at_us(&infer->grid, mono_us) - clock_slot_us(infer->slot);
     infer->state_ok = false;
     infer->served = false;
     infer->state_reason = "redis away";
@@ -154,7 +154,7 @@ static void infer_begin(struct infer *infer, int64_t mono_us)
  * mode or its outcomes, so a replay finds the same one (docs/replay.md). */
 static void infer_judge(struct infer *infer, int64_t mono_us)
 {
-    int64_t now_us = grid_us(&infer->grid, mono_us);
+    int64_t now_us = slew_at_us(&infer->grid, mono_us);
     const struct state_read *state = &infer->state;
     struct degrade_inputs inputs = {
         .features_read = infer->state_ok,
@@ -315,7 +315,7 @@ static void infer_catch_up(struct infer *infer, int64_t now_us)
 
 static int infer_idle_work(struct infer *infer, struct clock_now now)
 {
-    int64_t now_us = grid_us(&infer->grid, now.mono_us);
+    int64_t now_us = slew_at_us(&infer->grid, now.mono_us);
     int64_t slot_us = clock_slot_us(infer->slot) + infer->options.stagger_us;
     if (now_us >= slot_us) {
         infer_catch_up(infer, now_us - infer->options.stagger_us);
@@ -324,9 +324,10 @@ static int infer_idle_work(struct infer *infer, struct clock_now now)
     }
     if (!infer->warmed && now_us >= slot_us - INFER_WARM_US) {
         infer->warmed = true;
-        int64_t step_us = grid_update(&infer->grid, now);
-        if (step_us != 0)
-            infer->observer.clock_step(infer->observer.context, step_us);
+        uint64_t steps = infer->grid.steps;
+        slew_read_us(&infer->grid, now);
+        if (infer->grid.steps != steps)
+            infer->observer.clock_step(infer->observer.context, infer->grid.wall_gap_us);
         int result = infer->port.read(infer->port.self, infer_warmed, infer);
         return result == ERR_OK;
     }
@@ -356,7 +357,7 @@ int64_t infer_wait_us(const struct infer *infer, int64_t mono_us)
     int64_t next_us = infer->deadline_mono_us;
     if (infer->phase == INFER_IDLE) {
         int64_t slot_us = clock_slot_us(infer->slot) + infer->options.stagger_us;
-        next_us = grid_mono_us(&infer->grid, slot_us - (infer->warmed ? 0 : INFER_WARM_US));
+        next_us = slew_mono_us(&infer->grid, slot_us - (infer->warmed ? 0 : INFER_WARM_US));
         if (infer->outbox.count > 0 && infer->retry_mono_us < next_us)
             next_us = infer->retry_mono_us;
     }

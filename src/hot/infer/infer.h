@@ -15,9 +15,9 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/slew.h"
 #include "hot/infer/track.h"
 #include "hot/infer/degrade.h"
-#include "hot/infer/grid.h"
 #include "hot/infer/infer_port.h"
 #include "hot/infer/journal.h"
 #include "market/record.h"
@@ -82,7 +82,7 @@ struct infer {
     struct infer_port port;
     struct infer_observer observer;
     const struct model *model; /* NULL: none, confidence 0 */
-    struct grid grid;
+    struct slew grid; /* the clock that slots begin on */
     struct degrade degrade;
     struct track track;
     struct journal outbox;

@@ -29,6 +29,8 @@ void feed_init(struct feed *feed, const struct feed_options *options, int64_t mo
     prng_init(&feed->prng, options->seed);
     for (int i = 0; i < FEED_ATTEMPTS_MAX; i++)
         feed->attempts_us[i] = INT64_MIN;
+    for (int i = 0; i < FEED_LINES; i++)
+        feed->lines[i].since_us = mono_us;
     for (int i = 0; i < (options->second ? FEED_LINES : 1); i++) {
         feed->lines[i].wanted = true;
         feed->lines[i].retry_at_us = mono_us;

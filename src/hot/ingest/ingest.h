@@ -12,7 +12,7 @@
 
 #include "base/clock.h"
 #include "hot/ingest/publisher.h"
-#include "hot/ingest/slew.h"
+#include "base/slew.h"
 #include "hot/ingest/splice.h"
 #include "market/record.h"
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """A whole system under `btcast up`, and watchers that take down what it shows."""
+import collections
 import csv
+import json
 import os
+import struct
 import threading
 import time
 
@@ -12,6 +15,8 @@ SYMBOL = "BTCUSDT"
 KEYS = [f"ob:{SYMBOL}", f"tr:{SYMBOL}:1s", f"tr:{SYMBOL}:5s", f"feat:{SYMBOL}"]
 CAPTURE = os.path.join(harness.DATA, "capture", "binance-spot-btcusdt-20240808.jsonl.gz")
 SLOT_MS = 2000
+# What a clock measured is not the market's; everything else of a prediction has to be equal.
+MEASURED = {"symbol", "latency_ms", "latency_us", "features_age_ms"}
 LONG = os.environ.get("BTCAST_LONG", "") not in ("", "0")
 
 
@@ -153,3 +158,54 @@ def read_csv(path):
 def read_bytes(path):
     with open(path, "rb") as f:
         return f.read()
+
+
+Compared = collections.namedtuple("Compared", "vectors predictions published")
+
+
+class Replayed:
+    """A recording of a running system, replayed, to compare with what was live."""
+
+    def __init__(self, file):
+        folder = harness.temp_dir()
+        features = os.path.join(folder, "features.csv")
+        made = os.path.join(folder, "predictions.csv")
+        status, out, err = harness.run("replay", file, "--features", features, "--predictions",
+                                       made, "--json")
+        assert status == 0, err
+        self.summary = json.loads(out)
+        self.features = {int(row["slot"]): row for row in read_csv(features)}
+        self.predictions = {int(row["slot"]): row for row in read_csv(made)}
+
+    def check(self, published, vectors):
+        """Every prediction that was made from features, and every vector that was seen live
+        at its place: equal, byte for byte, and none that was not published."""
+        assert self.summary["slots_unplaced"] == 0 and self.summary["damaged"] == 0, self.summary
+        made = [(slot, fields) for slot, fields in published if int(fields["seq"]) != 0]
+        compared = 0
+        for slot, fields in made:
+            self._check_prediction(slot, fields)
+            seen = vectors.get((int(fields["ingest_epoch"]), int(fields["seq"])))
+            if seen is not None:
+                self._check_vector(slot, *seen)
+                compared += 1
+        slots = {slot for slot, _ in made}
+        extra = [s for s in self.predictions if s <= published[-1][0] and s not in slots]
+        assert not extra, f"replayed and never published: {extra}"
+        return Compared(compared, len(made), len(published))
+
+    def _check_prediction(self, slot, fields):
+        row = self.predictions.get(slot)
+        assert row is not None, f"slot {slot} was published and is not replayed: {fields}"
+        for name, value in row.items():
+            assert fields[name] == value, f"slot {slot} {name}: {fields[name]} live, {value} now"
+        assert set(fields) - set(row) == MEASURED, set(fields) - set(row)
+
+    def _check_vector(self, slot, as_of_us, vec):
+        row = self.features[slot]
+        names = list(row)[5:]
+        assert len(vec) == 8 + 4 * len(names)
+        # %.9g of a float32 gives it back exactly.
+        again = vec[:8] + struct.pack(f"<{len(names)}f", *[float(row[n]) for n in names])
+        assert again == vec, f"slot {slot}: another vector"
+        assert int(row["as_of_us"]) == as_of_us

@@ -38,19 +38,20 @@ def test_the_system_predicts_on_real_data_every_two_seconds():
     time.sleep(SECONDS - 12)
     watch.stop()
     published = system.predictions(up.redis())
-    gaps = harness.metric(up.port("aggregator"), "aggregator_gaps_total")
-    crossed = harness.metric(up.port("aggregator"), "aggregator_crossed_events_total")
+    losses = {name: harness.metric(up.port("aggregator"), "aggregator_" + name)
+              for name in ("book_gaps", "book_crossed", "book_diverged", "trades_missing",
+                           "stream_holes", "stream_records_missing", "records_refused")}
     health = harness.get_json(up.port("inference"), "/health")
     status = up.process.wait(60)
     assert status == 0, up.process.log()
     slots = system.check_every_slot(published)
     modes = [fields["mode"] for _, fields in published]
     so_far = accuracy(health)
-    print(f"{slots} slots, modes {sorted(set(modes))}, gaps {gaps}, crossed {crossed}")
+    print(f"{slots} slots, modes {sorted(set(modes))}, {losses}")
     print(json.dumps(so_far))
     assert slots >= (SECONDS - 16) // 2
     assert modes.count("live") >= slots * 3 // 4, modes
-    assert gaps == 0 and crossed == 0
+    assert all(value == 0 for value in losses.values()), losses
     assert so_far is not None and so_far["outcomes"] > 0
     mids = [fields["current_price"] for _, fields in published]
     assert len(set(mids)) > 1

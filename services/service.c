@@ -86,7 +86,7 @@ int service_open(struct service *service, const struct service_definition *defin
         service_options_help(definition->name, definition->summary, definition->schema,
                              definition->default_port, stdout);
         *exit_status = 0;
-        return ERR_STATE;
+        return ERR_BAD_STATE;
     }
     result = service_load(definition, &flags, options, &err);
     if (result != ERR_OK)

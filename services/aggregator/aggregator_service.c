@@ -55,9 +55,8 @@ static void aggregator_service_components(const struct aggregator_status *status
     text_add_format(out,
                     "\"kinesis_consumers\":{\"status\":\"%s\",\"phase\":\"%s\",\"epoch\":%llu,"
                     "\"seq\":%llu,\"lag_ms\":%lld},",
-                    aggregator_service_word(status->consumer_ready && fresh),
-                    phases[status->phase], (unsigned long long)status->epoch,
-                    (unsigned long long)status->seq,
+                    aggregator_service_word(status->consumer_ready && fresh), phases[status->phase],
+                    (unsigned long long)status->epoch, (unsigned long long)status->seq,
                     (long long)(status->epoch != 0 ? age_us / 1000 : -1));
     text_add_format(out,
                     "\"redis_cluster\":{\"status\":\"%s\",\"role\":\"%s\",\"holder\":\"%s\","
@@ -66,13 +65,15 @@ static void aggregator_service_components(const struct aggregator_status *status
                     status->active ? "active" : "standby", status->holder,
                     (unsigned long long)status->fence, (unsigned long long)status->flushes,
                     (unsigned long long)status->writes_refused);
-    text_add_format(out, "\"feature_pipeline\":{\"status\":\"%s\",\"book_live\":%s,\"restores\":%llu},",
+    text_add_format(out,
+                    "\"feature_pipeline\":{\"status\":\"%s\",\"book_live\":%s,\"restores\":%llu},",
                     aggregator_service_word(status->book_live),
                     status->book_live ? "true" : "false", (unsigned long long)status->restores);
     text_add_format(out,
                     "\"reanchor_system\":{\"status\":\"%s\",\"anchors\":%llu,"
                     "\"anchors_refused\":%llu}",
-                    aggregator_service_word(!status->anchoring), (unsigned long long)status->anchors,
+                    aggregator_service_word(!status->anchoring),
+                    (unsigned long long)status->anchors,
                     (unsigned long long)status->anchors_refused);
 }
 
@@ -172,19 +173,17 @@ static int aggregator_service_open_store(struct aggregator_service *self, struct
 static int aggregator_service_open_streams(struct aggregator_service *self, struct err *err)
 {
     const struct aggregator_service_options *options = &self->options;
-    struct redis_consumer_options consumer = {
-        .link = aggregator_service_link(self),
-        .style = (enum stream_key_style)options->key_style,
-        .record = aggregator_service_on_record,
-        .context = self,
-        .block_us = AGGREGATOR_BLOCK_US,
-        .metrics = &self->service.metrics};
-    struct redis_producer_options producer = {
-        .link = aggregator_service_link(self),
-        .style = (enum stream_key_style)options->key_style,
-        .done = aggregator_service_on_put,
-        .context = self,
-        .metrics = &self->service.metrics};
+    struct redis_consumer_options consumer = {.link = aggregator_service_link(self),
+                                              .style = (enum stream_key_style)options->key_style,
+                                              .record = aggregator_service_on_record,
+                                              .context = self,
+                                              .block_us = AGGREGATOR_BLOCK_US,
+                                              .metrics = &self->service.metrics};
+    struct redis_producer_options producer = {.link = aggregator_service_link(self),
+                                              .style = (enum stream_key_style)options->key_style,
+                                              .done = aggregator_service_on_put,
+                                              .context = self,
+                                              .metrics = &self->service.metrics};
     snprintf(consumer.symbol, sizeof(consumer.symbol), "%s", options->symbol);
     snprintf(consumer.name, sizeof(consumer.name), "%s", options->consumer);
     snprintf(producer.symbol, sizeof(producer.symbol), "%s", options->symbol);

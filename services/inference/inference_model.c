@@ -40,7 +40,7 @@ int inference_model_load(const char *path, enum mlp_kernel kernel, struct model 
 {
     if (path[0] == '\0') {
         int result = inference_model_read(baseline_file(), kernel, model, err);
-        return result == ERR_OK ? ERR_OK : err_wrap(err, "built-in model");
+        return result == ERR_OK ? ERR_OK : err_wrap(err, result, "built-in model");
     }
     uint8_t *data = NULL;
     size_t size = 0;
@@ -49,5 +49,5 @@ int inference_model_load(const char *path, enum mlp_kernel kernel, struct model 
         return result;
     result = inference_model_read(bytes_of(data, size), kernel, model, err);
     free(data);
-    return result == ERR_OK ? ERR_OK : err_wrap(err, "model %s", path);
+    return result == ERR_OK ? ERR_OK : err_wrap(err, result, "model %s", path);
 }

@@ -37,9 +37,9 @@ enum record_flag {
 struct record {
     uint64_t epoch;
     uint64_t seq;
-    int64_t recv_us; /* receive time, non-decreasing within an epoch */
-    uint8_t kind;    /* enum record_kind */
-    uint8_t flags;   /* enum record_flag */
+    int64_t recv_us;      /* receive time, non-decreasing within an epoch */
+    uint8_t kind;         /* enum record_kind */
+    uint8_t flags;        /* enum record_flag */
     struct bytes payload; /* borrowed */
 };
 
@@ -49,8 +49,7 @@ static inline bool record_is_control(const struct record *record)
 }
 
 /* < 0, 0, > 0 by (epoch, seq). */
-static inline int record_compare(uint64_t epoch_a, uint64_t seq_a, uint64_t epoch_b,
-                                 uint64_t seq_b)
+static inline int record_compare(uint64_t epoch_a, uint64_t seq_a, uint64_t epoch_b, uint64_t seq_b)
 {
     if (epoch_a != epoch_b)
         return epoch_a < epoch_b ? -1 : 1;

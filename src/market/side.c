@@ -6,7 +6,7 @@
 #define SIDE_MASK ((uint64_t)SIDE_TICKS - 1)
 /* Where a recentred array has its best level, and when it is recentred: levels worse
  * than the best are what the array is for, the rest is room for the touch to move into. */
-#define SIDE_BEST_AT (SIDE_TICKS / 4 * 3)
+#define SIDE_BEST_AT     (SIDE_TICKS / 4 * 3)
 #define SIDE_BEST_AT_MIN (SIDE_TICKS / 2)
 #define SIDE_BEST_AT_MAX (SIDE_TICKS / 16 * 15)
 
@@ -138,13 +138,11 @@ static void side_far_set(struct side *side, int64_t price, int64_t qty)
         side->far[at].qty = qty;
     } else if (is_there) {
         side->far_count--;
-        memmove(side->far + at, side->far + at + 1,
-                (side->far_count - at) * sizeof(side->far[0]));
+        memmove(side->far + at, side->far + at + 1, (side->far_count - at) * sizeof(side->far[0]));
     } else if (qty != 0) {
         side_far_make_room(side);
         at = side_far_find(side, price);
-        memmove(side->far + at + 1, side->far + at,
-                (side->far_count - at) * sizeof(side->far[0]));
+        memmove(side->far + at + 1, side->far + at, (side->far_count - at) * sizeof(side->far[0]));
         side->far[at] = (struct world_level){price, qty};
         side->far_count++;
     }
@@ -165,8 +163,8 @@ static void side_evict_below(struct side *side, int64_t end)
         if (key >= end)
             return;
         side_far_make_room(side);
-        side->far[side->far_count++] = (struct world_level){
-            side_key_price(side, key), side->qty[(uint64_t)key & SIDE_MASK]};
+        side->far[side->far_count++] =
+            (struct world_level){side_key_price(side, key), side->qty[(uint64_t)key & SIDE_MASK]};
         side_put(side, key, 0);
     }
 }
@@ -352,8 +350,8 @@ uint32_t side_top(const struct side *side, struct world_level *levels, uint32_t 
     int64_t key = side->best;
     for (uint32_t i = 0; i < near; i++) {
         key = side_key_below(side, key);
-        levels[i] = (struct world_level){side_key_price(side, key),
-                                         side->qty[(uint64_t)key & SIDE_MASK]};
+        levels[i] =
+            (struct world_level){side_key_price(side, key), side->qty[(uint64_t)key & SIDE_MASK]};
         key--;
     }
     uint32_t count = near;

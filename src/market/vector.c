@@ -12,7 +12,7 @@
 #define VECTOR_SIZE_UNIT 1e3
 /* "Long ago", in seconds, when there was no trade yet. */
 #define VECTOR_SILENCE_S_MAX 100.0
-#define VECTOR_DEPTH 5
+#define VECTOR_DEPTH         5
 
 /* Clamped; what is not a number is 0. */
 static void vector_set(float *values, enum feature feature, double value)

@@ -99,8 +99,7 @@ static int capture_file_add(struct capture_file *file, const char *path, struct 
     file->counters.bytes += data.size;
     result = capture_read_header(data, &header, err);
     if (result != ERR_OK) {
-        err_wrap(err, "%s", path);
-        return result;
+        return err_wrap(err, result, "%s", path);
     }
     if (number == 0)
         file->header = header;

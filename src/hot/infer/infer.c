@@ -44,7 +44,7 @@ static uint64_t infer_model_identity(const struct model *model)
 int infer_set_model(struct infer *infer, const struct model *model)
 {
     if (infer->phase != INFER_IDLE)
-        return ERR_STATE;
+        return ERR_BAD_STATE;
     infer->model = model;
     uint64_t identity = model == NULL ? 0 : infer_model_identity(model);
     if (infer->track.model == identity)

@@ -123,7 +123,7 @@ int infer_open(struct infer *infer, const struct infer_options *options,
                struct clock_now now, struct err *err) MUST_CHECK;
 void infer_close(struct infer *infer);
 /* Between slots only (phase INFER_IDLE): the model is borrowed until replaced. Returns
- * ERR_STATE in the middle of a slot. */
+ * ERR_BAD_STATE in the middle of a slot. */
 int infer_set_model(struct infer *infer, const struct model *model) MUST_CHECK;
 int infer_do_work(struct infer *infer, struct clock_now now);
 /* Microseconds until do_work has something to do; answers to calls come on their own. */

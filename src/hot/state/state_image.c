@@ -11,7 +11,7 @@
 /* Digits after the point of values that are not exact decimals; enough for a return of
  * a hundredth of a basis point to keep six digits. */
 #define STATE_REAL_DIGITS 12
-#define STATE_REAL_MAX 9.0e6
+#define STATE_REAL_MAX    9.0e6
 
 /* The image being written, with its text. */
 struct state_writer {
@@ -42,8 +42,7 @@ static void state_writer_pair(struct state_writer *writer, const char *field, st
 static void state_writer_end(struct state_writer *writer, const char *field, size_t start)
 {
     CHECK(!writer->text.truncated);
-    state_writer_pair(writer, field,
-                      bytes_of(writer->text.at + start, writer->text.size - start));
+    state_writer_pair(writer, field, bytes_of(writer->text.at + start, writer->text.size - start));
 }
 
 static void state_writer_u64(struct state_writer *writer, const char *field, uint64_t value)
@@ -226,8 +225,7 @@ static void state_write_slot_mids(struct state_writer *writer,
     state_writer_end(writer, STATE_FIELD_SLOT_MIDS, start);
 }
 
-static void state_write_features(struct state_writer *writer,
-                                 const struct state_image_input *input)
+static void state_write_features(struct state_writer *writer, const struct state_image_input *input)
 {
     writer->hash = STATE_FEAT;
     state_write_common(writer, input);
@@ -282,8 +280,13 @@ static bool state_image_positive(struct bytes value)
 const char *state_image_judge(const struct state_image *image)
 {
     /* spread > 0 says that the ask is above the bid: it is their exact difference. */
-    static const char *const wanted[] = {STATE_FIELD_BEST_BID, STATE_FIELD_BEST_ASK, "spread",
-                                         "bid1_p", "bid1_q", "ask1_p", "ask1_q"};
+    static const char *const wanted[] = {STATE_FIELD_BEST_BID,
+                                         STATE_FIELD_BEST_ASK,
+                                         "spread",
+                                         "bid1_p",
+                                         "bid1_q",
+                                         "ask1_p",
+                                         "ask1_q"};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
         if (!state_image_positive(state_image_value(image, STATE_OB, wanted[i])))
             return wanted[i];

@@ -32,12 +32,12 @@ struct state_slot_mid {
 
 struct state_read {
     /* Set by state_parse_finish. */
-    bool consistent;  /* all four there, with the same epoch and seq */
-    bool has_vector;  /* schema, values, vec_epoch, vec_seq, as_of_us and mid all there */
+    bool consistent; /* all four there, with the same epoch and seq */
+    bool has_vector; /* schema, values, vec_epoch, vec_seq, as_of_us and mid all there */
 
     bool present[STATE_READ_HASHES]; /* by enum state_key: the hash had any field */
     uint64_t epoch[STATE_READ_HASHES], seq[STATE_READ_HASHES]; /* 0: missing */
-    uint32_t malformed; /* values refused */
+    uint32_t malformed;                                        /* values refused */
 
     /* ob */
     int64_t last_update_id;

@@ -58,6 +58,7 @@ struct feature_vector {
     int64_t mid2;       /* best bid + best ask: the mid exactly, times two, as a mantissa … */
     int price_exponent; /* … at this exponent */
     bool valid;         /* false: no mid yet, values are all zero */
+    bool book_live;     /* the book was synced at the tick */
     float values[FEATURE_COUNT];
 };
 

@@ -20,7 +20,11 @@ enum record_kind {
     RECORD_ANCHOR = 3, /* control: payload = the handed-over REST replies (JSON document) */
     RECORD_HOLE = 4,   /* control: a consumer skipped; payload = u64 epoch, u64 seq of the
                           first record applied after the hole */
+    RECORD_SLOT = 5,   /* control, in captures only: a prediction was published from the
+                          vector of this place; payload = i64 slot */
 };
+/* Payload of a RECORD_SLOT. */
+#define RECORD_SLOT_SIZE 8
 
 enum record_flag {
     RECORD_SYNTHETIC_FRAME = 1, /* encoded by us from a JSON source */
@@ -41,7 +45,7 @@ struct record {
 
 static inline bool record_is_control(const struct record *record)
 {
-    return record->kind == RECORD_ANCHOR || record->kind == RECORD_HOLE;
+    return record->kind >= RECORD_ANCHOR && record->kind <= RECORD_SLOT;
 }
 
 /* < 0, 0, > 0 by (epoch, seq). */

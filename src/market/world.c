@@ -201,6 +201,7 @@ static unsigned world_apply_tick(struct world *world, const struct event *event)
     vector->mid2 = world->mid2;
     vector->price_exponent = world->scale.price_exponent;
     vector->valid = world->mid2 > 0;
+    vector->book_live = world->is_live;
     if (vector->valid)
         world_fill_vector(world);
     return WORLD_TICKED | WORLD_CHANGED;

@@ -7,7 +7,7 @@
 #include "market/world_state.h"
 
 #define WORLD_SAVE_MAGIC     "BTWORLD\n"
-#define WORLD_SAVE_VERSION   1
+#define WORLD_SAVE_VERSION   2
 #define WORLD_SAVE_HEAD_SIZE (8 + 8 + 8 + 24)
 #define WORLD_SAVE_CRC_SIZE  4
 /* Clocks, ids, touches, the waiting snapshot and the vector. */
@@ -68,6 +68,7 @@ static void world_code_vector(struct feature_vector *vector, struct codec *codec
     codec_i64(codec, &vector->mid2);
     codec_int(codec, &vector->price_exponent, INT8_MIN, INT8_MAX);
     codec_bool(codec, &vector->valid);
+    codec_bool(codec, &vector->book_live);
     for (int i = 0; i < FEATURE_COUNT; i++) {
         codec_f32(codec, &vector->values[i]);
         codec_expect(codec, isfinite(vector->values[i]));

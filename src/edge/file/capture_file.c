@@ -190,6 +190,7 @@ static int capture_file_index(struct capture_file *file, struct err *err)
         if (!record_is_control(&record))
             continue;
         file->counters.controls++;
+        file->counters.slots += record.kind == RECORD_SLOT;
         int result = capture_file_keep(file, &record, err);
         if (result != ERR_OK)
             return result;

@@ -149,23 +149,26 @@ static void infer_begin(struct infer *infer, int64_t mono_us)
 
 /* --- predicting --------------------------------------------------------------------- */
 
+/* A prediction is a function of the order of the world up to the tick whose place it
+ * carries, and of the slot: nothing that happened behind that tick and no clock decides its
+ * mode or its outcomes, so a replay finds the same one (docs/replay.md). */
 static void infer_judge(struct infer *infer, int64_t mono_us)
 {
     int64_t now_us = slew_at_us(&infer->grid, mono_us);
     const struct state_read *state = &infer->state;
     struct degrade_inputs inputs = {
         .features_read = infer->state_ok,
-        .features_age_us = infer->state_ok ? now_us - state->as_of_us : 0,
-        .book_live = state->book_live,
+        .features_age_us = infer->state_ok ? clock_slot_us(infer->slot) - state->as_of_us : 0,
+        .book_live = state->vec_live,
         .rest_book = state->source == STATE_SOURCE_REST,
     };
-    infer->timing.features_age_us = inputs.features_age_us;
+    infer->timing.features_age_us = infer->state_ok ? now_us - state->as_of_us : 0;
     enum degrade_mode from;
     bool moved = degrade_judge(&infer->degrade, &inputs, &from);
     infer->timing.mode = infer->degrade.mode;
     if (infer->state_ok && infer->degrade.mode != DEGRADE_LIVE)
         infer->state_reason = inputs.rest_book   ? "book from rest"
-                              : !state->book_live ? "book not live"
+                              : !state->vec_live ? "book not live"
                                                   : "features old";
     if (moved)
         infer->observer.mode(infer->observer.context, from, infer->degrade.mode,
@@ -189,10 +192,13 @@ static enum track_map infer_map(enum degrade_mode mode)
 static void infer_fold(struct infer *infer)
 {
     struct track_outcome outcomes[WORLD_SLOT_MIDS];
-    int count = infer->state_ok ? infer->state.mid_count : 0;
-    for (int i = 0; i < count; i++) {
+    int mids = infer->state_ok ? infer->state.mid_count : 0;
+    int count = 0;
+    for (int i = 0; i < mids; i++) {
         const struct state_slot_mid *mid = &infer->state.mids[i];
-        outcomes[i] = (struct track_outcome){
+        if (clock_slot_us(mid->slot) >= infer->state.as_of_us)
+            continue; /* known since the tick only: a replay at the tick has not seen it */
+        outcomes[count++] = (struct track_outcome){
             .slot = mid->slot,
             .mid = decimal_to_f64(mid->mid.mantissa, mid->mid.exponent),
             .valid = mid->valid};

@@ -202,6 +202,7 @@ static void state_write_vector(struct state_writer *writer, const struct feature
     state_writer_u64(writer, STATE_FIELD_VEC_EPOCH, vector->epoch);
     state_writer_u64(writer, STATE_FIELD_VEC_SEQ, vector->seq);
     state_writer_i64(writer, STATE_FIELD_AS_OF_US, vector->as_of_us);
+    state_writer_pair(writer, STATE_FIELD_VEC_LIVE, bytes_text(vector->book_live ? "1" : "0"));
     start = writer->text.size;
     state_add_mid(&writer->text, vector->mid2, vector->price_exponent);
     state_writer_end(writer, STATE_FIELD_MID, start);

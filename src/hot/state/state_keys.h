@@ -54,6 +54,7 @@ const char *state_key(enum state_key key, enum state_key_style style, const char
 #define STATE_FIELD_VEC_SEQ   "vec_seq"
 #define STATE_FIELD_AS_OF_US  "as_of_us"
 #define STATE_FIELD_MID       "mid"       /* of that tick, exact (half a tick possible) */
+#define STATE_FIELD_VEC_LIVE  "vec_live"  /* "1" or "0": the book was synced at that tick */
 #define STATE_FIELD_BOOK_LIVE "book_live" /* "1" or "0"; also in ob */
 #define STATE_FIELD_WRITER    "writer"    /* fence epoch of the aggregator that wrote */
 /* In feat: newest first, "slot:mid:valid" joined by spaces (world_slot_mids). */

@@ -45,11 +45,12 @@ struct state_read {
     enum state_source source;
     struct state_decimal best_bid, best_ask; /* mantissa 0: missing */
     /* feat */
-    bool book_live;
+    bool book_live; /* as of the last record */
     uint64_t writer;
     uint64_t schema, vec_epoch, vec_seq;
     int64_t as_of_us;
     struct state_decimal mid; /* as of the vector */
+    bool vec_live;            /* the book was synced then */
     float values[FEATURE_COUNT];
     struct state_slot_mid mids[WORLD_SLOT_MIDS]; /* newest first */
     int mid_count;

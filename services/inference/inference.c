@@ -259,8 +259,13 @@ static int inference_run(int argc, char **argv)
                  model_kernel_name(inference.model), priority);
         service_run(&inference.service, inference_step, &inference);
     }
-    service_close(&inference.service);
+    /* The link uses the loop, the HTTP thread the board: in this order. */
+    if (inference.service.http != NULL) {
+        http_server_close(inference.service.http);
+        inference.service.http = NULL;
+    }
     inference_close(&inference);
+    service_close(&inference.service);
     return status;
 }
 

@@ -162,7 +162,8 @@ static int aggregator_service_open_store(struct aggregator_service *self, struct
         loop_run_once(self->service.loop, 1000);
     }
     if (options->require_redis && !redis_link_connected(self->link))
-        return err_set(err, ERR_CONNECTION, "redis.target: %s cannot be reached (require_redis is set)",
+        return err_set(err, ERR_CONNECTION,
+                       "redis.target: %s cannot be reached (require_redis is set)",
                        options->redis_target);
     return redis_state_open(
         &(struct redis_state_options){.symbol = options->symbol,

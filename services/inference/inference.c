@@ -172,7 +172,8 @@ static int inference_open_redis(struct inference *inference, struct err *err)
         loop_run_once(inference->service.loop, 1000);
     }
     if (!redis_link_connected(inference->link) && options->require_redis)
-        return err_set(err, ERR_CONNECTION, "redis.target: %s cannot be reached (require_redis is set)",
+        return err_set(err, ERR_CONNECTION,
+                       "redis.target: %s cannot be reached (require_redis is set)",
                        options->redis_target);
     return redis_infer_open(inference->link, (enum state_key_style)options->key_style,
                             options->symbol, &inference->redis, err);

@@ -131,7 +131,8 @@ static int reanchor_service_open_redis(struct reanchor_service *self, struct err
         loop_run_once(self->service.loop, 1000);
     }
     if (options->require_redis && !redis_link_connected(self->link))
-        return err_set(err, ERR_CONNECTION, "redis.target: %s cannot be reached (require_redis is set)",
+        return err_set(err, ERR_CONNECTION,
+                       "redis.target: %s cannot be reached (require_redis is set)",
                        options->redis_target);
     return redis_anchor_open(self->link, (enum state_key_style)options->key_style, options->symbol,
                              &self->claim, err);

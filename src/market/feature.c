@@ -67,6 +67,17 @@ float feature_maximum(int index)
     return feature_entry(index)->maximum;
 }
 
+void feature_clamp(const double raw[FEATURE_COUNT], float values[FEATURE_COUNT])
+{
+    for (int i = 0; i < FEATURE_COUNT; i++) {
+        double minimum = (double)feature_table[i].minimum;
+        double maximum = (double)feature_table[i].maximum;
+        double value = raw[i] != raw[i] ? 0.0 : raw[i];
+        value = value < minimum ? minimum : value > maximum ? maximum : value;
+        values[i] = (float)(value + 0.0); /* never a negative zero */
+    }
+}
+
 int feature_index(const char *name)
 {
     for (int i = 0; i < FEATURE_COUNT; i++)

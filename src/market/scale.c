@@ -27,7 +27,7 @@ enum scale_fit scale_fit_value(int64_t value, int shift)
     return scaled > SCALE_VALUE_MAX || scaled < -SCALE_VALUE_MAX ? SCALE_OVERFLOW : SCALE_FITS;
 }
 
-int64_t scale_value(int64_t value, int shift)
+int64_t scale_value_shifted(int64_t value, int shift)
 {
     int64_t scaled;
     int code = decimal_rescale(value, shift, 0, &scaled);

@@ -47,8 +47,12 @@ bool scale_is_sane(struct scale scale);
 /* The finer exponent of each. */
 struct scale scale_finest(struct scale a, struct scale b);
 enum scale_fit scale_fit_value(int64_t value, int shift);
+int64_t scale_value_shifted(int64_t value, int shift);
 /* The value with its digits appended or dropped; it must fit. */
-int64_t scale_value(int64_t value, int shift);
+static inline int64_t scale_value(int64_t value, int shift)
+{
+    return shift == 0 ? value : scale_value_shifted(value, shift);
+}
 
 /* Prices in 1..SCALE_VALUE_MAX, quantities in 0..SCALE_VALUE_MAX, in every level. */
 bool scale_levels_are_sane(const struct level_view *view);

@@ -73,7 +73,7 @@ static void world_refresh_touch(struct world *world)
     world->touch_flagged =
         touch.bid_qty == 0 || touch.ask_qty == 0 || touch.bid_price <= 0 ||
         touch.bid_price >= touch.ask_price;
-    if (world->touch_flagged || memcmp(&touch, &world->touch, sizeof(touch)) == 0)
+    if (world->touch_flagged || book_touch_equals(&touch, &world->touch))
         return;
     flow_on_touch(&world->flow, &touch);
     world->touch = touch;

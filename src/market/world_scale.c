@@ -115,7 +115,7 @@ static void world_rescale(struct world *world, struct scale target)
     world->scale = target;
 }
 
-bool world_take_scale(struct world *world, const struct event *event)
+bool world_take_other_scale(struct world *world, const struct event *event)
 {
     struct scale from = {event->price_exponent, event->qty_exponent};
     if (!scale_is_sane(from))

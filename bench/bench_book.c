@@ -13,10 +13,10 @@
 #include "market/book.h"
 
 #define ROUNDS 21
-#define DIFFS 4096
+#define DIFFS  4096
 #define LEVELS 20
-#define TICK INT64_C(1000000)
-#define MID (INT64_C(6000000) * TICK)
+#define TICK   INT64_C(1000000)
+#define MID    (INT64_C(6000000) * TICK)
 
 static uint8_t bids[DIFFS][LEVELS * 16], asks[DIFFS][LEVELS * 16];
 

@@ -13,7 +13,7 @@
 
 #define ROUNDS 21
 #define TRADES 20000
-#define TICKS 2000
+#define TICKS  2000
 
 static struct window_trade trades[TRADES];
 
@@ -77,8 +77,8 @@ static struct world *open_world(void)
             bytes_store_i64(sides[s] + (size_t)i * 16, 6000000 + (s == 0 ? -1 : 1) * (i + 1));
             bytes_store_i64(sides[s] + (size_t)i * 16 + 8, 1000 + i);
         }
-    struct event anchor = {.kind = EVENT_ANCHOR, .epoch = 1, .price_exponent = -2,
-                           .qty_exponent = -5};
+    struct event anchor = {
+        .kind = EVENT_ANCHOR, .epoch = 1, .price_exponent = -2, .qty_exponent = -5};
     anchor.snapshot.book_id = 1;
     anchor.snapshot.bids = (struct level_view){sides[0], 100, 16};
     anchor.snapshot.asks = (struct level_view){sides[1], 100, 16};

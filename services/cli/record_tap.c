@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "edge/redis/redis_stream.h"
 #include "market/merge.h"
+#include "services/cli/record_slots.h"
 #include "wire/envelope.h"
 
 #define RECORD_TAP_ARENA   (64u * 1024 * 1024)
@@ -18,6 +19,7 @@
 struct record_tap {
     struct record_tap_options options;
     struct redis_consumer *consumer;
+    struct record_slots *slots;
     struct stream_consumer port;
     struct merge *merge;
     struct stream_position positions[STREAM_COUNT];
@@ -95,9 +97,18 @@ int record_tap_open(const struct record_tap_options *options, struct loop *loop,
         return err_set(err, ERR_MEMORY, "recorder");
     tap->options = *options;
     tap->log = LOG_LIMIT_DEFAULT;
+    struct record_slots_options slots = {.target = options->target,
+                                         .symbol = options->symbol,
+                                         .style = options->style == STREAM_KEYS_HASHTAG
+                                                      ? STATE_KEYS_HASHTAG
+                                                      : STATE_KEYS_PLAIN,
+                                         .record = options->record,
+                                         .context = options->context};
     int result = merge_open(&merge, record_tap_emit, tap, &tap->merge, err);
     if (result == ERR_OK)
         result = record_tap_open_consumer(tap, loop, err);
+    if (result == ERR_OK)
+        result = record_slots_open(&slots, loop, &tap->slots, err);
     if (result != ERR_OK) {
         record_tap_close(tap);
         return result;
@@ -110,6 +121,7 @@ void record_tap_close(struct record_tap *tap)
 {
     if (tap == NULL)
         return;
+    record_slots_close(tap->slots);
     if (tap->consumer != NULL)
         redis_consumer_close(tap->consumer);
     if (tap->merge != NULL)
@@ -121,6 +133,7 @@ int64_t record_tap_do_work(struct record_tap *tap, int64_t mono_us)
 {
     tap->now_us = mono_us;
     tap->port.do_work(tap->port.self, mono_us);
+    record_slots_do_work(tap->slots, mono_us);
     if (!tap->following)
         tap->following =
             tap->port.follow(tap->port.self, RECORD_TAP_MASK, tap->positions) == ERR_OK;
@@ -137,4 +150,5 @@ int64_t record_tap_do_work(struct record_tap *tap, int64_t mono_us)
 void record_tap_finish(struct record_tap *tap, int64_t mono_us)
 {
     merge_expire(tap->merge, mono_us + MERGE_HOLD_US_REDIS);
+    record_slots_finish(tap->slots);
 }

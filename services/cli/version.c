@@ -5,7 +5,7 @@
 
 #include "services/cli/commands.h"
 #include "services/service.h"
-#include "edge/lws.h"
+#include <libwebsockets.h>
 
 static int version_json(void)
 {

@@ -65,7 +65,7 @@ static int file_begin(struct sim_file *file, struct err *err)
                              file->path);
     rc = capture_read_header(start, &header, err);
     if (rc != ERR_OK)
-        return err_wrap(err, "%s", file->path);
+        return err_wrap(err, rc, "%s", file->path);
     if (strcmp(header.symbol, file->symbol) != 0)
         return err_set(err, ERR_MALFORMED, "%s is a capture of %s, not %s", file->path,
                        header.symbol, file->symbol);

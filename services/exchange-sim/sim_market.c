@@ -7,9 +7,9 @@
 
 #include "base/check.h"
 
-/* Ids a real symbol of this size has; only their order matters. */
-#define MARKET_FIRST_BOOK_ID  50093239189LL
-#define MARKET_FIRST_TRADE_ID 3735683259LL
+/* Ids begin at the clock, two update ids and one trade id a microsecond: faster than any rate
+ * uses them up, so that a restarted exchange goes on above its last ids, as a real one does. */
+#define MARKET_BOOK_IDS_PER_US 2
 #define MARKET_PASSIVE_RATE   325.0
 #define MARKET_TOUCH_RATE     40.0
 #define MARKET_REFILL_WAIT_US 1200.0
@@ -67,11 +67,11 @@ int sim_market_open(struct sim_market *market, const struct sim_market_options *
     market->options = *options;
     market->sink = *sink;
     market->now_us = options->start_us;
-    market->next_trade_id = MARKET_FIRST_TRADE_ID;
+    market->next_trade_id = options->start_us;
     market->fair = (int64_t)(options->price * 100.0 + 0.5);
     prng_init(&market->prng, options->seed);
     sim_signal_init(&market->signal, market->now_us);
-    int rc = sim_book_open(&market->book, MARKET_FIRST_BOOK_ID, err);
+    int rc = sim_book_open(&market->book, options->start_us * MARKET_BOOK_IDS_PER_US, err);
     if (rc != ERR_OK)
         return rc;
     market->diff = malloc(sizeof(*market->diff));

@@ -3,7 +3,7 @@
 #ifndef BTCAST_SERVICES_EXCHANGE_SIM_SIM_SERVER_SELF_H
 #define BTCAST_SERVICES_EXCHANGE_SIM_SIM_SERVER_SELF_H
 
-#include "edge/lws.h"
+#include <libwebsockets.h>
 #include "services/exchange-sim/sim_server.h"
 
 #define SIM_PATH_SIZE  256

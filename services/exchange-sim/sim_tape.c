@@ -7,14 +7,11 @@
 #include "base/check.h"
 #include "base/clock.h"
 
-#define TAPE_FIRST_AGGREGATE_ID 3081234567LL
-
 int sim_tape_open(struct sim_tape *tape, int64_t tops_max, struct err *err)
 {
     PRE(tops_max > 0);
     memset(tape, 0, sizeof(*tape));
     tape->tops_max = tops_max;
-    tape->next_aggregate_id = TAPE_FIRST_AGGREGATE_ID;
     tape->trades = calloc(SIM_TAPE_TRADES_MAX, sizeof(*tape->trades));
     tape->aggregates = calloc(SIM_TAPE_AGGREGATES_MAX, sizeof(*tape->aggregates));
     tape->bars = calloc(SIM_TAPE_BARS_MAX, sizeof(*tape->bars));
@@ -131,6 +128,8 @@ static void tape_add_aggregate(struct sim_tape *tape, int64_t time_us, const str
         last->last_id = trade->id;
         return;
     }
+    if (last == NULL) /* ids of their own, that also rise over a restart */
+        tape->next_aggregate_id = trade->id;
     tape->aggregates[tape->aggregate_total++ % SIM_TAPE_AGGREGATES_MAX] =
         (struct sim_aggregate){.id = tape->next_aggregate_id++,
                                .first_id = trade->id,

@@ -19,10 +19,13 @@ static int inference_model_file(const char *path, uint8_t **data, size_t *size, 
     *data = malloc(ONNX_FILE_MAX);
     *size = *data == NULL ? 0 : fread(*data, 1, ONNX_FILE_MAX, file);
     bool whole = *data != NULL && feof(file) != 0;
+    int code = *data != NULL && ferror(file) != 0 ? errno : 0; /* a folder, for example */
     fclose(file);
     if (whole)
         return ERR_OK;
     free(*data);
+    if (code != 0)
+        return err_set(err, ERR_IO, "model %s: %s", path, strerror(code));
     return err_set(err, ERR_FULL, "model %s: larger than %u bytes", path, ONNX_FILE_MAX);
 }
 
@@ -40,7 +43,7 @@ int inference_model_load(const char *path, enum mlp_kernel kernel, struct model 
 {
     if (path[0] == '\0') {
         int result = inference_model_read(baseline_file(), kernel, model, err);
-        return result == ERR_OK ? ERR_OK : err_wrap(err, "built-in model");
+        return result == ERR_OK ? ERR_OK : err_wrap(err, result, "built-in model");
     }
     uint8_t *data = NULL;
     size_t size = 0;
@@ -49,5 +52,5 @@ int inference_model_load(const char *path, enum mlp_kernel kernel, struct model 
         return result;
     result = inference_model_read(bytes_of(data, size), kernel, model, err);
     free(data);
-    return result == ERR_OK ? ERR_OK : err_wrap(err, "model %s", path);
+    return result == ERR_OK ? ERR_OK : err_wrap(err, result, "model %s", path);
 }

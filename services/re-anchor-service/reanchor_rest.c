@@ -15,8 +15,8 @@ static void reanchor_rest_on_reply(void *context, const struct https_reply *repl
     rest->done(rest->context, &out);
 }
 
-static int reanchor_rest_get(void *self, const struct anchor_rest_query *query,
-                             anchor_rest_fn done, void *context)
+static int reanchor_rest_get(void *self, const struct anchor_rest_query *query, anchor_rest_fn done,
+                             void *context)
 {
     struct reanchor_rest *rest = self;
     char url[512];

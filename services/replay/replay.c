@@ -143,6 +143,8 @@ static void replay_summary(const struct replay *replay, int64_t elapsed_us, uint
         {"anchors", counters->anchors},
         {"holes", counters->holes},
         {"slots", counters->slots},
+        {"slots_unplaced", counters->slots_unplaced},
+        {"given_up", counters->given_up},
         {"rows", replay->rows},
         {"diffs_applied", world->diffs_applied},
         {"diffs_stale", world->diffs_stale},
@@ -237,11 +239,13 @@ static int replay_close_output(const char *path, FILE *file, struct err *err)
     return failed ? err_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno)) : ERR_OK;
 }
 
-static int replay_open(struct replay *replay, const struct model *model, struct err *err)
+static int replay_open(struct replay *replay, const struct model *model, bool scheduled,
+                       struct err *err)
 {
     bool rows = replay->features_path != NULL || replay->predictions_path != NULL;
     struct replay_slots_options options = {.symbol = replay->symbol,
                                            .model = model,
+                                           .scheduled = scheduled,
                                            .slot = rows ? replay_on_slot : NULL,
                                            .context = replay};
     int result = replay_slots_open(&options, &replay->slots, err);
@@ -267,7 +271,8 @@ static int replay_file(struct replay *replay, const struct model *model, struct 
             replay->symbol = capture_file_header(capture)->symbol;
     }
     if (result == ERR_OK)
-        result = replay_open(replay, model, err);
+        result = replay_open(replay, model,
+                             capture != NULL && capture_file_counters(capture)->slots > 0, err);
     uint64_t damaged = 0;
     int64_t started_us = loop_mono_us();
     if (result == ERR_OK && capture != NULL) {

@@ -22,6 +22,7 @@ struct replay_slots {
     bool started;
     int64_t slot_us;      /* virtual time while a slot is worked on */
     int64_t next_slot_us; /* time of the slot that is due next */
+    uint64_t skip_epoch, skip_seq; /* records before this place lie in a declared hole */
     struct state_image image;
     struct infer_read read;
     uint8_t saved[TRACK_SAVED_MAX]; /* what live keeps in the calibration key */
@@ -143,6 +144,25 @@ static void replay_slots_slot(struct replay_slots *replay)
                              replay->was_served ? &replay->served : NULL);
 }
 
+/* A prediction was published from the vector of this place: it is made here again. */
+static void replay_slots_scheduled(struct replay_slots *replay, const struct record *record)
+{
+    struct world_view view;
+    if (record->payload.size != RECORD_SLOT_SIZE) {
+        replay->counters.refused_controls++;
+        return;
+    }
+    int64_t slot_us = clock_slot_us(bytes_load_i64(record->payload.data));
+    world_view(replay->world, &view);
+    if (slot_us < replay->next_slot_us || view.vector.epoch != record->epoch ||
+        view.vector.seq != record->seq) {
+        replay->counters.slots_unplaced++;
+        return;
+    }
+    replay->next_slot_us = slot_us;
+    replay_slots_slot(replay);
+}
+
 /* --- records -------------------------------------------------------------------------- */
 
 int replay_slots_open(const struct replay_slots_options *options, struct replay_slots **out,
@@ -194,18 +214,45 @@ static void replay_slots_count(struct replay_slots *replay, const struct record 
     }
 }
 
+/* A slot sees every record before its time and none after it. */
+static void replay_slots_pass(struct replay_slots *replay, int64_t recv_us)
+{
+    if (recv_us - replay->next_slot_us > REPLAY_PAUSE_US_MAX)
+        replay->next_slot_us = clock_slot_us(clock_slot(recv_us));
+    while (recv_us >= replay->next_slot_us)
+        replay_slots_slot(replay);
+}
+
+/* Behind a hole that the live writer declared lie records that came too late for it: they
+ * are in the recording, and were never in its world. */
+static bool replay_slots_given_up(struct replay_slots *replay, const struct record *record)
+{
+    if (record->kind == RECORD_HOLE && record->payload.size == 16) {
+        replay->skip_epoch = bytes_load_u64(record->payload.data);
+        replay->skip_seq = bytes_load_u64(record->payload.data + 8);
+    }
+    return !record_is_control(record) && record_compare(record->epoch, record->seq,
+                                                        replay->skip_epoch, replay->skip_seq) < 0;
+}
+
 void replay_slots_apply(struct replay_slots *replay, const struct record *record)
 {
     if (!replay->started) {
         int result = replay_slots_start(replay, record->recv_us);
         CHECK(result == ERR_OK);
     }
-    if (record->recv_us - replay->next_slot_us > REPLAY_PAUSE_US_MAX)
-        replay->next_slot_us = clock_slot_us(clock_slot(record->recv_us));
-    /* A slot sees every record before its time and none after it. */
-    while (record->recv_us >= replay->next_slot_us)
-        replay_slots_slot(replay);
+    if (record->kind == RECORD_SLOT) {
+        if (replay->options.scheduled)
+            replay_slots_scheduled(replay, record);
+        return;
+    }
+    if (!replay->options.scheduled)
+        replay_slots_pass(replay, record->recv_us);
     replay_slots_count(replay, record);
+    if (replay_slots_given_up(replay, record)) {
+        replay->counters.given_up++;
+        return;
+    }
     struct event event;
     enum sbe_verdict verdict = SBE_OK;
     if (decode_record(replay->decode, record, &event, &verdict, NULL) == ERR_OK)

@@ -1,6 +1,8 @@
 /* Records in world order -> one row a slot: the very agents of the live path on a virtual
  * clock. Events go through wire/decode and market/world, slots through hot/infer with a port
  * that reads the world in memory (DESIGN.md section 4: a replay is byte-identical to live).
+ * A recording of a running system says where each prediction was made (RECORD_SLOT): then
+ * these slots are predicted, at these places; otherwise each slot at its time.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_SERVICES_REPLAY_REPLAY_SLOTS_H
 #define BTCAST_SERVICES_REPLAY_REPLAY_SLOTS_H
@@ -22,12 +24,15 @@ typedef void (*replay_slot_fn)(void *context, int64_t slot, const struct state_r
 struct replay_slots_options {
     const char *symbol;
     const struct model *model; /* NULL: features only */
+    bool scheduled;            /* predict where the records say, and nowhere else */
     replay_slot_fn slot;       /* NULL: no rows (throughput measurements) */
     void *context;
 };
 
 struct replay_counters {
     uint64_t records, frames, ticks, anchors, holes, slots;
+    uint64_t slots_unplaced; /* predicted from records that are not there */
+    uint64_t given_up;       /* records inside a declared hole: the live writer went on without */
     uint64_t refused[SBE_VERDICT_COUNT]; /* frames by cause */
     uint64_t refused_controls;
 };

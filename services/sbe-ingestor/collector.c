@@ -60,10 +60,8 @@ static int collector_make_url(struct collector *collector, struct err *err)
                  options->source == COLLECTOR_BINANCE ? "wss://stream-sbe.binance.com:9443"
                                                       : "wss://stream.binance.com:9443");
     int result = ws_url_parse(host, &url, err);
-    if (result != ERR_OK) {
-        err_wrap(err, "source_url");
-        return result;
-    }
+    if (result != ERR_OK)
+        return err_wrap(err, result, "source_url");
     collector_streams(options, streams, sizeof(streams));
     const bool bare = strcmp(url.path, "/") == 0;
     const size_t length = strlen(host);

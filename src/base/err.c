@@ -31,10 +31,11 @@ int err_set(struct err *err, int code, const char *format, ...)
     return code;
 }
 
-int err_wrap(struct err *err, const char *format, ...)
+int err_wrap(struct err *err, int code, const char *format, ...)
 {
     if (err == NULL)
-        return ERR_INVALID;
+        return code;
+    err->code = code;
     char inner[ERR_TEXT_SIZE];
     memcpy(inner, err->text, sizeof(inner));
     va_list args;
@@ -42,11 +43,11 @@ int err_wrap(struct err *err, const char *format, ...)
     int size = vsnprintf(err->text, sizeof(err->text), format, args);
     va_end(args);
     if (size < 0 || (size_t)size + 3 >= sizeof(err->text))
-        return err->code;
+        return code;
     size_t room = sizeof(err->text) - (size_t)size - 3; /* ": " and the NUL */
     size_t length = strnlen(inner, room);
     memcpy(err->text + size, ": ", 2);
     memcpy(err->text + size + 2, inner, length);
     err->text[(size_t)size + 2 + length] = '\0';
-    return err->code;
+    return code;
 }

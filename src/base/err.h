@@ -29,7 +29,7 @@
     X(ERR_DUPLICATE, -14, "already there")                                                         \
     X(ERR_REFUSED, -15, "refused")                                                                 \
     X(ERR_NOT_FOUND, -16, "not found")                                                             \
-    X(ERR_STATE, -17, "not possible in this state")                                                \
+    X(ERR_BAD_STATE, -17, "not possible in this state")                                            \
     X(ERR_CORRUPT, -18, "checksum mismatch")                                                       \
     X(ERR_SCHEMA, -19, "schema mismatch")
 
@@ -56,7 +56,8 @@ const char *err_text(int code);
 int err_set(struct err *err, int code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "context: " before the text, keeps and returns the code. */
-int err_wrap(struct err *err, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Puts "context: " before the text and returns code, also when err is NULL. */
+int err_wrap(struct err *err, int code, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

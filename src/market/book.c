@@ -56,8 +56,8 @@ void book_load(struct book *book, int64_t id, const struct level_view *bids,
     book->known_ask_max = scale_value(level_price(asks, asks->count - 1), step.price_shift);
 }
 
-void book_apply(struct book *book, const struct level_view *bids,
-                const struct level_view *asks, struct scale_step step)
+void book_apply(struct book *book, const struct level_view *bids, const struct level_view *asks,
+                struct scale_step step)
 {
     side_apply(&book->bids, bids, step);
     side_apply(&book->asks, asks, step);

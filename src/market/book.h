@@ -27,8 +27,8 @@ bool book_snapshot_is_good(const struct level_view *bids, const struct level_vie
 void book_load(struct book *book, int64_t id, const struct level_view *bids,
                const struct level_view *asks, struct scale_step step);
 /* Applies one diff, sane and fitting; ids are the caller's. */
-void book_apply(struct book *book, const struct level_view *bids,
-                const struct level_view *asks, struct scale_step step);
+void book_apply(struct book *book, const struct level_view *bids, const struct level_view *asks,
+                struct scale_step step);
 static inline bool book_touch_equals(const struct book_touch *a, const struct book_touch *b)
 {
     return a->bid_price == b->bid_price && a->bid_qty == b->bid_qty &&
@@ -47,6 +47,6 @@ bool book_side_matches(const struct side *side, const struct world_level *top, u
 bool book_can_rescale(const struct book *book, struct scale_step step);
 void book_rescale(struct book *book, struct scale_step step);
 void book_code(struct book *book, struct codec *codec);
-#define BOOK_CODE_SIZE_MAX (4 * 8 + 2 * SIDE_CODE_SIZE_MAX)
+#define BOOK_CODE_SIZE_MAX (32 + 2 * SIDE_CODE_SIZE_MAX)
 
 #endif

@@ -11,10 +11,10 @@
 #include "base/bytes.h"
 
 struct codec {
-    uint8_t *out;       /* saving: where to; NULL when loading */
-    const uint8_t *in;  /* loading: where from */
-    size_t at, size;    /* next byte, end */
-    bool failed;        /* ran out of bytes, or a loaded value was out of range */
+    uint8_t *out;      /* saving: where to; NULL when loading */
+    const uint8_t *in; /* loading: where from */
+    size_t at, size;   /* next byte, end */
+    bool failed;       /* ran out of bytes, or a loaded value was out of range */
 };
 
 struct codec codec_save(uint8_t *out, size_t capacity);

@@ -54,10 +54,11 @@ struct feature_vector {
     uint64_t schema; /* feature_schema_hash() */
     uint64_t epoch;  /* of the tick */
     uint64_t seq;
-    int64_t as_of_us; /* the tick's recv_us */
-    int64_t mid2;     /* best bid + best ask: the mid exactly, times two, as a mantissa … */
+    int64_t as_of_us;   /* the tick's recv_us */
+    int64_t mid2;       /* best bid + best ask: the mid exactly, times two, as a mantissa … */
     int price_exponent; /* … at this exponent */
-    bool valid;       /* false: no mid yet, values are all zero */
+    bool valid;         /* false: no mid yet, values are all zero */
+    bool book_live;     /* the book was synced at the tick */
     float values[FEATURE_COUNT];
 };
 

@@ -165,8 +165,7 @@ bool flow_can_rescale(const struct flow *flow, struct scale_step step)
     return fits;
 }
 
-static void flow_rescale_levels(struct world_level *levels, uint32_t count,
-                                struct scale_step step)
+static void flow_rescale_levels(struct world_level *levels, uint32_t count, struct scale_step step)
 {
     for (uint32_t i = 0; i < count; i++) {
         levels[i].price = scale_value(levels[i].price, step.price_shift);

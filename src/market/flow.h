@@ -10,8 +10,8 @@
 
 #define FLOW_LEVELS 5
 /* Half-lives of the trade pressures: 1 s, 5 s, 20 s; the last, 60 s, is their measure. */
-#define FLOW_DECAYS 4
-#define FLOW_DECAY_5S 1
+#define FLOW_DECAYS    4
+#define FLOW_DECAY_5S  1
 #define FLOW_DECAY_60S 3
 
 struct flow_ladder {
@@ -54,6 +54,6 @@ double flow_pressure(const struct flow *flow, int i);
 bool flow_can_rescale(const struct flow *flow, struct scale_step step);
 void flow_rescale(struct flow *flow, struct scale_step step);
 void flow_code(struct flow *flow, struct codec *codec);
-#define FLOW_CODE_SIZE_MAX (1024 + FLOW_DECAYS * 16)
+#define FLOW_CODE_SIZE_MAX (1024 + (size_t)FLOW_DECAYS * 16)
 
 #endif

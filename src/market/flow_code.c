@@ -11,7 +11,8 @@ static void flow_code_sum(window_sum *sum, struct codec *codec)
     codec_u64(codec, &high);
     *sum = (window_sum)(int64_t)high * ((window_sum)1 << 64) + low;
     window_sum limit = (window_sum)1 << WINDOW_NOTIONAL_BITS;
-    codec_expect(codec, *sum < limit && *sum > -limit);
+    window_sum value = *sum;
+    codec_expect(codec, value < limit && value > -limit);
 }
 
 static void flow_code_value(int64_t *value, struct codec *codec)

@@ -56,14 +56,14 @@ void history_push(struct history *history, const struct history_step *step)
         .recv_us = step->recv_us, .log_mid = step->log_mid, .quotes = step->quotes};
     const struct history_sample *last = history_last(history);
     if (last != NULL) {
-        int64_t back = history_fixed(step->log_mid - last->log_mid, HISTORY_RETURN_UNIT,
-                                     HISTORY_RETURN_MAX);
+        int64_t back =
+            history_fixed(step->log_mid - last->log_mid, HISTORY_RETURN_UNIT, HISTORY_RETURN_MAX);
         sample.squares = last->squares + (uint64_t)(back * back);
-        sample.flow = last->flow + (uint64_t)history_fixed(step->flow, HISTORY_FLOW_UNIT,
-                                                           HISTORY_FLOW_MAX);
-        sample.flow_deep = last->flow_deep + (uint64_t)history_fixed(step->flow_deep,
-                                                                     HISTORY_FLOW_UNIT,
-                                                                     HISTORY_FLOW_MAX);
+        sample.flow =
+            last->flow + (uint64_t)history_fixed(step->flow, HISTORY_FLOW_UNIT, HISTORY_FLOW_MAX);
+        sample.flow_deep =
+            last->flow_deep +
+            (uint64_t)history_fixed(step->flow_deep, HISTORY_FLOW_UNIT, HISTORY_FLOW_MAX);
     }
     history_append(history, &sample);
 }

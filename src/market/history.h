@@ -12,10 +12,10 @@
 #define HISTORY_SAMPLES_MAX 1024
 /* Log returns are summed in billionths, clamped to ten per cent a tick. */
 #define HISTORY_RETURN_UNIT 1e9
-#define HISTORY_RETURN_MAX 1e8
+#define HISTORY_RETURN_MAX  1e8
 /* Order flow is summed in millionths of the mean depth, clamped to 1000 depths a tick. */
 #define HISTORY_FLOW_UNIT 1e6
-#define HISTORY_FLOW_MAX 1e9
+#define HISTORY_FLOW_MAX  1e9
 
 enum history_span {
     HISTORY_500MS,
@@ -55,9 +55,8 @@ void history_push(struct history *history, const struct history_step *step);
 /* The newest sample; NULL when there is none. */
 const struct history_sample *history_last(const struct history *history);
 /* The newest sample with recv_us <= last sample's - span; NULL: none so old. */
-const struct history_sample *history_back(const struct history *history,
-                                          enum history_span span);
+const struct history_sample *history_back(const struct history *history, enum history_span span);
 void history_code(struct history *history, struct codec *codec);
-#define HISTORY_CODE_SIZE_MAX (8 + HISTORY_SAMPLES_MAX * 6 * 8)
+#define HISTORY_CODE_SIZE_MAX (8 + (size_t)HISTORY_SAMPLES_MAX * 6 * 8)
 
 #endif

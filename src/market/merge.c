@@ -183,11 +183,10 @@ static bool merge_has_room(struct merge *merge, size_t size)
     return merge->options.arena_bytes_max - merge->arena_used >= size;
 }
 
-static void merge_insert(struct merge *merge, int at, const struct record *record,
-                         int64_t now_us)
+static void merge_insert(struct merge *merge, int at, const struct record *record, int64_t now_us)
 {
-    uint8_t *copy = merge->arena + (merge->half ? merge->options.arena_bytes_max : 0) +
-                    merge->arena_used;
+    uint8_t *copy =
+        merge->arena + (merge->half ? merge->options.arena_bytes_max : 0) + merge->arena_used;
     if (record->payload.size > 0)
         memcpy(copy, record->payload.data, record->payload.size);
     merge->arena_used += record->payload.size;
@@ -252,8 +251,8 @@ int64_t merge_expire(struct merge *merge, int64_t now_us)
     while (merge->count > 0) {
         int64_t since_us = merge->waiting[0].since_us;
         for (int i = 1; i < merge->count; i++)
-            since_us = merge->waiting[i].since_us < since_us ? merge->waiting[i].since_us
-                                                             : since_us;
+            since_us =
+                merge->waiting[i].since_us < since_us ? merge->waiting[i].since_us : since_us;
         int64_t left_us = since_us + merge->options.hold_us - now_us;
         if (left_us > 0)
             return left_us;

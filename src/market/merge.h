@@ -10,7 +10,7 @@
 #include "base/err.h"
 #include "market/record.h"
 
-#define MERGE_HOLD_US_REDIS 50000
+#define MERGE_HOLD_US_REDIS   50000
 #define MERGE_HOLD_US_KINESIS 1000000
 
 struct merge; /* opaque */

@@ -69,11 +69,15 @@ uint32_t recent_push(struct recent *recent, const struct event *event, int64_t n
     uint64_t start = recent_place(recent, count);
     for (; !recent_has_room(recent, start, count); gone++)
         recent->tail++;
-    *recent_slot(recent, recent->head++) = (struct recent_diff){
-        .first_id = event->diff.first_id, .last_id = event->diff.last_id,
-        .recv_us = now_us, .event_us = event->event_us, .start = start,
-        .bid_count = bids->count, .ask_count = asks->count,
-        .scale = {event->price_exponent, event->qty_exponent}};
+    *recent_slot(recent, recent->head++) =
+        (struct recent_diff){.first_id = event->diff.first_id,
+                             .last_id = event->diff.last_id,
+                             .recv_us = now_us,
+                             .event_us = event->event_us,
+                             .start = start,
+                             .bid_count = bids->count,
+                             .ask_count = asks->count,
+                             .scale = {event->price_exponent, event->qty_exponent}};
     uint8_t *at = recent->levels + start % RECENT_LEVELS_MAX * RECENT_LEVEL_SIZE;
     recent_copy(at, bids);
     recent_copy(at + (size_t)bids->count * RECENT_LEVEL_SIZE, asks);
@@ -83,8 +87,7 @@ uint32_t recent_push(struct recent *recent, const struct event *event, int64_t n
 
 void recent_trim(struct recent *recent, int64_t recv_us)
 {
-    while (recent->tail != recent->head &&
-           recent_slot(recent, recent->tail)->recv_us <= recv_us)
+    while (recent->tail != recent->head && recent_slot(recent, recent->tail)->recv_us <= recv_us)
         recent->tail++;
 }
 
@@ -102,12 +105,12 @@ const struct recent_diff *recent_at(const struct recent *recent, uint32_t index)
 }
 
 void recent_views(const struct recent *recent, const struct recent_diff *diff,
-                   struct level_view *bids, struct level_view *asks)
+                  struct level_view *bids, struct level_view *asks)
 {
     const uint8_t *at = recent->levels + diff->start % RECENT_LEVELS_MAX * RECENT_LEVEL_SIZE;
     *bids = (struct level_view){at, diff->bid_count, RECENT_LEVEL_SIZE};
-    *asks = (struct level_view){at + (size_t)diff->bid_count * RECENT_LEVEL_SIZE,
-                                diff->ask_count, RECENT_LEVEL_SIZE};
+    *asks = (struct level_view){at + (size_t)diff->bid_count * RECENT_LEVEL_SIZE, diff->ask_count,
+                                RECENT_LEVEL_SIZE};
 }
 
 bool recent_fits(const struct recent *recent, struct scale scale)
@@ -124,8 +127,7 @@ bool recent_fits(const struct recent *recent, struct scale scale)
     return true;
 }
 
-static void recent_save_diff(const struct recent *recent, uint32_t index,
-                              struct codec *codec)
+static void recent_save_diff(const struct recent *recent, uint32_t index, struct codec *codec)
 {
     struct recent_diff diff = *recent_at(recent, index);
     codec_i64(codec, &diff.first_id);
@@ -138,7 +140,7 @@ static void recent_save_diff(const struct recent *recent, uint32_t index,
     codec_u32(codec, &diff.ask_count, RECENT_LEVELS_MAX);
     struct level_view bids, asks;
     recent_views(recent, &diff, &bids, &asks);
-    uint8_t *levels = (uint8_t *)(uintptr_t)bids.at; /* only read when saving */
+    uint8_t *levels = (uint8_t *)bids.at; /* only read when saving */
     codec_bytes(codec, levels, ((size_t)bids.count + asks.count) * RECENT_LEVEL_SIZE);
 }
 

@@ -15,7 +15,7 @@
 #include "market/scale.h"
 
 /* Full, by diffs or by levels: the oldest go and a coming anchor has to be newer. */
-#define RECENT_DIFFS_MAX 4096
+#define RECENT_DIFFS_MAX  4096
 #define RECENT_LEVELS_MAX (1 << 17)
 #define RECENT_LEVEL_SIZE 16
 /* Longer than a depth request may take (10 s). */
@@ -30,7 +30,7 @@ struct recent_diff {
 };
 
 struct recent {
-    int64_t last_id; /* u of the newest diff of the run; 0: none seen yet */
+    int64_t last_id;     /* u of the newest diff of the run; 0: none seen yet */
     uint64_t head, tail; /* diffs pushed, diffs gone */
     uint64_t level_head; /* end of the newest levels */
     struct recent_diff diffs[RECENT_DIFFS_MAX];
@@ -58,11 +58,11 @@ static inline uint32_t recent_count(const struct recent *recent)
 const struct recent_diff *recent_at(const struct recent *recent, uint32_t index);
 /* Views of its levels, valid until the next push. */
 void recent_views(const struct recent *recent, const struct recent_diff *diff,
-                   struct level_view *bids, struct level_view *asks);
+                  struct level_view *bids, struct level_view *asks);
 /* Would every diff fit a world of this scale? */
 bool recent_fits(const struct recent *recent, struct scale scale);
 void recent_code(struct recent *recent, struct codec *codec);
-#define RECENT_CODE_SIZE_MAX                                                                      \
-    (3 * 8 + RECENT_DIFFS_MAX * 8 * 8 + RECENT_LEVELS_MAX * RECENT_LEVEL_SIZE)
+#define RECENT_CODE_SIZE_MAX                                                                       \
+    (24 + (size_t)RECENT_DIFFS_MAX * 8 * 8 + (size_t)RECENT_LEVELS_MAX * RECENT_LEVEL_SIZE)
 
 #endif

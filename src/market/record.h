@@ -20,7 +20,11 @@ enum record_kind {
     RECORD_ANCHOR = 3, /* control: payload = the handed-over REST replies (JSON document) */
     RECORD_HOLE = 4,   /* control: a consumer skipped; payload = u64 epoch, u64 seq of the
                           first record applied after the hole */
+    RECORD_SLOT = 5,   /* control, in captures only: a prediction was published from the
+                          vector of this place; payload = i64 slot */
 };
+/* Payload of a RECORD_SLOT. */
+#define RECORD_SLOT_SIZE 8
 
 enum record_flag {
     RECORD_SYNTHETIC_FRAME = 1, /* encoded by us from a JSON source */
@@ -33,20 +37,19 @@ enum record_flag {
 struct record {
     uint64_t epoch;
     uint64_t seq;
-    int64_t recv_us; /* receive time, non-decreasing within an epoch */
-    uint8_t kind;    /* enum record_kind */
-    uint8_t flags;   /* enum record_flag */
+    int64_t recv_us;      /* receive time, non-decreasing within an epoch */
+    uint8_t kind;         /* enum record_kind */
+    uint8_t flags;        /* enum record_flag */
     struct bytes payload; /* borrowed */
 };
 
 static inline bool record_is_control(const struct record *record)
 {
-    return record->kind == RECORD_ANCHOR || record->kind == RECORD_HOLE;
+    return record->kind >= RECORD_ANCHOR && record->kind <= RECORD_SLOT;
 }
 
 /* < 0, 0, > 0 by (epoch, seq). */
-static inline int record_compare(uint64_t epoch_a, uint64_t seq_a, uint64_t epoch_b,
-                                 uint64_t seq_b)
+static inline int record_compare(uint64_t epoch_a, uint64_t seq_a, uint64_t epoch_b, uint64_t seq_b)
 {
     if (epoch_a != epoch_b)
         return epoch_a < epoch_b ? -1 : 1;

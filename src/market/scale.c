@@ -14,9 +14,8 @@ bool scale_is_sane(struct scale scale)
 
 struct scale scale_finest(struct scale a, struct scale b)
 {
-    return (struct scale){
-        a.price_exponent < b.price_exponent ? a.price_exponent : b.price_exponent,
-        a.qty_exponent < b.qty_exponent ? a.qty_exponent : b.qty_exponent};
+    return (struct scale){a.price_exponent < b.price_exponent ? a.price_exponent : b.price_exponent,
+                          a.qty_exponent < b.qty_exponent ? a.qty_exponent : b.qty_exponent};
 }
 
 enum scale_fit scale_fit_value(int64_t value, int shift)
@@ -27,7 +26,7 @@ enum scale_fit scale_fit_value(int64_t value, int shift)
     return scaled > SCALE_VALUE_MAX || scaled < -SCALE_VALUE_MAX ? SCALE_OVERFLOW : SCALE_FITS;
 }
 
-int64_t scale_value_shifted(int64_t value, int shift)
+int64_t scale_shifted(int64_t value, int shift)
 {
     int64_t scaled;
     int code = decimal_rescale(value, shift, 0, &scaled);

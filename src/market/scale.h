@@ -47,11 +47,13 @@ bool scale_is_sane(struct scale scale);
 /* The finer exponent of each. */
 struct scale scale_finest(struct scale a, struct scale b);
 enum scale_fit scale_fit_value(int64_t value, int shift);
-int64_t scale_value_shifted(int64_t value, int shift);
+/* scale_value for a shift that is not 0. */
+int64_t scale_shifted(int64_t value, int shift);
+
 /* The value with its digits appended or dropped; it must fit. */
 static inline int64_t scale_value(int64_t value, int shift)
 {
-    return shift == 0 ? value : scale_value_shifted(value, shift);
+    return shift == 0 ? value : scale_shifted(value, shift);
 }
 
 /* Prices in 1..SCALE_VALUE_MAX, quantities in 0..SCALE_VALUE_MAX, in every level. */

@@ -6,7 +6,7 @@
 #define SIDE_MASK ((uint64_t)SIDE_TICKS - 1)
 /* Where a recentred array has its best level, and when it is recentred: levels worse
  * than the best are what the array is for, the rest is room for the touch to move into. */
-#define SIDE_BEST_AT (SIDE_TICKS / 4 * 3)
+#define SIDE_BEST_AT     (SIDE_TICKS / 4 * 3)
 #define SIDE_BEST_AT_MIN (SIDE_TICKS / 2)
 #define SIDE_BEST_AT_MAX (SIDE_TICKS / 16 * 15)
 
@@ -161,13 +161,11 @@ static void side_far_set(struct side *side, int64_t price, int64_t qty)
         side->far[at].qty = qty;
     } else if (is_there) {
         side->far_count--;
-        memmove(side->far + at, side->far + at + 1,
-                (side->far_count - at) * sizeof(side->far[0]));
+        memmove(side->far + at, side->far + at + 1, (side->far_count - at) * sizeof(side->far[0]));
     } else if (qty != 0) {
         side_far_make_room(side);
         at = side_far_find(side, price);
-        memmove(side->far + at + 1, side->far + at,
-                (side->far_count - at) * sizeof(side->far[0]));
+        memmove(side->far + at + 1, side->far + at, (side->far_count - at) * sizeof(side->far[0]));
         side->far[at] = (struct world_level){price, qty};
         side->far_count++;
     }
@@ -188,8 +186,8 @@ static void side_evict_below(struct side *side, int64_t end)
         if (key >= end)
             return;
         side_far_make_room(side);
-        side->far[side->far_count++] = (struct world_level){
-            side_key_price(side, key), side->qty[(uint64_t)key & SIDE_MASK]};
+        side->far[side->far_count++] =
+            (struct world_level){side_key_price(side, key), side->qty[(uint64_t)key & SIDE_MASK]};
         side_put(side, key, 0);
     }
 }
@@ -319,8 +317,8 @@ struct side_reach {
 
 static inline struct side_reach side_reach_of(const struct side *side)
 {
-    int64_t ticks_max = side->grid.quotient_max > INT64_MAX ? INT64_MAX
-                                                            : (int64_t)side->grid.quotient_max;
+    int64_t ticks_max =
+        side->grid.quotient_max > INT64_MAX ? INT64_MAX : (int64_t)side->grid.quotient_max;
     int64_t low = side->low, high = low + SIDE_TICKS - 1;
     int64_t key_min = side->sign > 0 ? 0 : -ticks_max, key_max = side->sign > 0 ? ticks_max : 0;
     low = low < key_min ? key_min : low;

@@ -20,17 +20,17 @@
 #include "market/world.h"
 
 /* Ticks in the array: 655 USD for BTCUSDT, 94 % of all level changes in a real capture. */
-#define SIDE_TICKS (1 << 16)
-#define SIDE_WORDS (SIDE_TICKS / 64)
+#define SIDE_TICKS     (INT64_C(1) << 16)
+#define SIDE_WORDS     (SIDE_TICKS / 64)
 #define SIDE_SUMMARIES (SIDE_WORDS / 64)
 /* Levels outside the array. Full: the SIDE_FAR_DROP farthest are forgotten, counted. */
-#define SIDE_FAR_MAX 16384
+#define SIDE_FAR_MAX  16384
 #define SIDE_FAR_DROP 1024
 
 /* The price grid, with what makes price / tick one multiplication: tick = odd << zeros. */
 struct side_grid {
     int64_t tick;
-    uint64_t inverse;     /* of the odd part, modulo 2^64 */
+    uint64_t inverse;      /* of the odd part, modulo 2^64 */
     uint64_t quotient_max; /* a larger quotient means: not a multiple of tick */
     int zeros;
 };
@@ -38,9 +38,9 @@ struct side_grid {
 struct side {
     int64_t sign; /* 1 bids, -1 asks */
     struct side_grid grid;
-    int64_t low;          /* lowest key in the array */
-    int64_t best;         /* highest key that may be occupied; exact after side_settle */
-    uint32_t near_words;  /* words of the bitmap with a level: 0 says the array is empty */
+    int64_t low;         /* lowest key in the array */
+    int64_t best;        /* highest key that may be occupied; exact after side_settle */
+    uint32_t near_words; /* words of the bitmap with a level: 0 says the array is empty */
     uint32_t far_count;
     uint64_t far_dropped; /* levels forgotten because the far array was full */
     int64_t qty[SIDE_TICKS];
@@ -101,7 +101,7 @@ bool side_can_rescale(const struct side *side, struct scale_step step);
 void side_rescale(struct side *side, struct scale_step step);
 /* Saves or loads the whole side, the array's place included. A level of the array takes
  * a place of 16 bits and its quantity, a far one price and quantity. */
-#define SIDE_CODE_SIZE_MAX (4 * 8 + SIDE_TICKS * (2 + 8) + SIDE_FAR_MAX * (8 + 8))
+#define SIDE_CODE_SIZE_MAX (32 + (size_t)SIDE_TICKS * (2 + 8) + (size_t)SIDE_FAR_MAX * (8 + 8))
 void side_code(struct side *side, struct codec *codec);
 
 #endif

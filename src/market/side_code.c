@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include "market/side.h"
 
-_Static_assert(SIDE_TICKS <= 1 << 16, "a place is saved in 16 bits");
+_Static_assert(SIDE_TICKS - 1 <= UINT16_MAX, "a place is saved in 16 bits");
 
 static int64_t side_qty_at(const struct side *side, int64_t key)
 {
@@ -15,15 +15,29 @@ static bool side_fits(struct world_level level, struct scale_step step)
            scale_fit_value(level.qty, step.qty_shift) == SCALE_FITS;
 }
 
+/* Moves *key up to the next occupied place of the array, itself included. */
+static bool side_next(const struct side *side, int64_t *key)
+{
+    while (*key < side->low + SIDE_TICKS) {
+        uint64_t place = (uint64_t)*key & (SIDE_TICKS - 1);
+        uint64_t rest = side->words[place >> 6] >> (place & 63);
+        if (rest != 0) {
+            *key += __builtin_ctzll(rest);
+            return *key < side->low + SIDE_TICKS; /* a word may hold both ends */
+        }
+        *key += 64 - (int64_t)(place & 63);
+    }
+    return false;
+}
+
 bool side_can_rescale(const struct side *side, struct scale_step step)
 {
     if (scale_fit_value(side->grid.tick, step.price_shift) != SCALE_FITS)
         return false;
-    for (int64_t key = side->low; key < side->low + SIDE_TICKS; key++) {
-        int64_t qty = side_qty_at(side, key);
-        if (qty != 0 && !side_fits((struct world_level){side_key_price(side, key), qty}, step))
+    for (int64_t key = side->low; side_next(side, &key); key++)
+        if (!side_fits((struct world_level){side_key_price(side, key), side_qty_at(side, key)},
+                       step))
             return false;
-    }
     for (uint32_t i = 0; i < side->far_count; i++)
         if (!side_fits(side->far[i], step))
             return false;
@@ -32,9 +46,8 @@ bool side_can_rescale(const struct side *side, struct scale_step step)
 
 void side_rescale(struct side *side, struct scale_step step)
 {
-    for (int i = 0; i < SIDE_TICKS; i++)
-        if (side->qty[i] != 0)
-            side->qty[i] = scale_value(side->qty[i], step.qty_shift);
+    for (int64_t key = side->low; side_next(side, &key); key++)
+        side_put(side, key, scale_value(side_qty_at(side, key), step.qty_shift));
     for (uint32_t i = 0; i < side->far_count; i++) {
         side->far[i].price = scale_value(side->far[i].price, step.price_shift);
         side->far[i].qty = scale_value(side->far[i].qty, step.qty_shift);
@@ -45,15 +58,9 @@ void side_rescale(struct side *side, struct scale_step step)
 
 static void side_save_near(const struct side *side, struct codec *codec)
 {
-    for (int64_t key = side->low; key < side->low + SIDE_TICKS; key++) {
-        if (side->words[((uint64_t)key & (SIDE_TICKS - 1)) >> 6] == 0) {
-            key |= 63; /* the rest of this word is empty, too */
-            continue;
-        }
+    for (int64_t key = side->low; side_next(side, &key); key++) {
         uint16_t place = (uint16_t)(key - side->low);
         int64_t qty = side_qty_at(side, key);
-        if (qty == 0)
-            continue;
         codec_bytes(codec, &place, sizeof(place));
         codec_i64(codec, &qty);
     }
@@ -90,13 +97,13 @@ static void side_code_far(struct side *side, struct codec *codec)
         struct world_level *level = &side->far[i];
         codec_i64(codec, &level->price);
         codec_i64(codec, &level->qty);
-        codec_expect(codec, level->price > 0 && level->price <= SCALE_VALUE_MAX &&
-                                level->qty > 0 && level->qty <= SCALE_VALUE_MAX);
+        codec_expect(codec, level->price > 0 && level->price <= SCALE_VALUE_MAX && level->qty > 0 &&
+                                level->qty <= SCALE_VALUE_MAX);
         if (codec->failed)
             return;
         codec_expect(codec, side_key_floor(side, level->price) < side->low);
-        codec_expect(codec, i == 0 || side->sign * side->far[i - 1].price <
-                                          side->sign * level->price);
+        codec_expect(codec,
+                     i == 0 || side->sign * side->far[i - 1].price < side->sign * level->price);
     }
 }
 

@@ -25,6 +25,6 @@ void slots_mark_bad(struct slots *slots, int64_t now_us);
 /* Newest first; returns how many were filled. */
 int slots_newest(const struct slots *slots, struct world_slot_mid *mids, int capacity);
 void slots_code(struct slots *slots, struct codec *codec);
-#define SLOTS_CODE_SIZE_MAX (1 + 4 * 8 + WORLD_SLOT_MIDS * (8 + 8 + 1))
+#define SLOTS_CODE_SIZE_MAX (33 + (size_t)WORLD_SLOT_MIDS * (8 + 8 + 1))
 
 #endif

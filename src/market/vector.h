@@ -14,7 +14,7 @@ struct vector_inputs {
     int64_t now_us;
     int64_t last_trade_us; /* 0: none ever */
     struct scale scale;
-    int64_t mid2;                  /* > 0 */
+    int64_t mid2;                   /* > 0 */
     const struct book_touch *touch; /* both sides present */
     uint32_t bid_count, ask_count;
     const struct world_level *bids, *asks; /* up to WORLD_LEVELS, best first */

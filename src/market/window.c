@@ -82,8 +82,7 @@ bool window_trade_is_sane(int64_t price, int64_t qty)
            (window_sum)price * qty < (window_sum)1 << WINDOW_NOTIONAL_BITS;
 }
 
-bool windows_add(struct windows *windows, int64_t now_us, int64_t price, int64_t qty,
-                 bool is_sell)
+bool windows_add(struct windows *windows, int64_t now_us, int64_t price, int64_t qty, bool is_sell)
 {
     uint64_t oldest = windows->head - WINDOW_TRADES_MAX;
     bool had_room = true;
@@ -145,8 +144,8 @@ static void windows_sum(struct windows *windows, const uint64_t tails[WINDOW_COU
 {
     uint64_t head = windows->head;
     for (int i = 0; i < WINDOW_COUNT; i++) {
-        windows->list[i] = (struct window){
-            .span_us = window_spans_us[i], .tail = tails[i], .due_us = INT64_MAX};
+        windows->list[i] =
+            (struct window){.span_us = window_spans_us[i], .tail = tails[i], .due_us = INT64_MAX};
         for (windows->head = tails[i]; windows->head != head; windows->head++)
             window_take(windows, &windows->list[i], window_at(windows, windows->head));
     }
@@ -166,15 +165,14 @@ void windows_rescale(struct windows *windows, struct scale_step step)
     windows_sum(windows, tails);
 }
 
-static void windows_code_trade(struct window_trade *trade, int64_t earliest_us,
-                               struct codec *codec)
+static void windows_code_trade(struct window_trade *trade, int64_t earliest_us, struct codec *codec)
 {
     codec_i64(codec, &trade->recv_us);
     codec_i64(codec, &trade->price);
     codec_i64(codec, &trade->signed_qty);
-    codec_expect(codec, trade->signed_qty != INT64_MIN &&
-                            window_trade_is_sane(trade->price,
-                                                 window_magnitude(trade->signed_qty)));
+    codec_expect(codec,
+                 trade->signed_qty != INT64_MIN &&
+                     window_trade_is_sane(trade->price, window_magnitude(trade->signed_qty)));
     /* Ascending, and all within the longest window. */
     codec_expect(codec, trade->recv_us >= earliest_us && earliest_us >= 0);
     codec_expect(codec, trade->recv_us <= INT64_MAX - window_spans_us[WINDOW_5S]);

@@ -12,9 +12,9 @@
 
 /* Trades kept; full: the oldest leaves its windows early, counted. */
 #define WINDOW_TRADES_MAX 65536
-#define WINDOW_COUNT 2
-#define WINDOW_1S 0
-#define WINDOW_5S 1
+#define WINDOW_COUNT      2
+#define WINDOW_1S         0
+#define WINDOW_5S         1
 /* price * qty stays below 2^WINDOW_NOTIONAL_BITS, so that a full ring's sum fits. */
 #define WINDOW_NOTIONAL_BITS 110
 
@@ -36,8 +36,8 @@ struct window_trade {
 
 struct window {
     int64_t span_us;
-    uint64_t tail;  /* number of its oldest trade */
-    int64_t due_us; /* when that trade leaves; INT64_MAX: there is none */
+    uint64_t tail;                    /* number of its oldest trade */
+    int64_t due_us;                   /* when that trade leaves; INT64_MAX: there is none */
     window_sum volume, signed_volume; /* at the quantity exponent */
     window_sum notional;              /* at the sum of both exponents */
     int64_t gaps_us;                  /* sum of the times between its trades … */
@@ -65,8 +65,7 @@ static inline void windows_advance(struct windows *windows, int64_t now_us)
 bool window_trade_is_sane(int64_t price, int64_t qty);
 /* A sane trade at now_us, after windows_advance to it. False: the ring was full and the
  * oldest trade left early. */
-bool windows_add(struct windows *windows, int64_t now_us, int64_t price, int64_t qty,
-                 bool is_sell);
+bool windows_add(struct windows *windows, int64_t now_us, int64_t price, int64_t qty, bool is_sell);
 
 static inline uint64_t window_trades(const struct windows *windows, int window)
 {
@@ -82,6 +81,6 @@ double window_gap_variance_s2(const struct window *window, uint64_t trades);
 bool windows_can_rescale(const struct windows *windows, struct scale_step step);
 void windows_rescale(struct windows *windows, struct scale_step step);
 void windows_code(struct windows *windows, struct codec *codec);
-#define WINDOWS_CODE_SIZE_MAX (2 * 8 + WINDOW_TRADES_MAX * 3 * 8)
+#define WINDOWS_CODE_SIZE_MAX (16 + (size_t)WINDOW_TRADES_MAX * 3 * 8)
 
 #endif

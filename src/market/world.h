@@ -22,15 +22,15 @@ struct world; /* opaque; one block, taken at world_open */
 
 /* What one event did, or'ed together. */
 enum world_effect {
-    WORLD_CHANGED = 1,        /* readers would see something new */
-    WORLD_TICKED = 2,         /* a new feature vector exists */
-    WORLD_GAP = 4,            /* the book was lost just now: an anchor is needed */
-    WORLD_ANCHORED = 8,       /* this anchor was adopted; the book is live */
-    WORLD_ANCHOR_OLD = 16,    /* snapshot older than the buffer: fetch again */
-    WORLD_ANCHOR_BAD = 32,    /* anchor malformed or crossed: not adopted */
-    WORLD_REJECTED = 64,      /* the event was malformed or inconsistent; counted */
-    WORLD_DIVERGED = 128,     /* depth20 at an equal id differs: also a gap */
-    WORLD_TRADE_HOLE = 256,   /* trade ids jumped: a candidate loss */
+    WORLD_CHANGED = 1,      /* readers would see something new */
+    WORLD_TICKED = 2,       /* a new feature vector exists */
+    WORLD_GAP = 4,          /* the book was lost just now: an anchor is needed */
+    WORLD_ANCHORED = 8,     /* this anchor was adopted; the book is live */
+    WORLD_ANCHOR_OLD = 16,  /* snapshot older than the buffer: fetch again */
+    WORLD_ANCHOR_BAD = 32,  /* anchor malformed or crossed: not adopted */
+    WORLD_REJECTED = 64,    /* the event was malformed or inconsistent; counted */
+    WORLD_DIVERGED = 128,   /* depth20 at an equal id differs: also a gap */
+    WORLD_TRADE_HOLE = 256, /* trade ids jumped: a candidate loss */
 };
 
 /* Why the book is not live, or what happened to events (all since world_open). */
@@ -53,12 +53,12 @@ struct world_view {
     uint64_t epoch, seq; /* last record applied */
     int64_t recv_us;     /* its receive time */
     int price_exponent, qty_exponent;
-    bool book_live;      /* synced: false before the first anchor and after a gap */
-    int64_t book_id;     /* lastUpdateId of the levels below; 0: never had a book */
+    bool book_live;  /* synced: false before the first anchor and after a gap */
+    int64_t book_id; /* lastUpdateId of the levels below; 0: never had a book */
     int64_t book_event_us;
     int bid_count, ask_count; /* levels present, at most WORLD_LEVELS */
     struct world_level bids[WORLD_LEVELS], asks[WORLD_LEVELS];
-    int64_t mid2;        /* from the fresher of book and quote; 0: unknown */
+    int64_t mid2;               /* from the fresher of book and quote; 0: unknown */
     int64_t best_bid, best_ask; /* of that touch */
     bool touch_flagged; /* crossed or one-sided just now: the three above are the last good */
     int64_t known_bid_min, known_ask_max; /* range the last anchor covered; 0: none yet */
@@ -68,8 +68,8 @@ struct world_view {
         int64_t vol, signed_vol; /* at qty_exponent */
         double vwap_minus_mid;   /* quote currency; 0 when empty */
         double interarr_mean_s, interarr_var_s2;
-        int64_t last_us;         /* recv_us of the last trade ever, 0: none */
-    } one_second, five_seconds;  /* aged to recv_us */
+        int64_t last_us;          /* recv_us of the last trade ever, 0: none */
+    } one_second, five_seconds;   /* aged to recv_us */
     struct feature_vector vector; /* as of the last tick */
 };
 

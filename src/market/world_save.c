@@ -6,15 +6,15 @@
 #include "base/crc32c.h"
 #include "market/world_state.h"
 
-#define WORLD_SAVE_MAGIC "BTWORLD\n"
-#define WORLD_SAVE_VERSION 1
+#define WORLD_SAVE_MAGIC     "BTWORLD\n"
+#define WORLD_SAVE_VERSION   2
 #define WORLD_SAVE_HEAD_SIZE (8 + 8 + 8 + 24)
-#define WORLD_SAVE_CRC_SIZE 4
+#define WORLD_SAVE_CRC_SIZE  4
 /* Clocks, ids, touches, the waiting snapshot and the vector. */
 #define WORLD_SAVE_SELF_SIZE_MAX 2048
 #define WORLD_SAVE_SIZE_MAX                                                                        \
     (WORLD_SAVE_HEAD_SIZE + WORLD_SAVE_SELF_SIZE_MAX + SLOTS_CODE_SIZE_MAX + FLOW_CODE_SIZE_MAX +  \
-     HISTORY_CODE_SIZE_MAX + WINDOWS_CODE_SIZE_MAX + RECENT_CODE_SIZE_MAX + BOOK_CODE_SIZE_MAX +  \
+     HISTORY_CODE_SIZE_MAX + WINDOWS_CODE_SIZE_MAX + RECENT_CODE_SIZE_MAX + BOOK_CODE_SIZE_MAX +   \
      WORLD_SAVE_CRC_SIZE)
 
 size_t world_save_size_max(const struct world *world)
@@ -68,6 +68,7 @@ static void world_code_vector(struct feature_vector *vector, struct codec *codec
     codec_i64(codec, &vector->mid2);
     codec_int(codec, &vector->price_exponent, INT8_MIN, INT8_MAX);
     codec_bool(codec, &vector->valid);
+    codec_bool(codec, &vector->book_live);
     for (int i = 0; i < FEATURE_COUNT; i++) {
         codec_f32(codec, &vector->values[i]);
         codec_expect(codec, isfinite(vector->values[i]));
@@ -106,14 +107,13 @@ static void world_expect_consistent(const struct world *world, struct codec *cod
 {
     const struct windows *windows = &world->windows;
     if (windows->head > 0)
-        codec_expect(codec,
-                     windows->trades[(windows->head - 1) % WINDOW_TRADES_MAX].recv_us <=
-                         world->now_us);
+        codec_expect(codec, windows->trades[(windows->head - 1) % WINDOW_TRADES_MAX].recv_us <=
+                                world->now_us);
     const struct history_sample *sample = history_last(&world->history);
     codec_expect(codec, sample == NULL || sample->recv_us <= world->now_us);
     codec_expect(codec, world->flow.tick_us <= world->now_us);
-    codec_expect(codec, !world->is_live || (world->book.id > 0 &&
-                                            world->book.id == world->recent.last_id));
+    codec_expect(codec, !world->is_live ||
+                            (world->book.id > 0 && world->book.id == world->recent.last_id));
     codec_expect(codec, recent_fits(&world->recent, world->scale));
 }
 
@@ -141,7 +141,7 @@ static void world_code_head(struct codec *codec, uint8_t magic[8], uint64_t *ver
 int world_save(const struct world *world, uint8_t *out, size_t capacity, size_t *size,
                struct err *err)
 {
-    struct world *self = (struct world *)(uintptr_t)world;
+    struct world *self = (struct world *)world;
     struct codec codec = codec_save(out, capacity);
     uint8_t magic[8];
     uint64_t version = WORLD_SAVE_VERSION, schema = feature_schema_hash();
@@ -173,8 +173,8 @@ static int world_check_head(const struct world *world, struct bytes saved, struc
         return err_set(err, ERR_SCHEMA,
                        "world: the checkpoint has version %llu and feature schema %016llx, "
                        "this program has %d and %016llx",
-                       (unsigned long long)version, (unsigned long long)schema,
-                       WORLD_SAVE_VERSION, (unsigned long long)feature_schema_hash());
+                       (unsigned long long)version, (unsigned long long)schema, WORLD_SAVE_VERSION,
+                       (unsigned long long)feature_schema_hash());
     if (memcmp(symbol, world->symbol, sizeof(symbol)) != 0)
         return err_set(err, ERR_SCHEMA, "world: the checkpoint is of another symbol than %s",
                        world->symbol);

@@ -16,9 +16,8 @@ static enum scale_fit world_fit_trades(const struct trade_view *list, struct sca
         struct trade trade = trade_at(list, i);
         enum scale_fit fit = world_worst(scale_fit_value(trade.price, step.price_shift),
                                          scale_fit_value(trade.qty, step.qty_shift));
-        if (fit == SCALE_FITS &&
-            !window_trade_is_sane(scale_value(trade.price, step.price_shift),
-                                  scale_value(trade.qty, step.qty_shift)))
+        if (fit == SCALE_FITS && !window_trade_is_sane(scale_value(trade.price, step.price_shift),
+                                                       scale_value(trade.qty, step.qty_shift)))
             fit = SCALE_OVERFLOW;
         worst = world_worst(worst, fit);
     }
@@ -31,11 +30,10 @@ static enum scale_fit world_fit_event(const struct event *event, struct scale_st
     case EVENT_TRADES:
         return world_fit_trades(&event->trades.list, step);
     case EVENT_QUOTE:
-        return world_worst(
-            world_worst(scale_fit_value(event->quote.bid_price, step.price_shift),
-                        scale_fit_value(event->quote.ask_price, step.price_shift)),
-            world_worst(scale_fit_value(event->quote.bid_qty, step.qty_shift),
-                        scale_fit_value(event->quote.ask_qty, step.qty_shift)));
+        return world_worst(world_worst(scale_fit_value(event->quote.bid_price, step.price_shift),
+                                       scale_fit_value(event->quote.ask_price, step.price_shift)),
+                           world_worst(scale_fit_value(event->quote.bid_qty, step.qty_shift),
+                                       scale_fit_value(event->quote.ask_qty, step.qty_shift)));
     case EVENT_DIFF:
         return world_worst(scale_fit_levels(&event->diff.bids, step),
                            scale_fit_levels(&event->diff.asks, step));
@@ -90,8 +88,7 @@ static void world_rescale_touch(struct book_touch *touch, struct scale_step step
     touch->ask_qty = scale_value(touch->ask_qty, step.qty_shift);
 }
 
-static void world_rescale_levels(struct world_level *levels, uint32_t count,
-                                 struct scale_step step)
+static void world_rescale_levels(struct world_level *levels, uint32_t count, struct scale_step step)
 {
     for (uint32_t i = 0; i < count; i++) {
         levels[i].price = scale_value(levels[i].price, step.price_shift);

@@ -68,10 +68,20 @@ static inline bool world_take_scale(struct world *world, const struct event *eve
            world_take_other_scale(world, event);
 }
 
+/* Counts a malformed event. */
+unsigned world_reject(struct world *world);
+/* The mid comes from the fresher of book and quote; a crossed or one-sided touch leaves
+ * the last good one standing. */
+void world_refresh_touch(struct world *world);
+
+/* world_depth.c: each returns enum world_effect bits. */
+unsigned world_apply_diff(struct world *world, const struct event *event);
+unsigned world_apply_anchor(struct world *world, const struct event *event);
+unsigned world_apply_snapshot(struct world *world, const struct event *event);
+
 static inline struct scale_step world_step(const struct world *world, const struct event *event)
 {
-    return scale_between((struct scale){event->price_exponent, event->qty_exponent},
-                         world->scale);
+    return scale_between((struct scale){event->price_exponent, event->qty_exponent}, world->scale);
 }
 
 #endif

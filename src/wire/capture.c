@@ -96,7 +96,7 @@ static bool capture_head_valid(const uint8_t *at)
     return bytes_load_u32(at) == CAPTURE_RECORD_MAGIC &&
            bytes_load_u32(at + CAPTURE_RECORD_HEAD_CRC) == crc32c(0, at, CAPTURE_RECORD_HEAD_CRC) &&
            bytes_load_u32(at + CAPTURE_RECORD_SIZE) <= RECORD_PAYLOAD_MAX &&
-           at[CAPTURE_RECORD_KIND] >= RECORD_FRAME && at[CAPTURE_RECORD_KIND] <= RECORD_HOLE &&
+           at[CAPTURE_RECORD_KIND] >= RECORD_FRAME && at[CAPTURE_RECORD_KIND] <= RECORD_SLOT &&
            bytes_load_i64(at + CAPTURE_RECORD_RECV) >= 0;
 }
 

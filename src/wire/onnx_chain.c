@@ -115,9 +115,9 @@ int onnx_chain_read(struct onnx_chain *chain, const Onnx__GraphProto *graph, str
         const Onnx__NodeProto *node = graph->node[i];
         rc = onnx_operator_apply(chain, node, err);
         if (rc != ERR_OK && node->name != NULL && node->name[0] != '\0')
-            err_wrap(err, "node '%s'", onnx_name(node->name).text);
+            err_wrap(err, rc, "node '%s'", onnx_name(node->name).text);
         else if (rc != ERR_OK)
-            err_wrap(err, "node %zu", i);
+            err_wrap(err, rc, "node %zu", i);
     }
     return rc == ERR_OK ? onnx_chain_output(chain, graph, err) : rc;
 }

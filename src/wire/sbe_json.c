@@ -191,6 +191,17 @@ static bool sbe_json_hole(struct text *out, struct bytes payload)
     return true;
 }
 
+static bool sbe_json_slot(struct text *out, struct bytes payload)
+{
+    if (payload.size != RECORD_SLOT_SIZE) {
+        text_add_format(out, ",\"error\":\"slot with %zu bytes instead of %d\"", payload.size,
+                        RECORD_SLOT_SIZE);
+        return false;
+    }
+    sbe_json_integer(out, "slot", bytes_load_i64(payload.data));
+    return true;
+}
+
 static bool sbe_json_payload(struct text *out, const struct record *record)
 {
     switch (record->kind) {
@@ -201,6 +212,8 @@ static bool sbe_json_payload(struct text *out, const struct record *record)
         return sbe_json_anchor(out, record->payload);
     case RECORD_HOLE:
         return sbe_json_hole(out, record->payload);
+    case RECORD_SLOT:
+        return sbe_json_slot(out, record->payload);
     default:
         return true;
     }
@@ -211,8 +224,9 @@ bool sbe_json_write_record(struct text *out, const struct record *record)
     static const char *const kinds[] = {[RECORD_FRAME] = "frame",
                                         [RECORD_TICK] = "tick",
                                         [RECORD_ANCHOR] = "anchor",
-                                        [RECORD_HOLE] = "hole"};
-    bool known = record->kind >= RECORD_FRAME && record->kind <= RECORD_HOLE;
+                                        [RECORD_HOLE] = "hole",
+                                        [RECORD_SLOT] = "slot"};
+    bool known = record->kind >= RECORD_FRAME && record->kind <= RECORD_SLOT;
     text_add_format(out, "{\"kind\":\"%s\",\"epoch\":", known ? kinds[record->kind] : "unknown");
     text_add_u64(out, record->epoch);
     text_add(out, ",\"seq\":");

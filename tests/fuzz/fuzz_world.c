@@ -100,9 +100,9 @@ static void feed_quote(struct feed *feed, struct event *event)
 
 static struct event feed_event(struct feed *feed)
 {
-    static const enum event_kind kinds[] = {EVENT_DIFF,  EVENT_TRADES, EVENT_QUOTE,
-                                            EVENT_DIFF,  EVENT_ANCHOR, EVENT_SNAPSHOT,
-                                            EVENT_TICK,  EVENT_TICK,   EVENT_HOLE};
+    static const enum event_kind kinds[] = {EVENT_DIFF, EVENT_TRADES, EVENT_QUOTE,
+                                            EVENT_DIFF, EVENT_ANCHOR, EVENT_SNAPSHOT,
+                                            EVENT_TICK, EVENT_TICK,   EVENT_HOLE};
     uint8_t head = feed_byte(feed);
     uint8_t scale = feed_byte(feed);
     feed->now_us = feed_value(feed, feed->now_us);
@@ -139,8 +139,7 @@ static void check_world(const struct world *world)
     for (int i = 0; i < FEATURE_COUNT; i++) {
         float value = view.vector.values[i];
         CHECK(isfinite(value));
-        CHECK(!view.vector.valid ||
-              (value >= feature_minimum(i) && value <= feature_maximum(i)));
+        CHECK(!view.vector.valid || (value >= feature_minimum(i) && value <= feature_maximum(i)));
     }
 }
 
@@ -175,7 +174,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         empty_size = save_into(steady, empty, capacity);
     }
     CHECK(world_load(steady, bytes_of(empty, empty_size), NULL) == ERR_OK);
-    struct feed feed = {.at = data, .left = size, .book_id = 1000, .trade_id = 10, .epoch = 1,
+    struct feed feed = {.at = data,
+                        .left = size,
+                        .book_id = 1000,
+                        .trade_id = 10,
+                        .epoch = 1,
                         .now_us = INT64_C(1700000000000000)};
     size_t middle = size / 2;
     bool is_resumed = false;

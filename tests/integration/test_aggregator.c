@@ -188,9 +188,9 @@ static void reanchor_wire(void)
 {
     struct redis_link_options link = link_options();
     assert_int_equal(redis_link_open(&link, scene.loop, &scene.claim_link, NULL), ERR_OK);
-    assert_int_equal(redis_anchor_open(scene.claim_link, STATE_KEYS_PLAIN, FAKE_SYMBOL,
-                                       &scene.claim, NULL),
-                     ERR_OK);
+    assert_int_equal(
+        redis_anchor_open(scene.claim_link, STATE_KEYS_PLAIN, FAKE_SYMBOL, &scene.claim, NULL),
+        ERR_OK);
     assert_int_equal(
         reanchor_open(&(struct reanchor_options){.symbol = FAKE_SYMBOL,
                                                  .owner = "test",
@@ -299,8 +299,8 @@ static bool is_written(int index)
 {
     (void)index;
     redisReply *reply = redis_fixture_command(&scene.redis, "HGET feat:" FAKE_SYMBOL " seq");
-    bool written = reply->type == REDIS_REPLY_STRING &&
-                   strtoull(reply->str, NULL, 10) == scene.market.seq;
+    bool written =
+        reply->type == REDIS_REPLY_STRING && strtoull(reply->str, NULL, 10) == scene.market.seq;
     freeReplyObject(reply);
     return written;
 }
@@ -357,8 +357,7 @@ static void assert_redis_has_the_exchanges_book(void)
 {
     redisReply *hash = redis_fixture_command(&scene.redis, "HGETALL ob:" FAKE_SYMBOL);
     assert_int_equal(hash->type, REDIS_REPLY_ARRAY);
-    assert_int_equal(strtoll(hash_value(hash, "last_update_id"), NULL, 10),
-                     scene.market.update_id);
+    assert_int_equal(strtoll(hash_value(hash, "last_update_id"), NULL, 10), scene.market.update_id);
     for (int i = 0; i < WORLD_LEVELS; i++) {
         assert_level(hash, "bid_p", i + 1, fake_bid_price(i));
         assert_level(hash, "bid_q", i + 1, scene.market.bids[i]);

@@ -117,6 +117,24 @@ static void server_hands_method_path_query_and_body_to_the_handler(void **state)
     assert_string_equal(body(), "POST /echo - 0 ");
 }
 
+static void server_closes_what_cannot_carry_another_request(void **state)
+{
+    static const char *const requests[] = {
+        "POST /echo HTTP/1.1\r\nHost: x\r\n\r\n",
+        "POST /nothing HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n",
+        "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 262145\r\n\r\n",
+    };
+    for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+        int fd = http_fixture_connect(http_server_port(*state));
+        http_fixture_write(fd, requests[i]);
+        http_fixture_read(fd, reply, REPLY_SIZE, NULL, 0);
+        assert_non_null(strstr(reply, "connection: close"));
+        assert_true(body()[0] != '\0');
+        assert_int_equal(recv(fd, reply, 1, MSG_DONTWAIT), 0);
+        close(fd);
+    }
+}
+
 static void server_refuses_what_it_does_not_have(void **state)
 {
     assert_int_equal(ask(*state, "GET /nothing HTTP/1.1\r\n" CLOSE "\r\n"), 404);
@@ -425,6 +443,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         ON_SERVER(server_answers_live_by_itself),
         ON_SERVER(server_hands_method_path_query_and_body_to_the_handler),
+        ON_SERVER(server_closes_what_cannot_carry_another_request),
         ON_SERVER(server_refuses_what_it_does_not_have),
         ON_SERVER(server_answers_head_without_a_body),
         ON_SERVER(server_takes_the_largest_body_in_pieces),

@@ -126,8 +126,8 @@ static void make_image(uint64_t seq, int levels)
         view.bids[i] = (struct world_level){9553554000000 - i * 1000000LL, 100000000};
         view.asks[i] = (struct world_level){9553555000000 + i * 1000000LL, 100000000};
     }
-    state_image_make(
-        &(struct state_image_input){.view = &view, .writer = 7, .source = "sbe"}, &fixture.image);
+    state_image_make(&(struct state_image_input){.view = &view, .writer = 7, .source = "sbe"},
+                     &fixture.image);
 }
 
 static const struct bytes no_checkpoint;
@@ -140,8 +140,8 @@ static int flush(uint64_t epoch, struct bytes checkpoint)
 
 static int stage(uint64_t epoch)
 {
-    return answer(fixture.port.anchor_stage(fixture.port.self, epoch, &fixture.image, on_answer,
-                                            &fixture));
+    return answer(
+        fixture.port.anchor_stage(fixture.port.self, epoch, &fixture.image, on_answer, &fixture));
 }
 
 static int swap(uint64_t epoch, const char *token)
@@ -153,8 +153,7 @@ static int swap(uint64_t epoch, const char *token)
 static int take(const char *owner, int64_t ttl_ms, int64_t wall_ms)
 {
     struct state_lease lease = {owner, "", ttl_ms};
-    return answer(
-        fixture.port.lease_take(fixture.port.self, &lease, wall_ms, on_answer, &fixture));
+    return answer(fixture.port.lease_take(fixture.port.self, &lease, wall_ms, on_answer, &fixture));
 }
 
 static int renew(const char *owner, uint64_t epoch)

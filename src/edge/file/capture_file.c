@@ -99,8 +99,7 @@ static int capture_file_add(struct capture_file *file, const char *path, struct 
     file->counters.bytes += data.size;
     result = capture_read_header(data, &header, err);
     if (result != ERR_OK) {
-        err_wrap(err, "%s", path);
-        return result;
+        return err_wrap(err, result, "%s", path);
     }
     if (number == 0)
         file->header = header;
@@ -191,6 +190,7 @@ static int capture_file_index(struct capture_file *file, struct err *err)
         if (!record_is_control(&record))
             continue;
         file->counters.controls++;
+        file->counters.slots += record.kind == RECORD_SLOT;
         int result = capture_file_keep(file, &record, err);
         if (result != ERR_OK)
             return result;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/http_server/http_events.h"
-#include "edge/lws.h"
+#include <libwebsockets.h>
 
 #include <stdlib.h>
 #include <string.h>

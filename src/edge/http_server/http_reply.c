@@ -19,10 +19,12 @@ static int http_reply_done(struct http_session *session, struct lws *wsi)
 {
     free(session->reply);
     session->reply = NULL;
+    if (session->last)
+        return -1; /* what was written is still flushed */
     return lws_http_transaction_completed(wsi) ? -1 : 0;
 }
 
-static int http_reply_headers(struct lws *wsi, int status, const char *type, size_t size)
+static int http_reply_headers(struct lws *wsi, int status, const char *type, size_t size, bool last)
 {
     uint8_t buffer[LWS_PRE + HTTP_HEADERS_MAX];
     uint8_t *start = buffer + LWS_PRE;
@@ -30,6 +32,8 @@ static int http_reply_headers(struct lws *wsi, int status, const char *type, siz
     uint8_t *end = buffer + sizeof(buffer);
     if (lws_add_http_common_headers(wsi, (unsigned)status, type, size, &at, end) != 0 ||
         http_reply_add(wsi, "cache-control:", "no-store", &at, end) != 0)
+        return -1;
+    if (last && http_reply_add(wsi, "connection:", "close", &at, end) != 0)
         return -1;
     if (status == 401 && http_reply_add(wsi, "www-authenticate:", "Bearer", &at, end) != 0)
         return -1;
@@ -39,7 +43,7 @@ static int http_reply_headers(struct lws *wsi, int status, const char *type, siz
 int http_reply_send(struct http_session *session, struct lws *wsi, int status, const char *type,
                     struct bytes body)
 {
-    if (http_reply_headers(wsi, status, type, body.size) != 0)
+    if (http_reply_headers(wsi, status, type, body.size, session->last) != 0)
         return -1;
     if (session->head || body.size == 0)
         return http_reply_done(session, wsi);
@@ -81,8 +85,8 @@ int http_reply_continue(struct http_session *session, struct lws *wsi)
 
 int http_reply_channel(struct lws *wsi)
 {
-    if (http_reply_headers(wsi, HTTP_STATUS_OK, "text/event-stream",
-                           LWS_ILLEGAL_HTTP_CONTENT_LEN) != 0)
+    if (http_reply_headers(wsi, HTTP_STATUS_OK, "text/event-stream", LWS_ILLEGAL_HTTP_CONTENT_LEN,
+                           false) != 0)
         return -1;
     lws_set_timeout(wsi, NO_PENDING_TIMEOUT, 0);
     lws_callback_on_writable(wsi);

@@ -201,7 +201,7 @@ static int http_session_read_head(struct http_session *session, struct lws *wsi,
     return http_session_read_query(session, wsi);
 }
 
-/* The body's announced size: 0 none; -1: not a size, or no size given for a body. */
+/* The body's announced size: 0 none; -1: chunked, or not a size. */
 static int64_t http_session_body_size(struct lws *wsi)
 {
     char text[24];
@@ -216,14 +216,10 @@ static int64_t http_session_body_size(struct lws *wsi)
     return *end == '\0' && size >= 0 ? size : -1;
 }
 
-/* Refuses and closes: what remains of the request would be taken for the next one. */
-static int http_session_refuse(struct http_session *session, struct lws *wsi, int status,
-                               const char *why, bool body_follows)
+static bool http_session_lacks_size(const struct http_session *session, struct lws *wsi)
 {
-    int result = http_reply_error(session, wsi, status, why);
-    if (body_follows)
-        lws_set_timeout(wsi, PENDING_TIMEOUT_HTTP_CONTENT, 2);
-    return result;
+    return strcmp(session->method, "POST") == 0 &&
+           lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) == 0;
 }
 
 static int http_session_begin(struct http_server *server, struct http_session *session,
@@ -248,8 +244,11 @@ static int http_session_begin(struct http_server *server, struct http_session *s
         status = HTTP_STATUS_REQ_ENTITY_TOO_LARGE;
         why = "the body is too large";
     }
+    /* What remains of a refused request would be taken for the next one; and behind a POST
+     * without Content-Length libwebsockets waits for a body. */
+    session->last = (status != 0 && body_size != 0) || http_session_lacks_size(session, wsi);
     if (status != 0)
-        return http_session_refuse(session, wsi, status, why, body_size != 0);
+        return http_reply_error(session, wsi, status, why);
     if (session->route >= 0 && server->options.routes[session->route].fn == NULL)
         return http_session_join(server, session, wsi);
     if (body_size == 0)

@@ -7,7 +7,7 @@
 
 #include "edge/http_server/http_events.h"
 #include "edge/http_server/http_server.h"
-#include "edge/lws.h"
+#include <libwebsockets.h>
 
 /* libwebsockets' storage of a connection; zeroed by it. */
 struct http_session {
@@ -19,6 +19,7 @@ struct http_session {
     size_t body_size, body_room;
     uint8_t *reply; /* LWS_PRE bytes of room, then reply_size bytes */
     size_t reply_size, reply_sent;
+    bool last;        /* the connection cannot carry another request */
     bool head;        /* HEAD: no body goes out */
     bool channel;     /* a client of an event channel, in the server's list */
     bool greeted;     /* the first comment line went out */

@@ -5,7 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "edge/lws.h"
+#include <libwebsockets.h>
 
 #define LWS_LOG_SIZE 512
 

@@ -117,12 +117,11 @@ static void redis_anchor_on_look(void *context, int result, const redisReply *re
     if (reply != NULL && !redis_anchor_is_look(reply))
         look.result = ERR_IO;
     else if (reply != NULL)
-        look = (struct anchor_look){
-            .result = ERR_OK,
-            .ask = bytes_of(reply->element[0]->str, reply->element[0]->len),
-            .flag = reply->element[1]->str,
-            .has_document = reply->element[2]->integer == 1,
-            .swapped = reply->element[3]->str};
+        look = (struct anchor_look){.result = ERR_OK,
+                                    .ask = bytes_of(reply->element[0]->str, reply->element[0]->len),
+                                    .flag = reply->element[1]->str,
+                                    .has_document = reply->element[2]->integer == 1,
+                                    .swapped = reply->element[3]->str};
     redis_anchor_call_give(call);
     done(owner, &look);
 }
@@ -156,8 +155,7 @@ static int redis_anchor_send(struct redis_anchor *anchor, const struct bytes *ar
     if (call == NULL)
         return ERR_AGAIN;
     return redis_anchor_start(
-        anchor, call,
-        redis_link_send(anchor->link, argv, argc, redis_anchor_on_reply, call));
+        anchor, call, redis_link_send(anchor->link, argv, argc, redis_anchor_on_reply, call));
 }
 
 static struct bytes redis_anchor_number(char *buffer, size_t capacity, int64_t value)
@@ -175,9 +173,9 @@ static int redis_anchor_look(void *self, anchor_look_fn done, void *context)
     struct redis_anchor_call *call = redis_anchor_call_take(anchor, NULL, done, context);
     if (call == NULL)
         return ERR_AGAIN;
-    return redis_anchor_start(anchor, call,
-                              redis_link_eval(anchor->link, &anchor->look, keys, 4, NULL, 0,
-                                              redis_anchor_on_look, call));
+    return redis_anchor_start(
+        anchor, call,
+        redis_link_eval(anchor->link, &anchor->look, keys, 4, NULL, 0, redis_anchor_on_look, call));
 }
 
 static int redis_anchor_claim(void *self, const char *token, int64_t ttl_ms, anchor_done_fn done,
@@ -185,12 +183,9 @@ static int redis_anchor_claim(void *self, const char *token, int64_t ttl_ms, anc
 {
     struct redis_anchor *anchor = self;
     char ttl[24];
-    struct bytes argv[] = {BYTES_LITERAL("SET"),
-                           bytes_text(anchor->flag),
-                           bytes_text(token),
-                           BYTES_LITERAL("NX"),
-                           BYTES_LITERAL("PX"),
-                           redis_anchor_number(ttl, sizeof(ttl), ttl_ms)};
+    struct bytes argv[] = {BYTES_LITERAL("SET"), bytes_text(anchor->flag),
+                           bytes_text(token),    BYTES_LITERAL("NX"),
+                           BYTES_LITERAL("PX"),  redis_anchor_number(ttl, sizeof(ttl), ttl_ms)};
     return redis_anchor_send(anchor, argv, 6, done, context);
 }
 
@@ -228,9 +223,8 @@ static int redis_anchor_audit(void *self, const struct state_pair *pairs, int co
 {
     struct redis_anchor *anchor = self;
     struct bytes argv[6 + 2 * REDIS_ANCHOR_PAIRS_MAX] = {
-        BYTES_LITERAL("XADD"), BYTES_LITERAL(REDIS_ANCHOR_EVENTS),
-        BYTES_LITERAL("MAXLEN"), BYTES_LITERAL("~"),
-        BYTES_LITERAL(REDIS_ANCHOR_EVENTS_MAX), BYTES_LITERAL("*")};
+        BYTES_LITERAL("XADD"), BYTES_LITERAL(REDIS_ANCHOR_EVENTS),     BYTES_LITERAL("MAXLEN"),
+        BYTES_LITERAL("~"),    BYTES_LITERAL(REDIS_ANCHOR_EVENTS_MAX), BYTES_LITERAL("*")};
     PRE(count > 0 && count <= REDIS_ANCHOR_PAIRS_MAX);
     for (int i = 0; i < count; i++) {
         argv[6 + 2 * i] = pairs[i].field;

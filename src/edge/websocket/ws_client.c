@@ -11,7 +11,7 @@
 
 #include "base/check.h"
 #include "edge/http_server/lws_log.h"
-#include "edge/lws.h"
+#include <libwebsockets.h>
 #include "edge/redis/redis_resolve.h"
 #include "edge/websocket/ws_url.h"
 
@@ -389,7 +389,7 @@ int ws_client_send(struct ws_client *client, int index, const char *text)
     PRE(index >= 0 && index < WS_CLIENT_LINES_MAX);
     struct ws_line *line = &client->lines[index];
     if (line->state != WS_LINE_UP)
-        return ERR_STATE;
+        return ERR_BAD_STATE;
     if (line->control_count == WS_CLIENT_CONTROLS_MAX || strlen(text) >= WS_CLIENT_CONTROL_SIZE) {
         client->counters.controls_refused++;
         return ERR_FULL;

@@ -49,7 +49,7 @@ int ws_client_connect(struct ws_client *client, int line, const char *url, const
                       struct err *err) MUST_CHECK;
 /* Hangs up; nothing more is reported about it. */
 void ws_client_drop(struct ws_client *client, int line);
-/* Queues a text message. ERR_FULL over WS_CLIENT_CONTROLS_MAX, ERR_STATE: not connected. */
+/* Queues a text message. ERR_FULL over WS_CLIENT_CONTROLS_MAX, ERR_BAD_STATE: not connected. */
 int ws_client_send(struct ws_client *client, int line, const char *text) MUST_CHECK;
 /* One service round: waits at most wait_us for anything in either loop and serves it. */
 void ws_client_service(struct ws_client *client, int64_t wait_us);

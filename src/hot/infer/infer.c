@@ -20,7 +20,7 @@ int infer_open(struct infer *infer, const struct infer_options *options,
     infer->options = *options;
     infer->port = *port;
     infer->observer = *observer;
-    grid_init(&infer->grid, now);
+    slew_init(&infer->grid, now);
     degrade_init(&infer->degrade);
     track_init(&infer->track, 0, -INFER_BAND_BP, INFER_BAND_BP);
     infer->slot = clock_slot(now.wall_us) + 1;
@@ -44,7 +44,7 @@ static uint64_t infer_model_identity(const struct model *model)
 int infer_set_model(struct infer *infer, const struct model *model)
 {
     if (infer->phase != INFER_IDLE)
-        return ERR_STATE;
+        return ERR_BAD_STATE;
     infer->model = model;
     uint64_t identity = model == NULL ? 0 : infer_model_identity(model);
     if (infer->track.model == identity)
@@ -132,7 +132,7 @@ static void infer_read_done(void *context, int result, const struct infer_read *
 static void infer_begin(struct infer *infer, int64_t mono_us)
 {
     infer->timing = (struct infer_timing){.slot = infer->slot};
-    infer->timing.late_us = grid_us(&infer->grid, mono_us) - clock_slot_us(infer->slot);
+    infer->timing.late_us = slew_at_us(&infer->grid, mono_us) - clock_slot_us(infer->slot);
     infer->state_ok = false;
     infer->served = false;
     infer->state_reason = "redis away";
@@ -149,23 +149,26 @@ static void infer_begin(struct infer *infer, int64_t mono_us)
 
 /* --- predicting --------------------------------------------------------------------- */
 
+/* A prediction is a function of the order of the world up to the tick whose place it
+ * carries, and of the slot: nothing that happened behind that tick and no clock decides its
+ * mode or its outcomes, so a replay finds the same one (docs/replay.md). */
 static void infer_judge(struct infer *infer, int64_t mono_us)
 {
-    int64_t now_us = grid_us(&infer->grid, mono_us);
+    int64_t now_us = slew_at_us(&infer->grid, mono_us);
     const struct state_read *state = &infer->state;
     struct degrade_inputs inputs = {
         .features_read = infer->state_ok,
-        .features_age_us = infer->state_ok ? now_us - state->as_of_us : 0,
-        .book_live = state->book_live,
+        .features_age_us = infer->state_ok ? clock_slot_us(infer->slot) - state->as_of_us : 0,
+        .book_live = state->vec_live,
         .rest_book = state->source == STATE_SOURCE_REST,
     };
-    infer->timing.features_age_us = inputs.features_age_us;
+    infer->timing.features_age_us = infer->state_ok ? now_us - state->as_of_us : 0;
     enum degrade_mode from;
     bool moved = degrade_judge(&infer->degrade, &inputs, &from);
     infer->timing.mode = infer->degrade.mode;
     if (infer->state_ok && infer->degrade.mode != DEGRADE_LIVE)
         infer->state_reason = inputs.rest_book   ? "book from rest"
-                              : !state->book_live ? "book not live"
+                              : !state->vec_live ? "book not live"
                                                   : "features old";
     if (moved)
         infer->observer.mode(infer->observer.context, from, infer->degrade.mode,
@@ -189,10 +192,13 @@ static enum track_map infer_map(enum degrade_mode mode)
 static void infer_fold(struct infer *infer)
 {
     struct track_outcome outcomes[WORLD_SLOT_MIDS];
-    int count = infer->state_ok ? infer->state.mid_count : 0;
-    for (int i = 0; i < count; i++) {
+    int mids = infer->state_ok ? infer->state.mid_count : 0;
+    int count = 0;
+    for (int i = 0; i < mids; i++) {
         const struct state_slot_mid *mid = &infer->state.mids[i];
-        outcomes[i] = (struct track_outcome){
+        if (clock_slot_us(mid->slot) >= infer->state.as_of_us)
+            continue; /* known since the tick only: a replay at the tick has not seen it */
+        outcomes[count++] = (struct track_outcome){
             .slot = mid->slot,
             .mid = decimal_to_f64(mid->mid.mantissa, mid->mid.exponent),
             .valid = mid->valid};
@@ -309,7 +315,7 @@ static void infer_catch_up(struct infer *infer, int64_t now_us)
 
 static int infer_idle_work(struct infer *infer, struct clock_now now)
 {
-    int64_t now_us = grid_us(&infer->grid, now.mono_us);
+    int64_t now_us = slew_at_us(&infer->grid, now.mono_us);
     int64_t slot_us = clock_slot_us(infer->slot) + infer->options.stagger_us;
     if (now_us >= slot_us) {
         infer_catch_up(infer, now_us - infer->options.stagger_us);
@@ -318,9 +324,10 @@ static int infer_idle_work(struct infer *infer, struct clock_now now)
     }
     if (!infer->warmed && now_us >= slot_us - INFER_WARM_US) {
         infer->warmed = true;
-        int64_t step_us = grid_update(&infer->grid, now);
-        if (step_us != 0)
-            infer->observer.clock_step(infer->observer.context, step_us);
+        uint64_t steps = infer->grid.steps;
+        slew_read_us(&infer->grid, now);
+        if (infer->grid.steps != steps)
+            infer->observer.clock_step(infer->observer.context, infer->grid.wall_gap_us);
         int result = infer->port.read(infer->port.self, infer_warmed, infer);
         return result == ERR_OK;
     }
@@ -350,7 +357,7 @@ int64_t infer_wait_us(const struct infer *infer, int64_t mono_us)
     int64_t next_us = infer->deadline_mono_us;
     if (infer->phase == INFER_IDLE) {
         int64_t slot_us = clock_slot_us(infer->slot) + infer->options.stagger_us;
-        next_us = grid_mono_us(&infer->grid, slot_us - (infer->warmed ? 0 : INFER_WARM_US));
+        next_us = slew_mono_us(&infer->grid, slot_us - (infer->warmed ? 0 : INFER_WARM_US));
         if (infer->outbox.count > 0 && infer->retry_mono_us < next_us)
             next_us = infer->retry_mono_us;
     }

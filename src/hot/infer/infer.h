@@ -15,9 +15,9 @@
 
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/slew.h"
 #include "hot/infer/track.h"
 #include "hot/infer/degrade.h"
-#include "hot/infer/grid.h"
 #include "hot/infer/infer_port.h"
 #include "hot/infer/journal.h"
 #include "market/record.h"
@@ -82,7 +82,7 @@ struct infer {
     struct infer_port port;
     struct infer_observer observer;
     const struct model *model; /* NULL: none, confidence 0 */
-    struct grid grid;
+    struct slew grid; /* the clock that slots begin on */
     struct degrade degrade;
     struct track track;
     struct journal outbox;
@@ -123,7 +123,7 @@ int infer_open(struct infer *infer, const struct infer_options *options,
                struct clock_now now, struct err *err) MUST_CHECK;
 void infer_close(struct infer *infer);
 /* Between slots only (phase INFER_IDLE): the model is borrowed until replaced. Returns
- * ERR_STATE in the middle of a slot. */
+ * ERR_BAD_STATE in the middle of a slot. */
 int infer_set_model(struct infer *infer, const struct model *model) MUST_CHECK;
 int infer_do_work(struct infer *infer, struct clock_now now);
 /* Microseconds until do_work has something to do; answers to calls come on their own. */

@@ -14,7 +14,7 @@ static void infer_outbox_serve(struct infer *infer, const struct prediction *pre
     timing->output_ns = now_ns - timing->output_ns;
     timing->total_ns = now_ns - infer->started_ns;
     timing->published_late_us =
-        grid_us(&infer->grid, now_ns / 1000) - clock_slot_us(timing->slot);
+        slew_at_us(&infer->grid, now_ns / 1000) - clock_slot_us(timing->slot);
     timing->acknowledged = acknowledged;
     timing->ours = ours;
     infer->served = true;

@@ -62,7 +62,8 @@ static void aggregator_on_effects(void *context, unsigned effects, const struct 
     const char *loss = aggregator_loss(effects);
     if (effects & AGGREGATOR_READERS_CARE) {
         aggregator_mark_dirty(aggregator);
-        if (aggregator->waiting_recv_us == 0)
+        /* What a standby applies, or a restart catches up with, waits for no flush of ours. */
+        if (aggregator->waiting_recv_us == 0 && aggregator->lease.holds && aggregator->caught_up)
             aggregator->waiting_recv_us = record->recv_us;
     }
     if (effects & WORLD_TICKED)
@@ -135,19 +136,16 @@ static void aggregator_commit(struct aggregator *aggregator)
     (void)consumer->commit(consumer->self, positions);
 }
 
-/* Delivers records, unless an anchor is being swapped in. Returns whether the streams
- * were read to their ends. */
+/* Delivers records. Returns whether the streams were read to their ends. */
 static bool aggregator_feed(struct aggregator *aggregator, int *work)
 {
     struct stream_consumer *consumer = &aggregator->options.consumer;
-    if (aggregator_anchor_busy(aggregator))
-        return false;
     *work += consumer->do_work(consumer->self, aggregator->now.mono_us);
     bool following = aggregator->phase == AGGREGATOR_FOLLOWING;
     bool drained = consumer->ready(consumer->self) && consumer->drained(consumer->self);
     state_feed_expire(aggregator->feed, aggregator->now.mono_us, following && drained);
-    if (following && (drained || aggregator->now.mono_us - aggregator->phase_us >
-                                     AGGREGATOR_CATCH_UP_US))
+    if (following &&
+        (drained || aggregator->now.mono_us - aggregator->phase_us > AGGREGATOR_CATCH_UP_US))
         aggregator->caught_up = true;
     return drained;
 }
@@ -219,7 +217,7 @@ static int aggregator_open_world(struct aggregator *aggregator, struct err *err)
     if (strlen(aggregator->options.symbol) >= sizeof(world.symbol))
         return err_set(err, ERR_INVALID, "aggregator: symbol \"%s\" is too long",
                        aggregator->options.symbol);
-    strcpy(world.symbol, aggregator->options.symbol);
+    memcpy(world.symbol, aggregator->options.symbol, strlen(aggregator->options.symbol) + 1);
     int result = world_open(&world, &aggregator->world, err);
     if (result != ERR_OK)
         return result;
@@ -249,7 +247,8 @@ int aggregator_open(const struct aggregator_options *options, struct aggregator 
     aggregator_defaults(&aggregator->options);
     aggregator_metrics_open(aggregator);
     writer_lease_init(&aggregator->lease, &aggregator->options.state, options->owner,
-                      options->kin != NULL ? options->kin : "", aggregator->options.lease_ttl_us, aggregator->options.lease_renew_us);
+                      options->kin != NULL ? options->kin : "", aggregator->options.lease_ttl_us,
+                      aggregator->options.lease_renew_us);
     int result = aggregator_open_parts(aggregator, err);
     if (result != ERR_OK)
         aggregator_close(aggregator);

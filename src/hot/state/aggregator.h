@@ -22,7 +22,7 @@
 #define AGGREGATOR_CHECKPOINT_US  1000000
 #define AGGREGATOR_COMMIT_US      1000000
 /* Records waiting for a missing one (market/merge): about an hour of one stream ahead. */
-#define AGGREGATOR_ARENA_BYTES (32u * 1024u * 1024u)
+#define AGGREGATOR_ARENA_BYTES   ((size_t)32 * 1024 * 1024)
 #define AGGREGATOR_ARENA_RECORDS (1 << 17)
 /* Control records on their way out; more: the oldest is given up, counted. */
 #define AGGREGATOR_OUTBOX_MAX 8
@@ -33,8 +33,8 @@ struct aggregator_options {
     const char *symbol;
     const char *owner; /* unique for this process and start */
     const char *kin;   /* how the owners of its former lives begin; NULL: unknown */
-    int64_t lease_ttl_us, lease_renew_us; /* 0: WRITER_LEASE_… */
-    int64_t hold_us;                      /* 0: MERGE_HOLD_US_REDIS */
+    int64_t lease_ttl_us, lease_renew_us;  /* 0: WRITER_LEASE_… */
+    int64_t hold_us;                       /* 0: MERGE_HOLD_US_REDIS */
     int64_t flush_delay_us, checkpoint_us; /* 0: as above */
     struct state_port state;
     struct stream_consumer consumer;
@@ -54,8 +54,8 @@ struct aggregator_status {
     enum aggregator_phase phase;
     bool active, caught_up, book_live, state_ready, consumer_ready, anchoring;
     uint64_t fence, epoch, seq;
-    int64_t recv_us;       /* of the last record */
-    int64_t flushed_us;    /* wall time of the last acknowledged flush; 0: never */
+    int64_t recv_us;    /* of the last record */
+    int64_t flushed_us; /* wall time of the last acknowledged flush; 0: never */
     uint64_t flushes, writes_refused, anchors, anchors_refused, restores, resyncs;
     char holder[STATE_OWNER_SIZE];
 };

@@ -49,6 +49,14 @@ static bool aggregator_anchor_possible(const struct aggregator *aggregator)
     return epoch != 0 && aggregator->caught_up && state->ready(state->self);
 }
 
+/* A snapshot from before the first buffered diff might not join it (BINANCE.md section 6,
+ * rule 2: fetch after the first event). */
+static bool aggregator_anchor_has_diffs(const struct aggregator *aggregator)
+{
+    const struct world_counters *counters = world_counters(aggregator->world);
+    return counters->diffs_buffered + counters->diffs_applied > 0;
+}
+
 /* Said again and again while it is true, so that a store that has lost it hears it. */
 static void aggregator_anchor_ask(struct aggregator *aggregator)
 {
@@ -96,14 +104,13 @@ static void aggregator_anchor_look(struct aggregator *aggregator)
     struct aggregator_anchor *anchor = &aggregator->anchor;
     if (anchor->look.in_flight || aggregator->now.mono_us < anchor->next_look_us)
         return;
-    anchor->next_look_us = aggregator->now.mono_us + (aggregator->book_live
-                                                          ? AGGREGATOR_LOOK_IDLE_US
-                                                          : AGGREGATOR_LOOK_US);
+    anchor->next_look_us = aggregator->now.mono_us +
+                           (aggregator->book_live ? AGGREGATOR_LOOK_IDLE_US : AGGREGATOR_LOOK_US);
     anchor->look.in_flight =
         state->anchor_look(state->self, aggregator_anchor_on_look, aggregator) == ERR_OK;
 }
 
-/* The world as it was before the anchor. */
+/* The world as it was before the anchor. Records that came meanwhile come once more. */
 static void aggregator_anchor_roll_back(struct aggregator *aggregator, const char *reason)
 {
     struct aggregator_anchor *anchor = &aggregator->anchor;
@@ -114,6 +121,8 @@ static void aggregator_anchor_roll_back(struct aggregator *aggregator, const cha
         ERR_OK)
         log_error("roll_back_failed", "symbol=%s reason=\"%s\"", aggregator->options.symbol,
                   err.text);
+    aggregator_restore_rewind(aggregator, anchor->saved_epoch, anchor->saved_seq,
+                              anchor->saved_positions);
     world_view(aggregator->world, &view);
     aggregator->book_live = view.book_live;
     aggregator->anchors_refused++;
@@ -130,9 +139,8 @@ static void aggregator_anchor_refuse(struct aggregator *aggregator, const char *
     struct aggregator_anchor *anchor = &aggregator->anchor;
     metric_add(count, 1);
     aggregator_anchor_roll_back(aggregator, reason);
-    anchor->refuse.in_flight =
-        state->anchor_refuse(state->self, anchor->meta.token, aggregator_answer,
-                             &anchor->refuse) == ERR_OK;
+    anchor->refuse.in_flight = state->anchor_refuse(state->self, anchor->meta.token,
+                                                    aggregator_answer, &anchor->refuse) == ERR_OK;
 }
 
 static void aggregator_anchor_stage(struct aggregator *aggregator)
@@ -190,6 +198,9 @@ static void aggregator_anchor_judge(struct aggregator *aggregator)
                   err.text);
         return;
     }
+    int64_t recv_us;
+    state_feed_place(aggregator->feed, &anchor->saved_epoch, &anchor->saved_seq, &recv_us);
+    state_feed_positions(aggregator->feed, anchor->saved_positions);
     snprintf(anchor->judged, sizeof(anchor->judged), "%s", anchor->meta.token);
     anchor->judged_us = anchor->meta.received_us;
     unsigned effects = state_feed_anchor(aggregator->feed, document, &anchor->record);
@@ -207,12 +218,13 @@ static void aggregator_anchor_judge(struct aggregator *aggregator)
 static void aggregator_anchor_adopted(struct aggregator *aggregator)
 {
     struct aggregator_anchor *anchor = &aggregator->anchor;
-    int64_t took_us =
-        anchor->started_us == 0 ? 0 : aggregator->now.mono_us - anchor->started_us;
+    struct world_view view;
+    int64_t took_us = anchor->started_us == 0 ? 0 : aggregator->now.mono_us - anchor->started_us;
     anchor->step = AGGREGATOR_IDLE;
     anchor->started_us = 0;
     anchor->cause[0] = 0;
-    aggregator->book_live = true;
+    world_view(aggregator->world, &view); /* a diff may have been lost since */
+    aggregator->book_live = view.book_live;
     aggregator->anchors++;
     aggregator->checkpoint_us = 0;
     aggregator->checkpoint_place[0] = 0;
@@ -227,7 +239,8 @@ static void aggregator_anchor_adopted(struct aggregator *aggregator)
 }
 
 /* Nothing was swapped for certain. */
-static void aggregator_anchor_lost(struct aggregator *aggregator, const struct aggregator_call *call)
+static void aggregator_anchor_lost(struct aggregator *aggregator,
+                                   const struct aggregator_call *call)
 {
     metric_add(aggregator->metrics.anchors_lost, 1);
     aggregator_anchor_roll_back(aggregator, call->text);
@@ -283,7 +296,7 @@ int aggregator_anchor_do_work(struct aggregator *aggregator)
         anchor->document_size = 0;
         return 1;
     }
-    if (!aggregator->book_live)
+    if (!aggregator->book_live && aggregator_anchor_has_diffs(aggregator))
         aggregator_anchor_ask(aggregator);
     aggregator_anchor_look(aggregator);
     return 0;

@@ -1,6 +1,7 @@
 /* The writing half of the aggregator: one flush under way at a time, the next one takes
  * along everything that has changed meanwhile; a checkpoint rides with one flush a second.
  * SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -46,9 +47,10 @@ static struct bytes aggregator_flush_checkpoint(struct aggregator *aggregator)
         return (struct bytes){NULL, 0};
     aggregator->checkpoint_us = aggregator->now.mono_us + aggregator->options.checkpoint_us;
     state_feed_place(aggregator->feed, &meta.epoch, &meta.seq, &recv_us);
-    if (meta.epoch == aggregator->checkpoint_place[0] && meta.seq == aggregator->checkpoint_place[1])
+    if (meta.epoch == aggregator->checkpoint_place[0] &&
+        meta.seq == aggregator->checkpoint_place[1])
         return (struct bytes){NULL, 0};
-    strcpy(meta.symbol, aggregator->options.symbol);
+    snprintf(meta.symbol, sizeof(meta.symbol), "%s", aggregator->options.symbol);
     state_feed_positions(aggregator->feed, meta.positions);
     if (state_checkpoint_write(&meta, aggregator->world, aggregator->scratch,
                                aggregator->scratch_capacity, &size, &err) != ERR_OK) {
@@ -126,7 +128,10 @@ static void aggregator_flush_done(struct aggregator *aggregator)
     metric_add(aggregator->metrics.flushes_failed, 1);
     aggregator_mark_dirty(aggregator);
     aggregator->checkpoint_us = 0;
+    if (aggregator->flying_recv_us != 0)
+        aggregator->waiting_recv_us = aggregator->flying_recv_us;
     if (call->result == ERR_FENCED) {
+        aggregator->waiting_recv_us = 0;
         aggregator_demote(aggregator, "flush", call->epoch);
         return;
     }

@@ -32,9 +32,9 @@ static void aggregator_metrics_flush(struct aggregator_metrics *own, struct metr
                                        "Checkpoints acknowledged by Redis.");
     own->checkpoint_bytes =
         metrics_gauge(metrics, "aggregator_checkpoint_bytes", NULL, "Size of the last checkpoint.");
-    own->frame_to_flush =
-        metrics_histogram(metrics, "aggregator_frame_to_flush_seconds", NULL,
-                          "From the receive time of a flush's oldest frame to its acknowledgement.");
+    own->frame_to_flush = metrics_histogram(
+        metrics, "aggregator_frame_to_flush_seconds", NULL,
+        "From the receive time of a flush's oldest frame to its acknowledgement.");
     own->updates = metrics_counter(metrics, "aggregator_feature_updates_total", NULL,
                                    "Feature vectors computed.");
     own->computation = metrics_histogram(metrics, "aggregator_feature_computation_duration_seconds",
@@ -72,8 +72,8 @@ static void aggregator_metrics_world(struct aggregator_metrics *own, struct metr
                                   "Books that differed from the exchange's top 20 at the same id.");
     own->crossed = metrics_gauge(metrics, "aggregator_book_crossed", NULL,
                                  "Events that left the book crossed.");
-    own->trades_missing = metrics_gauge(metrics, "aggregator_trades_missing", NULL,
-                                        "Trade ids that were skipped.");
+    own->trades_missing =
+        metrics_gauge(metrics, "aggregator_trades_missing", NULL, "Trade ids that were skipped.");
     own->holes = metrics_gauge(metrics, "aggregator_stream_holes", NULL,
                                "Holes declared in the order of the streams.");
     own->missing = metrics_gauge(metrics, "aggregator_stream_records_missing", NULL,

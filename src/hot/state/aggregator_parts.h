@@ -47,9 +47,12 @@ struct aggregator_anchor {
     char judged[STATE_TOKEN_SIZE]; /* this token's document was judged … */
     int64_t judged_us;             /* … the one received at this time */
     struct record record;          /* the control record to log */
-    size_t saved_size;             /* world before the anchor, in the scratch; 0: none */
+    /* where the streams were when the world was saved */
+    uint64_t saved_epoch, saved_seq;
+    struct stream_position saved_positions[STREAM_COUNT];
+    size_t saved_size; /* world before the anchor, in the scratch; 0: none */
     char cause[ANCHOR_CAUSE_SIZE];
-    int64_t started_us;            /* monotonic: the book was lost; 0: it is live */
+    int64_t started_us; /* monotonic: the book was lost; 0: it is live */
 };
 
 struct aggregator_outbox {
@@ -84,33 +87,33 @@ struct aggregator {
     struct aggregator_metrics metrics;
     struct clock_now now;
 
+    int64_t phase_us; /* monotonic: since when */
     enum aggregator_phase phase;
-    int64_t phase_us;   /* monotonic: since when */
-    bool caught_up;     /* has read to the ends of the streams at least once */
+    bool caught_up; /* has read to the ends of the streams at least once */
     bool was_active;
     bool book_live;
     bool stopped;
+    bool dirty;
+    bool durable;
+    bool flush_has_checkpoint;
+    bool resync_wanted;
 
     struct aggregator_call load, flush, report;
     size_t loaded_size; /* of the checkpoint in the scratch */
     int64_t load_us;    /* monotonic: next try */
 
-    bool dirty;
-    int64_t dirty_us;   /* monotonic: first change since the last flush */
-    int64_t retry_us;   /* no flush before */
-    int64_t waiting_recv_us; /* of the oldest record that no flush shows yet; 0: none */
-    int64_t flying_recv_us;  /* of the oldest record in the flush in flight; 0: none */
-    struct state_image image;      /* being flushed */
+    int64_t dirty_us;         /* monotonic: first change since the last flush */
+    int64_t retry_us;         /* no flush before */
+    int64_t waiting_recv_us;  /* of the oldest record that no flush shows yet; 0: none */
+    int64_t flying_recv_us;   /* of the oldest record in the flush under way; 0: none */
+    struct state_image image; /* being flushed */
     int64_t flushed_us;
     uint64_t flush_place[2], checkpoint_place[2];
-    bool flush_has_checkpoint;
-    int64_t checkpoint_us;         /* monotonic: next one */
+    int64_t checkpoint_us;                                  /* monotonic: next one */
     struct stream_position flush_positions[STREAM_COUNT];   /* in the checkpoint under way */
     struct stream_position durable_positions[STREAM_COUNT]; /* in the last acknowledged one */
-    bool durable;
     int64_t commit_us;
 
-    bool resync_wanted;
     uint64_t resync_epoch, resync_seq; /* a checkpoint from here on will do */
 
     const char *report_cause; /* a report is due; static */
@@ -130,7 +133,7 @@ bool aggregator_answered(struct aggregator_call *call);
 void aggregator_demote(struct aggregator *aggregator, const char *what, uint64_t epoch);
 void aggregator_mark_dirty(struct aggregator *aggregator);
 void aggregator_make_image(struct aggregator *aggregator);
-/* No records are applied while an anchor is being swapped in: the streams keep them. */
+/* An anchor is being swapped in: no flush meanwhile. */
 bool aggregator_anchor_busy(const struct aggregator *aggregator);
 
 int aggregator_flush_open(struct aggregator *aggregator, struct err *err) MUST_CHECK;
@@ -149,6 +152,9 @@ int aggregator_outbox_do_work(struct aggregator *aggregator);
 
 int aggregator_restore_do_work(struct aggregator *aggregator, bool drained);
 void aggregator_restore_want_resync(struct aggregator *aggregator);
+/* Back to an earlier place: what has been applied since is delivered again. */
+void aggregator_restore_rewind(struct aggregator *aggregator, uint64_t epoch, uint64_t seq,
+                               const struct stream_position *positions);
 
 int aggregator_report_do_work(struct aggregator *aggregator);
 

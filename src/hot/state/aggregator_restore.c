@@ -37,6 +37,20 @@ static bool aggregator_restore_follow(struct aggregator *aggregator, unsigned ma
     return consumer->follow(consumer->self, mask, positions) == ERR_OK;
 }
 
+void aggregator_restore_rewind(struct aggregator *aggregator, uint64_t epoch, uint64_t seq,
+                               const struct stream_position *positions)
+{
+    uint64_t now_epoch, now_seq;
+    int64_t recv_us;
+    state_feed_place(aggregator->feed, &now_epoch, &now_seq, &recv_us);
+    if (now_epoch == epoch && now_seq == seq)
+        return;
+    struct err err = {0};
+    if (state_feed_restart(aggregator->feed, epoch, seq, positions, &err) != ERR_OK ||
+        !aggregator_restore_follow(aggregator, AGGREGATOR_EVERYTHING))
+        log_error("rewind_failed", "symbol=%s reason=\"%s\"", aggregator->options.symbol, err.text);
+}
+
 /* The blob waits in the scratch until do_work looks at it. */
 static void aggregator_restore_on_load(void *context, const struct state_reply *reply)
 {
@@ -57,8 +71,9 @@ static void aggregator_restore_on_load(void *context, const struct state_reply *
 static void aggregator_restore_load(struct aggregator *aggregator)
 {
     const struct state_port *state = &aggregator->options.state;
+    /* While an anchor is being swapped in, the scratch holds the world before it. */
     if (aggregator->load.in_flight || aggregator->now.mono_us < aggregator->load_us ||
-        !state->ready(state->self))
+        aggregator_anchor_busy(aggregator) || !state->ready(state->self))
         return;
     aggregator->load_us = aggregator->now.mono_us + AGGREGATOR_RESYNC_US;
     aggregator->load.in_flight =
@@ -137,7 +152,8 @@ static void aggregator_restore_resync(struct aggregator *aggregator)
 
 static void aggregator_restore_controls(struct aggregator *aggregator, bool drained)
 {
-    bool enough = drained || aggregator->now.mono_us - aggregator->phase_us > AGGREGATOR_CONTROLS_US;
+    bool enough =
+        drained || aggregator->now.mono_us - aggregator->phase_us > AGGREGATOR_CONTROLS_US;
     if (enough && aggregator_restore_follow(aggregator, AGGREGATOR_EVERYTHING))
         aggregator_restore_enter(aggregator, AGGREGATOR_FOLLOWING);
 }

@@ -12,7 +12,8 @@
 #include "market/world.h"
 
 /* Bytes in front of the saved world. */
-#define STATE_CHECKPOINT_OVERHEAD (8u + 4u + 4u + 24u + 8u + 8u + STREAM_COUNT * STREAM_POSITION_SIZE)
+#define STATE_CHECKPOINT_OVERHEAD                                                                  \
+    (8u + 4u + 4u + 24u + 8u + 8u + STREAM_COUNT * STREAM_POSITION_SIZE)
 
 struct state_checkpoint {
     char symbol[RECORD_SYMBOL_SIZE];
@@ -24,8 +25,7 @@ struct state_checkpoint {
 /* Writes meta and the saved world into out; ERR_FULL when it does not fit in capacity or
  * in STATE_CHECKPOINT_BYTES_MAX. meta->world is ignored. */
 int state_checkpoint_write(const struct state_checkpoint *meta, const struct world *world,
-                           uint8_t *out, size_t capacity, size_t *size,
-                           struct err *err) MUST_CHECK;
+                           uint8_t *out, size_t capacity, size_t *size, struct err *err) MUST_CHECK;
 /* ERR_MALFORMED, ERR_CORRUPT (CRC), ERR_SCHEMA (another version or symbol). The world's
  * own bytes are checked by world_load. */
 int state_checkpoint_read(struct bytes data, const char *symbol, struct state_checkpoint *out,

@@ -273,8 +273,8 @@ static int state_feed_open_parts(struct state_feed *feed, struct err *err)
     return state_feed_restart(feed, 0, 0, oldest, err);
 }
 
-int state_feed_open(const struct state_feed_options *options, struct world *world,
-                    state_feed_fn fn, void *context, struct state_feed **out, struct err *err)
+int state_feed_open(const struct state_feed_options *options, struct world *world, state_feed_fn fn,
+                    void *context, struct state_feed **out, struct err *err)
 {
     struct state_feed *feed = calloc(1, sizeof(*feed));
     if (feed == NULL)

@@ -42,9 +42,8 @@ struct state_feed_counters {
 typedef void (*state_feed_fn)(void *context, unsigned effects, const struct record *record,
                               bool own);
 
-int state_feed_open(const struct state_feed_options *options, struct world *world,
-                    state_feed_fn fn, void *context, struct state_feed **feed,
-                    struct err *err) MUST_CHECK;
+int state_feed_open(const struct state_feed_options *options, struct world *world, state_feed_fn fn,
+                    void *context, struct state_feed **feed, struct err *err) MUST_CHECK;
 void state_feed_close(struct state_feed *feed);
 
 /* Goes on after (epoch, seq) from these positions (a checkpoint's): forgets what waited. */

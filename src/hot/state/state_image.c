@@ -11,7 +11,7 @@
 /* Digits after the point of values that are not exact decimals; enough for a return of
  * a hundredth of a basis point to keep six digits. */
 #define STATE_REAL_DIGITS 12
-#define STATE_REAL_MAX 9.0e6
+#define STATE_REAL_MAX    9.0e6
 
 /* The image being written, with its text. */
 struct state_writer {
@@ -42,8 +42,7 @@ static void state_writer_pair(struct state_writer *writer, const char *field, st
 static void state_writer_end(struct state_writer *writer, const char *field, size_t start)
 {
     CHECK(!writer->text.truncated);
-    state_writer_pair(writer, field,
-                      bytes_of(writer->text.at + start, writer->text.size - start));
+    state_writer_pair(writer, field, bytes_of(writer->text.at + start, writer->text.size - start));
 }
 
 static void state_writer_u64(struct state_writer *writer, const char *field, uint64_t value)
@@ -203,6 +202,7 @@ static void state_write_vector(struct state_writer *writer, const struct feature
     state_writer_u64(writer, STATE_FIELD_VEC_EPOCH, vector->epoch);
     state_writer_u64(writer, STATE_FIELD_VEC_SEQ, vector->seq);
     state_writer_i64(writer, STATE_FIELD_AS_OF_US, vector->as_of_us);
+    state_writer_pair(writer, STATE_FIELD_VEC_LIVE, bytes_text(vector->book_live ? "1" : "0"));
     start = writer->text.size;
     state_add_mid(&writer->text, vector->mid2, vector->price_exponent);
     state_writer_end(writer, STATE_FIELD_MID, start);
@@ -225,8 +225,7 @@ static void state_write_slot_mids(struct state_writer *writer,
     state_writer_end(writer, STATE_FIELD_SLOT_MIDS, start);
 }
 
-static void state_write_features(struct state_writer *writer,
-                                 const struct state_image_input *input)
+static void state_write_features(struct state_writer *writer, const struct state_image_input *input)
 {
     writer->hash = STATE_FEAT;
     state_write_common(writer, input);
@@ -281,8 +280,13 @@ static bool state_image_positive(struct bytes value)
 const char *state_image_judge(const struct state_image *image)
 {
     /* spread > 0 says that the ask is above the bid: it is their exact difference. */
-    static const char *const wanted[] = {STATE_FIELD_BEST_BID, STATE_FIELD_BEST_ASK, "spread",
-                                         "bid1_p", "bid1_q", "ask1_p", "ask1_q"};
+    static const char *const wanted[] = {STATE_FIELD_BEST_BID,
+                                         STATE_FIELD_BEST_ASK,
+                                         "spread",
+                                         "bid1_p",
+                                         "bid1_q",
+                                         "ask1_p",
+                                         "ask1_q"};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
         if (!state_image_positive(state_image_value(image, STATE_OB, wanted[i])))
             return wanted[i];

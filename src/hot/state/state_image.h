@@ -15,7 +15,7 @@
 /* STATE_OB, STATE_TR_1S, STATE_TR_5S, STATE_FEAT: also the index of a hash. */
 #define STATE_HASH_COUNT 4
 /* ob is the longest: 40 level fields and about a dozen others. */
-#define STATE_PAIRS_MAX 64
+#define STATE_PAIRS_MAX   64
 #define STATE_IMAGE_BYTES 8192
 
 struct state_pair {
@@ -24,9 +24,9 @@ struct state_pair {
 };
 
 struct state_image {
-    uint64_t epoch, seq;  /* of the last record applied: the same in all four hashes */
-    int64_t recv_us;      /* its receive time */
-    int64_t event_us;     /* the book's exchange time, 0: none */
+    uint64_t epoch, seq; /* of the last record applied: the same in all four hashes */
+    int64_t recv_us;     /* its receive time */
+    int64_t event_us;    /* the book's exchange time, 0: none */
     int count[STATE_HASH_COUNT];
     struct state_pair pairs[STATE_HASH_COUNT][STATE_PAIRS_MAX];
     char bytes[STATE_IMAGE_BYTES];

@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 
-#define STATE_KEY_SIZE 96
-#define STATE_TTL_TR_S 300
+#define STATE_KEY_SIZE   96
+#define STATE_TTL_TR_S   300
 #define STATE_TTL_FEAT_S 120
 #define STATE_TTL_PRED_S 600
 
@@ -15,11 +15,11 @@
 enum state_key_style { STATE_KEYS_PLAIN, STATE_KEYS_HASHTAG };
 
 enum state_key {
-    STATE_OB,           /* ob:{symbol}                 hash, no TTL */
-    STATE_TR_1S,        /* tr:{symbol}:1s              hash, 300 s */
-    STATE_TR_5S,        /* tr:{symbol}:5s              hash, 300 s */
-    STATE_FEAT,         /* feat:{symbol}               hash, 120 s */
-    STATE_NEW_OB,       /* ob:new:{symbol} …           hash, 600 s */
+    STATE_OB,     /* ob:{symbol}                 hash, no TTL */
+    STATE_TR_1S,  /* tr:{symbol}:1s              hash, 300 s */
+    STATE_TR_5S,  /* tr:{symbol}:5s              hash, 300 s */
+    STATE_FEAT,   /* feat:{symbol}               hash, 120 s */
+    STATE_NEW_OB, /* ob:new:{symbol} …           hash, 600 s */
     STATE_NEW_TR_1S,
     STATE_NEW_TR_5S,
     STATE_NEW_FEAT,
@@ -40,22 +40,23 @@ const char *state_key(enum state_key key, enum state_key_style style, const char
                       char *out);
 
 /* Fields beyond the specified ones that every one of the four hashes carries. */
-#define STATE_FIELD_EPOCH "epoch" /* ingest epoch of the last record applied */
-#define STATE_FIELD_SEQ "seq"     /* its seq: equal in all four hashes of one flush */
+#define STATE_FIELD_EPOCH          "epoch" /* ingest epoch of the last record applied */
+#define STATE_FIELD_SEQ            "seq"   /* its seq: equal in all four hashes of one flush */
 #define STATE_FIELD_LAST_UPDATE_ID "last_update_id" /* of the book's levels, in all four */
-#define STATE_FIELD_TS_US "ts_us" /* receive time of the last record, in all four */
+#define STATE_FIELD_TS_US          "ts_us" /* receive time of the last record, in all four */
 /* In ob: touch of the book itself, and where it came from ("sbe" or "rest"). */
 #define STATE_FIELD_BEST_BID "best_bid"
 #define STATE_FIELD_BEST_ASK "best_ask"
-#define STATE_FIELD_SOURCE "source"
+#define STATE_FIELD_SOURCE   "source"
 /* In feat: the vector of the last tick. */
-#define STATE_FIELD_VEC "vec"             /* u64 schema hash, then FEATURE_COUNT float32, LE */
+#define STATE_FIELD_VEC       "vec"       /* u64 schema hash, then FEATURE_COUNT float32, LE */
 #define STATE_FIELD_VEC_EPOCH "vec_epoch" /* (epoch, seq) of the tick, and its time */
-#define STATE_FIELD_VEC_SEQ "vec_seq"
-#define STATE_FIELD_AS_OF_US "as_of_us"
-#define STATE_FIELD_MID "mid"             /* of that tick, exact (half a tick possible) */
+#define STATE_FIELD_VEC_SEQ   "vec_seq"
+#define STATE_FIELD_AS_OF_US  "as_of_us"
+#define STATE_FIELD_MID       "mid"       /* of that tick, exact (half a tick possible) */
+#define STATE_FIELD_VEC_LIVE  "vec_live"  /* "1" or "0": the book was synced at that tick */
 #define STATE_FIELD_BOOK_LIVE "book_live" /* "1" or "0"; also in ob */
-#define STATE_FIELD_WRITER "writer"       /* fence epoch of the aggregator that wrote */
+#define STATE_FIELD_WRITER    "writer"    /* fence epoch of the aggregator that wrote */
 /* In feat: newest first, "slot:mid:valid" joined by spaces (world_slot_mids). */
 #define STATE_FIELD_SLOT_MIDS "slot_mids"
 

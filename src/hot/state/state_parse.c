@@ -15,7 +15,8 @@ enum state_part {
     STATE_PART_SEQ = 4,
     STATE_PART_AS_OF = 8,
     STATE_PART_MID = 16,
-    STATE_PART_ALL = 31,
+    STATE_PART_LIVE = 32,
+    STATE_PART_ALL = 63,
 };
 
 void state_parse_begin(struct state_read *read)
@@ -180,6 +181,8 @@ static bool state_parse_feature_field(struct state_read *read, struct bytes fiel
         return state_parse_part(read, state_parse_i64(value, &read->as_of_us), STATE_PART_AS_OF);
     if (state_field_is(field, STATE_FIELD_MID))
         return state_parse_part(read, state_parse_decimal(value, &read->mid), STATE_PART_MID);
+    if (state_field_is(field, STATE_FIELD_VEC_LIVE))
+        return state_parse_part(read, state_parse_flag(value, &read->vec_live), STATE_PART_LIVE);
     if (state_field_is(field, STATE_FIELD_BOOK_LIVE))
         return state_parse_flag(value, &read->book_live);
     if (state_field_is(field, STATE_FIELD_WRITER))

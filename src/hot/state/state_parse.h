@@ -32,12 +32,12 @@ struct state_slot_mid {
 
 struct state_read {
     /* Set by state_parse_finish. */
-    bool consistent;  /* all four there, with the same epoch and seq */
-    bool has_vector;  /* schema, values, vec_epoch, vec_seq, as_of_us and mid all there */
+    bool consistent; /* all four there, with the same epoch and seq */
+    bool has_vector; /* schema, values, vec_epoch, vec_seq, as_of_us and mid all there */
 
     bool present[STATE_READ_HASHES]; /* by enum state_key: the hash had any field */
     uint64_t epoch[STATE_READ_HASHES], seq[STATE_READ_HASHES]; /* 0: missing */
-    uint32_t malformed; /* values refused */
+    uint32_t malformed;                                        /* values refused */
 
     /* ob */
     int64_t last_update_id;
@@ -45,11 +45,12 @@ struct state_read {
     enum state_source source;
     struct state_decimal best_bid, best_ask; /* mantissa 0: missing */
     /* feat */
-    bool book_live;
+    bool book_live; /* as of the last record */
     uint64_t writer;
     uint64_t schema, vec_epoch, vec_seq;
     int64_t as_of_us;
     struct state_decimal mid; /* as of the vector */
+    bool vec_live;            /* the book was synced then */
     float values[FEATURE_COUNT];
     struct state_slot_mid mids[WORLD_SLOT_MIDS]; /* newest first */
     int mid_count;

@@ -17,7 +17,7 @@
 #define STATE_OWNER_SIZE 64
 #define STATE_TOKEN_SIZE 64
 /* Checkpoints over this are not stored. */
-#define STATE_CHECKPOINT_BYTES_MAX (8u * 1024u * 1024u)
+#define STATE_CHECKPOINT_BYTES_MAX ((size_t)8 * 1024 * 1024)
 /* Temporary keys of a swap live so long if nobody swaps them. */
 #define STATE_TTL_NEW_S 600
 

@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-void writer_lease_init(struct writer_lease *lease, const struct state_port *port,
-                       const char *owner, const char *kin, int64_t ttl_us, int64_t renew_us)
+void writer_lease_init(struct writer_lease *lease, const struct state_port *port, const char *owner,
+                       const char *kin, int64_t ttl_us, int64_t renew_us)
 {
     *lease = (struct writer_lease){
         .port = port,
@@ -64,8 +64,8 @@ int writer_lease_do_work(struct writer_lease *lease, struct clock_now now, bool 
     int result = lease->holds
                      ? port->lease_renew(port->self, &lease->lease, lease->epoch,
                                          writer_lease_on_renew, lease)
-                     : port->lease_take(port->self, &lease->lease,
-                                        now.wall_us / CLOCK_US_PER_MS, writer_lease_on_take, lease);
+                     : port->lease_take(port->self, &lease->lease, now.wall_us / CLOCK_US_PER_MS,
+                                        writer_lease_on_take, lease);
     if (result != ERR_OK)
         return 0;
     lease->in_flight = true;

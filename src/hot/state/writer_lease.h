@@ -20,18 +20,18 @@ struct writer_lease {
     int64_t renew_us;
     bool holds;
     bool in_flight;
-    uint64_t epoch;     /* the fence to write with, while holds */
-    int64_t next_us;    /* monotonic: next take or renewal */
+    uint64_t epoch;  /* the fence to write with, while holds */
+    int64_t next_us; /* monotonic: next take or renewal */
     uint64_t takes, losses;
-    uint64_t refusals; /* renewals refused: somebody else is the writer */
+    uint64_t refusals;             /* renewals refused: somebody else is the writer */
     char holder[STATE_OWNER_SIZE]; /* who holds it, as last heard */
 };
 
 /* owner and kin are borrowed. kin counts for the first answered take only: a restarted
  * process need not wait for the lease of its former life to run out, and two that were
  * given the same name by mistake do not take it from each other for ever. */
-void writer_lease_init(struct writer_lease *lease, const struct state_port *port,
-                       const char *owner, const char *kin, int64_t ttl_us, int64_t renew_us);
+void writer_lease_init(struct writer_lease *lease, const struct state_port *port, const char *owner,
+                       const char *kin, int64_t ttl_us, int64_t renew_us);
 /* may_take: ready to be the active one. Returns 1 when a call was started. */
 int writer_lease_do_work(struct writer_lease *lease, struct clock_now now, bool may_take);
 /* A write was refused: not the holder any more. The next do_work asks again. */

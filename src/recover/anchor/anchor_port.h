@@ -24,10 +24,10 @@ typedef void (*anchor_done_fn)(void *context, const struct anchor_reply *reply);
 /* What lies in the store now. Views and texts are borrowed for the call. */
 struct anchor_look {
     int result;
-    struct bytes ask;      /* the aggregator's wish with its cause; size 0: none */
-    const char *flag;      /* token that holds the claim; "": nobody */
-    bool has_document;     /* a handed-over document waits for the aggregator */
-    const char *swapped;   /* token of the last swap that happened; "": none known */
+    struct bytes ask;    /* the aggregator's wish with its cause; size 0: none */
+    const char *flag;    /* token that holds the claim; "": nobody */
+    bool has_document;   /* a handed-over document waits for the aggregator */
+    const char *swapped; /* token of the last swap that happened; "": none known */
 };
 typedef void (*anchor_look_fn)(void *context, const struct anchor_look *look);
 
@@ -36,11 +36,9 @@ struct anchor_claim_port {
     bool (*ready)(void *self);
     int (*look)(void *self, anchor_look_fn done, void *context);
     /* SET flag token NX PX ttl (CONTRACTS.md section 12, row 7). */
-    int (*claim)(void *self, const char *token, int64_t ttl_ms, anchor_done_fn done,
-                 void *context);
+    int (*claim)(void *self, const char *token, int64_t ttl_ms, anchor_done_fn done, void *context);
     /* Compare-and-expire. */
-    int (*renew)(void *self, const char *token, int64_t ttl_ms, anchor_done_fn done,
-                 void *context);
+    int (*renew)(void *self, const char *token, int64_t ttl_ms, anchor_done_fn done, void *context);
     /* Stores the document for the aggregator while the flag has this token. */
     int (*hand)(void *self, const char *token, struct bytes document, int64_t ttl_ms,
                 anchor_done_fn done, void *context);
@@ -65,9 +63,9 @@ struct anchor_rest_reply {
     int result; /* ERR_OK when a reply came, whatever its status */
     const char *why;
     int status;
-    struct bytes body;      /* borrowed for the call */
-    int64_t retry_after_s;  /* -1: none */
-    int64_t used_weight;    /* -1: unknown */
+    struct bytes body;     /* borrowed for the call */
+    int64_t retry_after_s; /* -1: none */
+    int64_t used_weight;   /* -1: unknown */
 };
 typedef void (*anchor_rest_fn)(void *context, const struct anchor_rest_reply *reply);
 

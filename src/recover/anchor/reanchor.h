@@ -11,16 +11,18 @@
 #include "base/metrics.h"
 #include "recover/anchor/anchor_port.h"
 
-#define REANCHOR_LOOK_US        50000
-#define REANCHOR_CLAIM_TTL_MS   10000
-#define REANCHOR_RENEW_US       2000000
-#define REANCHOR_LIFE_US        300000000 /* at most so long in one claim */
-#define REANCHOR_BACKOFF_US     2000000   /* between snapshots from the second try on */
-#define REANCHOR_WAIT_US        5000000   /* for the aggregator to take the document */
+#define REANCHOR_LOOK_US      50000
+#define REANCHOR_CLAIM_TTL_MS 10000
+#define REANCHOR_RENEW_US     2000000
+#define REANCHOR_LIFE_US      300000000 /* at most so long in one claim */
+#define REANCHOR_BACKOFF_US   2000000   /* between snapshots from the second try on */
+/* No connection, no snapshot, no weight: asked again sooner. */
+#define REANCHOR_RECONNECT_US    250000
+#define REANCHOR_WAIT_US         5000000 /* for the aggregator to take the document */
 #define REANCHOR_DOCUMENT_TTL_MS 10000
-#define REANCHOR_DEPTH_LIMIT    1000      /* weight 50 (CONTRACTS.md section 12, row 25) */
-#define REANCHOR_RETRY_AFTER_S  60        /* 429 or 418 without Retry-After */
-#define REANCHOR_REPLY_MAX      (512u * 1024u)
+#define REANCHOR_DEPTH_LIMIT     1000 /* weight 50 (CONTRACTS.md section 12, row 25) */
+#define REANCHOR_RETRY_AFTER_S   60   /* 429 or 418 without Retry-After */
+#define REANCHOR_REPLY_MAX       ((size_t)512 * 1024)
 
 struct reanchor;
 
@@ -54,7 +56,8 @@ int reanchor_open(const struct reanchor_options *options, struct reanchor **rean
                   struct err *err) MUST_CHECK;
 /* After its ports are closed. */
 void reanchor_close(struct reanchor *reanchor);
-/* An operator wants one, whatever the aggregator thinks; no cool-down applies. */
+/* An operator wants one, whatever the aggregator thinks; no cool-down applies. One that is
+ * under way does not count: its snapshot may be older than the wish. */
 void reanchor_force(struct reanchor *reanchor, const char *cause);
 int reanchor_do_work(struct reanchor *reanchor, struct clock_now now);
 /* At a clean stop: frees the flag, so that another coordinator need not wait. */

@@ -60,6 +60,7 @@ static void fill_state(struct state_read *state)
     state->consistent = true;
     state->has_vector = true;
     state->book_live = true;
+    state->vec_live = true;
     state->source = STATE_SOURCE_SBE;
     int64_t slot_us = clock_slot_us(clock_slot(WALL_US + mono_us));
     state->as_of_us = slot_us - 5000;

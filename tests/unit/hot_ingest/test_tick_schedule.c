@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "hot/ingest/slew.h"
+#include "base/slew.h"
 #include "hot/ingest/tick_schedule.h"
 
 static void ticks_come_every_100_ms_at_50_and_5_ms_before_a_slot(void **state)

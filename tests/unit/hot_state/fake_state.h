@@ -67,7 +67,8 @@ static inline int fake_answer(struct fake_client *client, state_done_fn done, vo
     if (client->disconnected || client->count == FAKE_ANSWERS_MAX)
         return ERR_CONNECTION;
     client->count++;
-    *answer = (struct fake_answer){.done = done, .context = context, .result = result, .epoch = epoch};
+    *answer =
+        (struct fake_answer){.done = done, .context = context, .result = result, .epoch = epoch};
     snprintf(answer->text, sizeof(answer->text), "%s", text);
     if (data.size > 0) {
         answer->data = malloc(data.size);
@@ -359,7 +360,8 @@ static inline void fake_streams_close(struct fake_streams *streams)
     }
 }
 
-static inline void fake_streams_add(struct fake_streams *streams, const struct stream_record *record)
+static inline void fake_streams_add(struct fake_streams *streams,
+                                    const struct stream_record *record)
 {
     if (streams->count[record->stream] == FAKE_ENTRIES_MAX)
         abort();
@@ -488,11 +490,8 @@ struct fake_market {
 static inline void fake_market_open(struct fake_market *market, struct fake_streams *streams,
                                     int64_t wall_us)
 {
-    *market = (struct fake_market){.streams = streams,
-                                   .epoch = 1000,
-                                   .recv_us = wall_us,
-                                   .update_id = 5000,
-                                   .trade_id = 100};
+    *market = (struct fake_market){
+        .streams = streams, .epoch = 1000, .recv_us = wall_us, .update_id = 5000, .trade_id = 100};
     prng_init(&market->prng, 42);
     for (int i = 0; i < FAKE_LEVELS; i++)
         market->bids[i] = market->asks[i] = 100000000 + i;
@@ -509,8 +508,8 @@ static inline int64_t fake_ask_price(int level)
 }
 
 /* One record into its stream, alone in its envelope. */
-static inline void fake_market_emit(struct fake_market *market, enum stream_name stream, uint8_t kind,
-                                    struct bytes payload)
+static inline void fake_market_emit(struct fake_market *market, enum stream_name stream,
+                                    uint8_t kind, struct bytes payload)
 {
     static uint8_t buffer[65536];
     struct envelope_writer writer;
@@ -554,10 +553,10 @@ static inline void fake_market_diff(struct fake_market *market)
 static inline void fake_market_quote(struct fake_market *market)
 {
     uint8_t frame[256];
-    size_t size = sbe_encode_quote(frame, sizeof(frame), FAKE_SYMBOL, fake_scale, market->recv_us,
-                                   market->update_id,
-                                   (struct sbe_level){fake_bid_price(0), market->bids[0]},
-                                   (struct sbe_level){fake_ask_price(0), market->asks[0]});
+    size_t size =
+        sbe_encode_quote(frame, sizeof(frame), FAKE_SYMBOL, fake_scale, market->recv_us,
+                         market->update_id, (struct sbe_level){fake_bid_price(0), market->bids[0]},
+                         (struct sbe_level){fake_ask_price(0), market->asks[0]});
     fake_market_emit(market, STREAM_BEST_BID_ASK, RECORD_FRAME, bytes_of(frame, size));
 }
 
@@ -637,21 +636,20 @@ static inline void fake_node_open(struct fake_node *node, struct fake_store *sto
     node->consumer.streams = streams;
     node->consumer.batch = 64;
     node->producer.streams = streams;
-    struct aggregator_options options = {
-        .symbol = FAKE_SYMBOL,
-        .owner = owner,
-        .state = fake_client_port(&node->client),
-        .consumer = {.self = &node->consumer,
-                     .follow = fake_follow,
-                     .commit = fake_commit,
-                     .do_work = fake_consumer_work,
-                     .ready = fake_consumer_ready,
-                     .drained = fake_consumer_drained},
-        .control = {.self = &node->producer,
-                    .put = fake_put,
-                    .ready = fake_producer_ready,
-                    .do_work = fake_producer_work},
-        .metrics = &node->metrics};
+    struct aggregator_options options = {.symbol = FAKE_SYMBOL,
+                                         .owner = owner,
+                                         .state = fake_client_port(&node->client),
+                                         .consumer = {.self = &node->consumer,
+                                                      .follow = fake_follow,
+                                                      .commit = fake_commit,
+                                                      .do_work = fake_consumer_work,
+                                                      .ready = fake_consumer_ready,
+                                                      .drained = fake_consumer_drained},
+                                         .control = {.self = &node->producer,
+                                                     .put = fake_put,
+                                                     .ready = fake_producer_ready,
+                                                     .do_work = fake_producer_work},
+                                         .metrics = &node->metrics};
     if (aggregator_open(&options, &node->aggregator, NULL) != ERR_OK)
         abort();
     node->consumer.aggregator = node->aggregator;

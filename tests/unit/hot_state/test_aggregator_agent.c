@@ -19,8 +19,8 @@ struct scene {
     bool running[NODES_MAX];
     bool open[NODES_MAX];
     struct clock_now now;
-    bool quiet;      /* only ticks */
-    bool answering;  /* the anchor service hands over what is asked for */
+    bool quiet;     /* only ticks */
+    bool answering; /* the anchor service hands over what is asked for */
     int tokens;
 };
 
@@ -190,6 +190,21 @@ static void nothing_is_asked_before_the_first_record(void **state)
     assert_int_equal(scene->store.asks, 0);
 }
 
+static void an_anchor_is_asked_for_once_a_diff_is_buffered(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    scene->quiet = true;
+    run(scene, 3000);
+    assert_true(status_of(scene, 0).active);
+    assert_true(status_of(scene, 0).seq > 10);
+    assert_int_equal(scene->store.asks, 0);
+    scene->quiet = false;
+    run(scene, 300);
+    assert_true(status_of(scene, 0).book_live);
+    assert_int_equal(scene->store.asks, 1);
+}
+
 static void changes_during_a_flush_travel_with_the_next_one(void **state)
 {
     struct scene *scene = *state;
@@ -254,6 +269,11 @@ static void a_standby_takes_over_within_two_seconds_without_loading(void **state
     assert_true(scene->store.fence > fence);
     assert_int_equal(scene->store.swaps, 1);
     settle(scene);
+    /* Latency is of what it writes itself, not of what it followed before. */
+    const struct metric *latency =
+        metrics_histogram(&scene->nodes[1].metrics, "aggregator_frame_to_flush_seconds", NULL, "");
+    assert_true(histogram_count(&latency->histogram) > 0);
+    assert_true(histogram_quantile_ns(&latency->histogram, 1) < 100000000);
     assert_book_is_the_exchanges(scene);
 }
 
@@ -425,6 +445,37 @@ static void a_refused_swap_leaves_the_world_as_it_was(void **state)
     assert_book_is_the_exchanges(scene);
 }
 
+/* The store answers late, the market goes on: what was applied to the world with the
+ * refused anchor is applied again to the one without. */
+static void a_refused_swap_loses_no_record_that_came_meanwhile(void **state)
+{
+    struct scene *scene = *state;
+    struct fake_node *node = start(scene, 0);
+    start(scene, 1);
+    scene->answering = false;
+    run(scene, 500);
+    scene->store.swap_result = ERR_REFUSED;
+    fake_market_hand_over(&scene->market, &scene->store, "lost");
+    uint64_t seq = scene->market.seq;
+    for (int i = 0; i < 600; i++) {
+        node->client.held = i % 50 != 0;
+        run(scene, 1);
+    }
+    node->client.held = false;
+    settle(scene);
+    assert_int_equal(status_of(scene, 0).anchors_refused, 1);
+    assert_true(scene->market.seq > seq + 20);
+    assert_int_equal(status_of(scene, 0).seq, scene->market.seq);
+    assert_false(status_of(scene, 0).book_live);
+    assert_same_world(scene, 0, 1);
+    scene->answering = true;
+    run(scene, 2500);
+    settle(scene);
+    assert_true(status_of(scene, 0).book_live);
+    assert_book_is_the_exchanges(scene);
+    assert_same_world(scene, 0, 1);
+}
+
 static void a_swap_of_unknown_outcome_keeps_the_right_book(void **state)
 {
     struct scene *scene = *state;
@@ -582,6 +633,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_fresh_start_asks_for_an_anchor_and_goes_live),
         TEST(nothing_is_asked_before_the_first_record),
+        TEST(an_anchor_is_asked_for_once_a_diff_is_buffered),
         TEST(changes_during_a_flush_travel_with_the_next_one),
         TEST(a_flush_waits_for_the_drained_input_or_a_millisecond),
         TEST(a_standby_takes_over_within_two_seconds_without_loading),
@@ -594,6 +646,7 @@ int main(void)
         TEST(a_quiet_second_still_writes_its_windows),
         TEST(a_gap_is_reported_asked_for_and_anchored),
         TEST(a_refused_swap_leaves_the_world_as_it_was),
+        TEST(a_refused_swap_loses_no_record_that_came_meanwhile),
         TEST(a_swap_of_unknown_outcome_keeps_the_right_book),
         TEST(an_anchor_older_than_the_buffer_is_refused),
         TEST(a_document_of_another_token_is_left_alone),

@@ -56,12 +56,10 @@ static void image_of(const struct world_view *view, struct state_image *image)
 {
     static const struct world_slot_mid mids[] = {{885000000, 19107109000000, true},
                                                  {884999999, 19107108000000, false}};
-    state_image_make(&(struct state_image_input){.view = view,
-                                                 .mids = mids,
-                                                 .mid_count = 2,
-                                                 .writer = 1700000000999,
-                                                 .source = "sbe"},
-                     image);
+    state_image_make(
+        &(struct state_image_input){
+            .view = view, .mids = mids, .mid_count = 2, .writer = 1700000000999, .source = "sbe"},
+        image);
 }
 
 static void read_of(const struct state_image *image, struct state_read *read)
@@ -86,11 +84,12 @@ static void assert_value(const struct state_image *image, enum state_key hash, c
 static void image_holds_every_specified_field(void **state)
 {
     (void)state;
-    static const char *const ob[] = {"best_bid", "best_ask", "spread", "ts_us", "bid1_p", "bid10_p",
-                                     "bid1_q", "bid10_q", "ask1_p", "ask10_p", "ask1_q", "ask10_q"};
+    static const char *const ob[] = {"best_bid", "best_ask", "spread", "ts_us",
+                                     "bid1_p",   "bid10_p",  "bid1_q", "bid10_q",
+                                     "ask1_p",   "ask10_p",  "ask1_q", "ask10_q"};
     static const char *const tr[] = {"count", "vol", "signed_vol", "vwap_minus_mid", "last_ts_us"};
-    static const char *const feat[] = {"ret_1s", "ret_5s", "vol_imbalance", "spread_bp",
-                                       "ob_imbalance", "trade_intensity", "ts"};
+    static const char *const feat[] = {
+        "ret_1s", "ret_5s", "vol_imbalance", "spread_bp", "ob_imbalance", "trade_intensity", "ts"};
     struct world_view view = view_full();
     struct state_image image;
     image_of(&view, &image);

@@ -61,10 +61,9 @@ static inline struct event fixture_event(struct fixture *fixture, enum event_kin
                           .qty_exponent = fixture->qty_exponent};
 }
 
-static inline struct event fixture_diff(struct fixture *fixture, int64_t first_id,
-                                        int64_t last_id, const struct world_level *bids,
-                                        uint32_t bid_count, const struct world_level *asks,
-                                        uint32_t ask_count)
+static inline struct event fixture_diff(struct fixture *fixture, int64_t first_id, int64_t last_id,
+                                        const struct world_level *bids, uint32_t bid_count,
+                                        const struct world_level *asks, uint32_t ask_count)
 {
     struct event event = fixture_event(fixture, EVENT_DIFF);
     event.diff.first_id = first_id;

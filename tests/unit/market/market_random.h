@@ -132,8 +132,8 @@ static inline struct event random_trades(struct random_market *market)
                                     random_qty(market)};
         random_rescale(market, &level, 1);
         market->trade_id += random_one_in(market, 200) ? 3 : random_one_in(market, 30) ? 0 : 1;
-        trades[i] = (struct trade){market->trade_id, level.price, level.qty,
-                                   random_one_in(market, 2)};
+        trades[i] =
+            (struct trade){market->trade_id, level.price, level.qty, random_one_in(market, 2)};
     }
     return fixture_trades(market->fixture, trades, count);
 }

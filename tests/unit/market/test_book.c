@@ -45,8 +45,7 @@ static void assert_same(struct naive_side *naive, const struct side *side)
     uint32_t count = side_top(side, top, FIXTURE_LEVELS_MAX);
     assert_int_equal(count, naive->count);
     for (uint32_t i = 0; i < count; i++) {
-        const struct world_level *want =
-            &naive->levels[naive->is_bids ? naive->count - 1 - i : i];
+        const struct world_level *want = &naive->levels[naive->is_bids ? naive->count - 1 - i : i];
         assert_int_equal(top[i].price, want->price);
         assert_int_equal(top[i].qty, want->qty);
     }
@@ -89,10 +88,10 @@ static struct pair *pair_open(void)
 }
 
 struct shape {
-    uint64_t reach;     /* usual distance from the touch in ticks */
+    uint64_t reach;      /* usual distance from the touch in ticks */
     uint64_t far_one_in; /* one level in … is far off */
     uint64_t odd_one_in; /* one level in … is off the tick grid; 0: none */
-    int64_t drift;      /* ticks the market moves per round, at most */
+    int64_t drift;       /* ticks the market moves per round, at most */
 };
 
 static int64_t shape_price(const struct shape *shape, struct prng *prng, bool is_bid, int64_t mid,
@@ -118,8 +117,8 @@ static void run_shape(const struct shape *shape, uint64_t seed, int rounds)
     assert_same(&pair->asks, &pair->book.asks);
     for (int round = 0; round < rounds; round++) {
         if (shape->drift > 0)
-            mid += ((int64_t)prng_below(&prng, 2 * (uint64_t)shape->drift + 1) - shape->drift) *
-                   tick;
+            mid +=
+                ((int64_t)prng_below(&prng, 2 * (uint64_t)shape->drift + 1) - shape->drift) * tick;
         uint8_t bytes[2][64 * 16];
         struct level_view views[2];
         for (int s = 0; s < 2; s++) {

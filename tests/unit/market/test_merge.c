@@ -25,8 +25,8 @@ static void sink_emit(void *context, const struct record *record)
     struct sink *sink = context;
     assert_true(sink->count < 2 * RECORDS_MAX);
     sink->records[sink->count] = *record;
-    sink->payloads[sink->count] = record->payload.size >= 8 ? bytes_load_u64(record->payload.data)
-                                                            : 0;
+    sink->payloads[sink->count] =
+        record->payload.size >= 8 ? bytes_load_u64(record->payload.data) : 0;
     sink->count++;
 }
 
@@ -73,8 +73,8 @@ static int compare_arrivals(const void *a, const void *b)
 }
 
 /* What comes out is ascending, complete but for the lost, each loss said once. */
-static void check_output(const struct sink *sink, const bool *is_lost,
-                         const struct arrival *sent, int count)
+static void check_output(const struct sink *sink, const bool *is_lost, const struct arrival *sent,
+                         int count)
 {
     int next = 0, out = 0;
     bool is_hole_open = false;
@@ -116,8 +116,8 @@ static void run_plan(const struct plan *plan, uint64_t seed)
     uint64_t epoch = 5, seq = 0;
     int arrival_count = 0, lost = 0;
     for (int i = 0; i < RECORDS_MAX; i++) {
-        bool is_new = i > 0 && plan->epoch_one_in != 0 &&
-                      prng_below(&prng, plan->epoch_one_in) == 0;
+        bool is_new =
+            i > 0 && plan->epoch_one_in != 0 && prng_below(&prng, plan->epoch_one_in) == 0;
         epoch += is_new ? 1 : 0;
         seq = is_new ? 1 : seq + 1;
         sent[i] = (struct arrival){(uint64_t)i, epoch, seq};
@@ -126,13 +126,11 @@ static void run_plan(const struct plan *plan, uint64_t seed)
         lost += is_lost[i];
         if (is_lost[i])
             continue;
-        bool is_twice = plan->again_one_in != 0 &&
-                        prng_below(&prng, plan->again_one_in) == 0;
+        bool is_twice = plan->again_one_in != 0 && prng_below(&prng, plan->again_one_in) == 0;
         for (int t = 0; t < (is_twice ? 2 : 1); t++) {
             uint64_t delay = i == 0 ? 0 : prng_below(&prng, plan->span);
             arrivals[arrival_count++] =
-                (struct arrival){((uint64_t)i + delay) << 32 | (uint64_t)arrival_count, epoch,
-                                 seq};
+                (struct arrival){((uint64_t)i + delay) << 32 | (uint64_t)arrival_count, epoch, seq};
         }
     }
     qsort(arrivals, (size_t)arrival_count, sizeof(arrivals[0]), compare_arrivals);

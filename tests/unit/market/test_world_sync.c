@@ -93,7 +93,7 @@ static void world_takes_an_anchor_newer_than_the_buffer(void **state)
     assert_true(apply_anchor(stage, 20) & WORLD_ANCHORED);
     assert_int_equal(view_of(stage).book_id, 20);
     assert_int_equal(view_of(stage).bids[0].qty, 5);
-    assert_int_equal(apply_diff(stage, 13, 20, 9), 0); /* stale */
+    assert_int_equal(apply_diff(stage, 13, 20, 9), 0);         /* stale */
     assert_true(apply_diff(stage, 18, 22, 9) & WORLD_CHANGED); /* overlap is legal */
     assert_int_equal(view_of(stage).book_id, 22);
 }
@@ -180,14 +180,13 @@ static void world_refuses_anchors_that_cannot_be(void **state)
         int64_t id;
         const struct world_level *bids, *asks;
         uint32_t bid_count, ask_count;
-    } bad[] = {{0, bids, asks, 2, 2},        {5, unsorted, asks, 2, 2}, {5, bids, crossed, 2, 2},
-               {5, negative, asks, 2, 2},    {5, bids, empty, 2, 2},    {5, bids, asks, 0, 2},
-               {5, bids, asks, 2, 0},        {-1, bids, asks, 2, 2}};
+    } bad[] = {{0, bids, asks, 2, 2},     {5, unsorted, asks, 2, 2}, {5, bids, crossed, 2, 2},
+               {5, negative, asks, 2, 2}, {5, bids, empty, 2, 2},    {5, bids, asks, 0, 2},
+               {5, bids, asks, 2, 0},     {-1, bids, asks, 2, 2}};
     apply_anchor(stage, 3);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct event event =
-            fixture_snapshot(stage->fixture, EVENT_ANCHOR, bad[i].id, bad[i].bids,
-                             bad[i].bid_count, bad[i].asks, bad[i].ask_count);
+        struct event event = fixture_snapshot(stage->fixture, EVENT_ANCHOR, bad[i].id, bad[i].bids,
+                                              bad[i].bid_count, bad[i].asks, bad[i].ask_count);
         assert_int_equal(world_apply(stage->world, &event), WORLD_ANCHOR_BAD);
         assert_int_equal(world_counters(stage->world)->anchors_bad, i + 1);
     }

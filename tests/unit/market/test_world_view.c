@@ -21,8 +21,8 @@ struct past_trade {
 };
 
 /* A window counted from all trades there ever were. */
-static struct world_window naive_window(const struct past_trade *trades, int count,
-                                        int64_t now_us, int64_t span_us, int64_t mid2)
+static struct world_window naive_window(const struct past_trade *trades, int count, int64_t now_us,
+                                        int64_t span_us, int64_t mid2)
 {
     struct world_window window = {0};
     long double notional = 0, gaps = 0, gaps2 = 0;
@@ -69,8 +69,8 @@ static void windows_equal_a_count_over_all_trades(void **state)
     struct random_market market = random_market_open(3, false);
     struct fixture *fixture = market.fixture;
     struct world *world = fixture_world();
-    struct event event = fixture_quote(fixture, 1, market.mid - market.tick, UNIT,
-                                       market.mid + market.tick, UNIT);
+    struct event event =
+        fixture_quote(fixture, 1, market.mid - market.tick, UNIT, market.mid + market.tick, UNIT);
     world_apply(world, &event);
     int count = 0;
     for (int round = 0; round < 3000; round++) {
@@ -83,16 +83,15 @@ static void windows_equal_a_count_over_all_trades(void **state)
         for (int i = 0; i < many; i++) {
             trades[i] = (struct trade){count + i + 1, random_price(&market, false),
                                        random_qty(&market), random_one_in(&market, 2)};
-            past[count + i] = (struct past_trade){fixture->now_us, trades[i].price,
-                                                  trades[i].qty, trades[i].is_buyer_maker};
+            past[count + i] = (struct past_trade){fixture->now_us, trades[i].price, trades[i].qty,
+                                                  trades[i].is_buyer_maker};
         }
         count += many;
         event = fixture_trades(fixture, trades, (uint32_t)many);
         world_apply(world, &event);
         struct world_view view;
         world_view(world, &view);
-        struct world_window naive =
-            naive_window(past, count, fixture->now_us, 1000000, view.mid2);
+        struct world_window naive = naive_window(past, count, fixture->now_us, 1000000, view.mid2);
         assert_same_window(&view.one_second, &naive);
         naive = naive_window(past, count, fixture->now_us, 5000000, view.mid2);
         assert_same_window(&view.five_seconds, &naive);
@@ -188,8 +187,7 @@ static void touch_comes_from_the_fresher_of_book_and_quote(void **state)
 static void quote_at(struct world *world, struct fixture *fixture, int64_t at_us, int64_t number)
 {
     fixture->now_us = at_us;
-    struct event event =
-        fixture_quote(fixture, 1000 + number, 99 + number, 1, 101 + number, 1);
+    struct event event = fixture_quote(fixture, 1000 + number, 99 + number, 1, 101 + number, 1);
     world_apply(world, &event);
 }
 
@@ -305,7 +303,7 @@ static void features_are_what_their_formulas_say(void **state)
     assert_true(view.vector.valid && view.vector.mid2 == 202 * UNIT);
     assert_near(values[FEATURE_RET_1S_BP], log(101.0 / 100.5) * 1e4);
     assert_near(values[FEATURE_RET_500MS_BP], log(101.0 / 100.5) * 1e4);
-    assert_near(values[FEATURE_RET_5S_BP], 0.0); /* not yet known */
+    assert_near(values[FEATURE_RET_5S_BP], 0.0);   /* not yet known */
     assert_near(values[FEATURE_SPREAD_BP], 100.0); /* clamped, 198 */
     assert_near(values[FEATURE_TOUCH_IMBALANCE], (6.0 - 2.0) / 8.0);
     assert_near(values[FEATURE_MICROPRICE_DEV_BP],

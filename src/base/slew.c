@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "hot/ingest/slew.h"
+#include "base/slew.h"
 
 void slew_init(struct slew *slew, struct clock_now now)
 {

@@ -2,8 +2,8 @@
  * CLOCK_REALTIME by at most 1 ms a second. A step of the wall clock over 100 ms is
  * counted for the alarm and never followed at once (DESIGN.md section 4, "Slots").
  * SPDX-License-Identifier: Apache-2.0 */
-#ifndef BTCAST_HOT_INGEST_SLEW_H
-#define BTCAST_HOT_INGEST_SLEW_H
+#ifndef BTCAST_BASE_SLEW_H
+#define BTCAST_BASE_SLEW_H
 
 #include <stdint.h>
 
@@ -22,5 +22,16 @@ struct slew {
 void slew_init(struct slew *slew, struct clock_now now);
 /* The slewed wall time of this reading; never less than at an earlier one. */
 int64_t slew_read_us(struct slew *slew, struct clock_now now);
+
+/* Between readings: the slewed time of a monotonic one, and the other way round. */
+static inline int64_t slew_at_us(const struct slew *slew, int64_t mono_us)
+{
+    return mono_us + slew->offset_us;
+}
+
+static inline int64_t slew_mono_us(const struct slew *slew, int64_t time_us)
+{
+    return time_us - slew->offset_us;
+}
 
 #endif

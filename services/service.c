@@ -51,11 +51,16 @@ static int service_load(const struct service_definition *definition,
     return result;
 }
 
+int service_refuse(const char *name, const struct err *err)
+{
+    fprintf(stderr, "btcast %s: %s\n", name, err->text);
+    return err->code == ERR_CONFIG ? SERVICE_EXIT_CONFIG : SERVICE_EXIT_FAILURE;
+}
+
 static int service_fail(const struct service_definition *definition, const struct err *err,
                         int *exit_status)
 {
-    fprintf(stderr, "btcast %s: %s\n", definition->name, err->text);
-    *exit_status = err->code == ERR_CONFIG ? SERVICE_EXIT_CONFIG : SERVICE_EXIT_FAILURE;
+    *exit_status = service_refuse(definition->name, err);
     return err->code;
 }
 

@@ -56,7 +56,7 @@ struct service_definition {
 };
 
 /* Flags (--config FILE, --set path=value, --port-offset N, --data DIR, --log-level L,
- * --help), configuration, log, signals, loop. Returns ERR_OK, or the exit status to leave
+ * --require-redis, --help), configuration, log, signals, loop. Returns ERR_OK, or the exit status to leave
  * with in *exit_status (0 after --help) having said why on stderr. options: the service's
  * struct, first member struct service_common. */
 int service_open(struct service *service, const struct service_definition *definition, int argc,
@@ -64,6 +64,9 @@ int service_open(struct service *service, const struct service_definition *defin
 /* Starts the HTTP thread (the agents exist now). A taken port: says so, *exit_status 1. */
 int service_serve(struct service *service, const struct service_definition *definition,
                   int *exit_status) MUST_CHECK;
+/* The start has failed: one line on stderr that says why. Returns the exit status: 2 for a
+ * configuration error, else 1. */
+int service_refuse(const char *name, const struct err *err);
 /* Runs step(context, now) until stopping; step returns microseconds it may wait (0: none). */
 void service_run(struct service *service, int64_t (*step)(void *context, struct clock_now now),
                  void *context);

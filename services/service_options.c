@@ -9,9 +9,12 @@
 #include "base/config_value.h"
 #include "base/suggest.h"
 #include "services/service.h"
+#include "wire/sbe.h"
 
 #define SERVICE_PORT_OFFSET_MAX 50000
 #define SERVICE_FIELDS          5
+/* The setting of the services that use Redis. */
+#define SERVICE_REQUIRE_REDIS "require_redis"
 
 static const char *const service_levels[] = {"debug", "info", "warn", "error", NULL};
 
@@ -122,6 +125,14 @@ int service_options_unknown(const char *word, const char *const *known, struct e
                    best != NULL ? "?" : "");
 }
 
+int service_options_symbol(const char *symbol, struct err *err)
+{
+    if (sbe_symbol_valid(bytes_text(symbol)))
+        return ERR_OK;
+    return err_set(err, ERR_CONFIG, "symbol: expected upper-case letters and digits, found \"%s\"",
+                   symbol);
+}
+
 static int service_flags_set(struct service_flags *flags, const char *override, struct err *err)
 {
     if (flags->override_count == CONFIG_OVERRIDES_MAX)
@@ -146,13 +157,16 @@ static int service_flags_word(int argc, char **argv, int *at, struct service_fla
                               struct err *err)
 {
     static const char *const known[] = {
-        "--config", "--set", "--port-offset", "--data", "--log-level", "--help", NULL};
+        "--config", "--set", "--port-offset", "--data", "--log-level", "--require-redis",
+        "--help", NULL};
     const char *value = NULL;
     int result = ERR_OK;
     if (strcmp(argv[*at], "--help") == 0 || strcmp(argv[*at], "-h") == 0) {
         flags->help = true;
         return ERR_OK;
     }
+    if (strcmp(argv[*at], "--require-redis") == 0)
+        return service_flags_set(flags, SERVICE_REQUIRE_REDIS "=true", err);
     if (service_options_flag(argc, argv, at, "--config", &value, &result, err)) {
         flags->config = value;
         return result;
@@ -205,6 +219,14 @@ static void service_options_help_field(const struct config_field *field, FILE *o
     fprintf(out, "\n  %-28s   %s\n", "", field->help != NULL ? field->help : "");
 }
 
+static bool service_options_has(const struct config_schema *own, const char *path)
+{
+    for (int i = 0; i < own->count; i++)
+        if (strcmp(own->fields[i].path, path) == 0)
+            return true;
+    return false;
+}
+
 void service_options_help(const char *name, const char *summary, const struct config_schema *own,
                           int default_port, FILE *out)
 {
@@ -218,9 +240,13 @@ void service_options_help(const char *name, const char *summary, const struct co
             "  --data DIR           the same as --set data_dir=DIR\n"
             "  --log-level LEVEL    the same as --set log.level=LEVEL\n"
             "  --port-offset N      added to every port\n"
+            "%s"
             "  --help               this text\n\n"
             "settings, their type and [default]:\n",
-            name, summary, name, own->service);
+            name, summary, name, own->service,
+            service_options_has(own, SERVICE_REQUIRE_REDIS)
+                ? "  --require-redis      the same as --set require_redis=true\n"
+                : "");
     for (int i = 0; i < SERVICE_FIELDS; i++) {
         struct config_field field = service_fields[i];
         if (field.initial == NULL)

@@ -40,6 +40,8 @@ bool service_options_flag(int argc, char **argv, int *at, const char *name, cons
 /* A whole decimal number in minimum..maximum, else ERR_CONFIG naming the flag. */
 int service_options_number(const char *flag, const char *text, int64_t minimum, int64_t maximum,
                            int64_t *out, struct err *err) MUST_CHECK;
+/* ERR_CONFIG unless it is a symbol (wire/sbe). */
+int service_options_symbol(const char *symbol, struct err *err);
 /* ERR_CONFIG "unknown option …; did you mean …?" out of a NULL-terminated list. */
 int service_options_unknown(const char *word, const char *const *known, struct err *err);
 

@@ -11,6 +11,7 @@
 #include "hot/state/aggregator.h"
 #include "services/aggregator/aggregator_options.h"
 #include "services/cli/commands.h"
+#include "services/service_options.h"
 
 #define AGGREGATOR_PORT             8082
 #define AGGREGATOR_START_TIMEOUT_US 1000000
@@ -161,7 +162,8 @@ static int aggregator_service_open_store(struct aggregator_service *self, struct
         loop_run_once(self->service.loop, 1000);
     }
     if (options->require_redis && !redis_link_connected(self->link))
-        return err_set(err, ERR_CONNECTION, "redis at %s cannot be reached", options->redis_target);
+        return err_set(err, ERR_CONNECTION, "redis.target: %s cannot be reached (require_redis is set)",
+                       options->redis_target);
     return redis_state_open(
         &(struct redis_state_options){.symbol = options->symbol,
                                       .style = (enum state_key_style)options->key_style,
@@ -198,7 +200,10 @@ static int aggregator_service_open(struct aggregator_service *self, struct err *
     const struct aggregator_service_options *options = &self->options;
     if (options->lease_renew_ms * 2 > options->lease_ttl_ms)
         return err_set(err, ERR_CONFIG, "lease.renew_ms: expected at most half of lease.ttl_ms");
-    int result = http_board_open(sizeof(struct aggregator_status), &self->board);
+    int result = service_options_symbol(options->symbol, err);
+    if (result != ERR_OK)
+        return result;
+    result = http_board_open(sizeof(struct aggregator_status), &self->board);
     if (result != ERR_OK)
         return err_set(err, result, "out of memory");
     result = aggregator_service_open_store(self, err);
@@ -266,10 +271,8 @@ static int aggregator_service_run(int argc, char **argv)
     if (service_open(&self.service, &definition, argc, argv, &self.options, &status) != ERR_OK)
         return status;
     struct err err = {0};
-    int result = aggregator_service_open(&self, &err);
-    if (result != ERR_OK) {
-        log_error("start_failed", "reason=\"%s\"", err.text);
-        status = result == ERR_CONFIG ? SERVICE_EXIT_CONFIG : SERVICE_EXIT_FAILURE;
+    if (aggregator_service_open(&self, &err) != ERR_OK) {
+        status = service_refuse(definition.name, &err);
     } else if (service_serve(&self.service, &definition, &status) == ERR_OK) {
         log_info("started", "symbol=%s redis=%s owner=%s", self.options.symbol,
                  self.options.redis_target, self.owner);

@@ -328,6 +328,7 @@ const struct command command_up = {
         "  --port-offset N    added to every port\n"
         "  --replicas N       inference processes, 1 to 4 (default 2)\n"
         "  --record FILE      keep the stamped stream as a capture\n\n"
+        "Redis has to answer within 10 s (there is no --require-redis here: it always is).\n"
         "Exit status: 0 after a clean stop, 2 when a configuration is wrong, else 1.\n",
     .run = up_run,
     .schema = &up_schema,

@@ -168,5 +168,7 @@ int up_options_parse(int argc, char **argv, struct up_options *options, struct e
         result = config_load(&up_schema, words->config, words->list, words->count, options, err);
     free(words);
     options->port_offset = port_offset;
+    if (result == ERR_OK)
+        result = service_options_symbol(options->symbol, err);
     return result == ERR_OK ? up_options_exchange(options, err) : result;
 }

@@ -9,6 +9,7 @@
 #include "services/exchange-sim/sim_capture.h"
 #include "services/exchange-sim/sim_options.h"
 #include "services/exchange-sim/sim_server.h"
+#include "services/service_options.h"
 
 #define EXCHANGE_SIM_WORDS_MAX 256
 
@@ -72,7 +73,7 @@ static int exchange_sim_check(const struct sim_options *options, struct err *err
         return err_set(err, ERR_CONFIG, "--hours and --out belong together");
     if ((options->tls_cert[0] != '\0') != (options->tls_key[0] != '\0'))
         return err_set(err, ERR_CONFIG, "server.tls_cert and server.tls_key belong together");
-    return ERR_OK;
+    return service_options_symbol(options->symbol, err);
 }
 
 static int exchange_sim_run(int argc, char **argv)

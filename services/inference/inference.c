@@ -12,6 +12,7 @@
 #include "services/inference/inference_model.h"
 #include "services/inference/inference_options.h"
 #include "services/inference/inference_priority.h"
+#include "services/service_options.h"
 
 #define INFERENCE_PORT 8085
 #define INFERENCE_EVENTS "/events"
@@ -20,6 +21,8 @@
 #define INFERENCE_ANSWER_SPIN_US 200
 /* Replica n begins (n - 1) times so long after the slot. */
 #define INFERENCE_STAGGER_US 1000
+/* Reconnecting needs its own pace. */
+#define INFERENCE_AWAY_WAIT_US 20000
 #define INFERENCE_START_TIMEOUT_US 1000000
 #define INFERENCE_READY_US 4000000
 
@@ -145,6 +148,8 @@ static int64_t inference_step(void *context, struct clock_now now)
         return working_us < INFERENCE_ANSWER_SPIN_US ? 0 : wait_us;
     }
     wait_us -= inference->options.spin_us;
+    if (!redis_link_connected(inference->link) && wait_us > INFERENCE_AWAY_WAIT_US)
+        return INFERENCE_AWAY_WAIT_US;
     return wait_us > 0 ? wait_us : 0;
 }
 
@@ -167,7 +172,8 @@ static int inference_open_redis(struct inference *inference, struct err *err)
         loop_run_once(inference->service.loop, 1000);
     }
     if (!redis_link_connected(inference->link) && options->require_redis)
-        return err_set(err, ERR_CONNECTION, "redis at %s cannot be reached", options->redis_target);
+        return err_set(err, ERR_CONNECTION, "redis.target: %s cannot be reached (require_redis is set)",
+                       options->redis_target);
     return redis_infer_open(inference->link, (enum state_key_style)options->key_style,
                             options->symbol, &inference->redis, err);
 }
@@ -192,7 +198,9 @@ static int inference_open_agent(struct inference *inference, struct err *err)
 
 static int inference_open(struct inference *inference, struct err *err)
 {
-    int result = inference_board_open(&inference->board, &inference->service.metrics, err);
+    int result = service_options_symbol(inference->options.symbol, err);
+    if (result == ERR_OK)
+        result = inference_board_open(&inference->board, &inference->service.metrics, err);
     if (result == ERR_OK)
         result = inference_model_load(inference->options.model_path,
                                       (enum mlp_kernel)inference->options.kernel,
@@ -241,8 +249,7 @@ static int inference_run(int argc, char **argv)
     struct err err = {0};
     atomic_store(&inference.board.mode, DEGRADE_BLIND);
     if (inference_open(&inference, &err) != ERR_OK) {
-        log_error("start_failed", "reason=\"%s\"", err.text);
-        status = SERVICE_EXIT_FAILURE;
+        status = service_refuse(definition.name, &err);
     } else if (service_serve(&inference.service, &definition, &status) == ERR_OK) {
         const char *priority = inference.options.priority == INFERENCE_PRIORITY_AUTO
                                    ? inference_priority_raise()

@@ -19,10 +19,13 @@ static int inference_model_file(const char *path, uint8_t **data, size_t *size, 
     *data = malloc(ONNX_FILE_MAX);
     *size = *data == NULL ? 0 : fread(*data, 1, ONNX_FILE_MAX, file);
     bool whole = *data != NULL && feof(file) != 0;
+    int code = *data != NULL && ferror(file) != 0 ? errno : 0; /* a folder, for example */
     fclose(file);
     if (whole)
         return ERR_OK;
     free(*data);
+    if (code != 0)
+        return err_set(err, ERR_IO, "model %s: %s", path, strerror(code));
     return err_set(err, ERR_FULL, "model %s: larger than %u bytes", path, ONNX_FILE_MAX);
 }
 

@@ -12,6 +12,7 @@
 #include "services/cli/commands.h"
 #include "services/re-anchor-service/reanchor_options.h"
 #include "services/re-anchor-service/reanchor_rest.h"
+#include "services/service_options.h"
 
 #define REANCHOR_SERVICE_PORT             8084
 #define REANCHOR_SERVICE_WAIT_US          10000
@@ -130,7 +131,8 @@ static int reanchor_service_open_redis(struct reanchor_service *self, struct err
         loop_run_once(self->service.loop, 1000);
     }
     if (options->require_redis && !redis_link_connected(self->link))
-        return err_set(err, ERR_CONNECTION, "redis at %s cannot be reached", options->redis_target);
+        return err_set(err, ERR_CONNECTION, "redis.target: %s cannot be reached (require_redis is set)",
+                       options->redis_target);
     return redis_anchor_open(self->link, (enum state_key_style)options->key_style, options->symbol,
                              &self->claim, err);
 }
@@ -140,7 +142,12 @@ static int reanchor_service_open(struct reanchor_service *self, struct err *err)
     const struct reanchor_service_options *options = &self->options;
     struct https_options https = {.ca_file = options->ca_file[0] != 0 ? options->ca_file : NULL,
                                   .user_agent = "btcast/" BTCAST_VERSION};
-    int result = http_board_open(sizeof(struct reanchor_status), &self->board);
+    int result = service_options_symbol(options->symbol, err);
+    if (result == ERR_OK && https_check_url(options->rest_url, err) != ERR_OK)
+        result = err_wrap(err, ERR_CONFIG, "rest_url");
+    if (result != ERR_OK)
+        return result;
+    result = http_board_open(sizeof(struct reanchor_status), &self->board);
     if (result != ERR_OK)
         return err_set(err, result, "out of memory");
     result = https_open(&https, self->service.loop, &self->https, err);
@@ -202,10 +209,8 @@ static int reanchor_service_run(int argc, char **argv)
     if (service_open(&self.service, &definition, argc, argv, &self.options, &status) != ERR_OK)
         return status;
     struct err err = {0};
-    int result = reanchor_service_open(&self, &err);
-    if (result != ERR_OK) {
-        log_error("start_failed", "reason=\"%s\"", err.text);
-        status = result == ERR_CONFIG ? SERVICE_EXIT_CONFIG : SERVICE_EXIT_FAILURE;
+    if (reanchor_service_open(&self, &err) != ERR_OK) {
+        status = service_refuse(definition.name, &err);
     } else if (service_serve(&self.service, &definition, &status) == ERR_OK) {
         log_info("started", "symbol=%s redis=%s rest=%s", self.options.symbol,
                  self.options.redis_target, self.options.rest_url);

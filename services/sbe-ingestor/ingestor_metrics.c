@@ -67,6 +67,12 @@ static void ingestor_metrics_follow_ingest(struct ingestor_metrics *self, struct
     ingestor_metrics_add(self, metrics, "ingestor_sbe_newer_version_total", NULL, NULL,
                          "Messages of a newer, compatible schema version.",
                          &counters->newer_version);
+    ingestor_metrics_add(self, metrics, "ingestor_sbe_extended_total", "where", "block",
+                         "Messages read although they are longer than the schema says.",
+                         &counters->longer_block);
+    ingestor_metrics_add(self, metrics, "ingestor_sbe_extended_total", "where", "end",
+                         "Messages read although they are longer than the schema says.",
+                         &counters->trailing);
     ingestor_metrics_add(self, metrics, "ingestor_records_total", NULL, NULL,
                          "Records stamped, ticks included.", &counters->records);
     ingestor_metrics_add(self, metrics, "ingestor_ticks_total", NULL, NULL, "Ticks stamped.",

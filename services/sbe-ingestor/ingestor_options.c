@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hot/stream/stream_key.h"
+#include "services/service_options.h"
 
 #define AT(member)      offsetof(struct ingestor_options, member)
 #define SIZE_OF(member) sizeof(((struct ingestor_options *)0)->member)
@@ -144,10 +145,9 @@ const struct config_schema ingestor_schema = {
 
 int ingestor_options_judge(const struct ingestor_options *options, struct err *err)
 {
-    if (!sbe_symbol_valid(bytes_text(options->symbol)))
-        return err_set(err, ERR_CONFIG,
-                       "symbol: expected upper-case letters and digits, found \"%s\"",
-                       options->symbol);
+    int result = service_options_symbol(options->symbol, err);
+    if (result != ERR_OK)
+        return result;
     if (options->spool_mib > 0 && options->spool_mib < 16)
         return err_set(err, ERR_CONFIG, "spool_mib: expected 0 or at least 16, found %lld",
                        (long long)options->spool_mib);

@@ -162,7 +162,7 @@ static int sbe_ingestor_wait_redis(struct sbe_ingestor *self, struct err *err)
     while (!self->port.ready(self->port.self)) {
         if (loop_mono_us() >= end_us || self->service.stopping)
             return err_set(err, ERR_CONNECTION,
-                           "redis.target: no answer from \"%s\" (require_redis is set)",
+                           "redis.target: %s cannot be reached (require_redis is set)",
                            self->options.redis_target);
         loop_run_once(self->service.loop, 10000);
         self->port.do_work(self->port.self, loop_mono_us());
@@ -334,12 +334,6 @@ static void sbe_ingestor_close(struct sbe_ingestor *self)
         http_board_close(self->board);
 }
 
-static int sbe_ingestor_fail(const struct err *err)
-{
-    fprintf(stderr, "btcast sbe-ingestor: %s\n", err->text);
-    return err->code == ERR_CONFIG ? SERVICE_EXIT_CONFIG : SERVICE_EXIT_FAILURE;
-}
-
 static int sbe_ingestor_start(struct sbe_ingestor *self,
                               const struct service_definition *definition)
 {
@@ -351,7 +345,7 @@ static int sbe_ingestor_start(struct sbe_ingestor *self,
     if (result == ERR_OK)
         result = sbe_ingestor_wait_redis(self, &err);
     if (result != ERR_OK)
-        return sbe_ingestor_fail(&err);
+        return service_refuse(definition->name, &err);
     if (service_serve(&self->service, definition, &status) != ERR_OK)
         return status;
     service_run(&self->service, sbe_ingestor_step, self);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/check.h"
 #include "base/decimal.h"
 
 #define SBE_NULL_I64          INT64_MIN
@@ -97,6 +98,12 @@ bool sbe_symbol_valid(struct bytes symbol)
             return false;
     }
     return true;
+}
+
+uint16_t sbe_block_length(uint16_t template_id)
+{
+    PRE(template_id >= SBE_TRADES && template_id < SBE_TRADES + SBE_TEMPLATES);
+    return SBE_ROOT(template_id)->block_length;
 }
 
 /* An i8 of the wire. */

@@ -61,6 +61,9 @@ struct sbe_frame {
 /* 1 to SBE_SYMBOL_MAX upper-case letters, digits, '_', '-' or '.'. */
 bool sbe_symbol_valid(struct bytes symbol);
 
+/* Root block length of schema version 0: what is longer was appended by a newer one. */
+uint16_t sbe_block_length(uint16_t template_id);
+
 /* Decodes one bare frame. On refusal *offset (may be NULL) is the byte where it went wrong
  * and the frame's event and header are not to be used. */
 enum sbe_verdict sbe_decode(struct bytes data, struct sbe_frame *frame, size_t *offset);

@@ -285,6 +285,24 @@ static void https_answers_what_is_in_flight_when_it_closes(void **state)
     assert_int_equal(https_open(&client, loop, &https, &err), ERR_OK);
 }
 
+static void https_tells_urls_and_certificates_that_cannot_work(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    static const char *const good[] = {"http://127.0.0.1:8089", "https://api.binance.com",
+                                       "http://[::1]:80/x"};
+    static const char *const bad[] = {"", "nonsense", "ftp://host", "http://", "https://:443",
+                                      "http://host:port", "ws://host"};
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+        assert_int_equal(https_check_url(good[i], &err), ERR_OK);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(https_check_url(bad[i], &err), ERR_CONFIG);
+    struct https_options options = {.ca_file = "/nonexistent/ca.pem"};
+    struct https *none = NULL;
+    assert_int_equal(https_open(&options, loop, &none, &err), ERR_CONFIG);
+    assert_non_null(strstr(err.text, "/nonexistent/ca.pem"));
+}
+
 int main(void)
 {
     log_init("test", LOG_ERROR, NULL);
@@ -297,6 +315,7 @@ int main(void)
         ON_BOTH(https_reads_the_exchange_headers),
         ON_BOTH(https_does_not_take_part_of_a_reply_for_a_reply),
         ON_BOTH(https_answers_what_is_in_flight_when_it_closes),
+        ON_BOTH(https_tells_urls_and_certificates_that_cannot_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

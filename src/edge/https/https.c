@@ -266,9 +266,23 @@ static size_t https_take_header(char *line, size_t one, size_t size, void *conte
     return size;
 }
 
+int https_check_url(const char *url, struct err *err)
+{
+    CURLU *parts = curl_url();
+    bool scheme = strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
+    bool good = scheme && parts != NULL && curl_url_set(parts, CURLUPART_URL, url, 0) == CURLUE_OK;
+    curl_url_cleanup(parts);
+    if (good)
+        return ERR_OK;
+    return err_set(err, ERR_CONFIG, "expected http://host or https://host, found \"%s\"", url);
+}
+
 int https_open(const struct https_options *options, struct loop *loop, struct https **out,
                struct err *err)
 {
+    if (options->ca_file != NULL && access(options->ca_file, R_OK) != 0)
+        return err_set(err, ERR_CONFIG, "cannot read the certificates in \"%s\": %s",
+                       options->ca_file, strerror(errno));
     pthread_once(&https_once, https_init_library);
     struct https *https = calloc(1, sizeof(*https));
     if (https == NULL)

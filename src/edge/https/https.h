@@ -39,6 +39,9 @@ struct https_options {
     const char *user_agent;
 };
 
+/* ERR_CONFIG unless it is http:// or https:// with a host. */
+int https_check_url(const char *url, struct err *err) MUST_CHECK;
+/* ERR_CONFIG when ca_file cannot be read. */
 int https_open(const struct https_options *options, struct loop *loop, struct https **https,
                struct err *err) MUST_CHECK;
 /* Calls in flight are answered with ERR_CONNECTION; their callbacks cannot send again. */

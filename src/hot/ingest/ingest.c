@@ -253,6 +253,7 @@ enum sbe_verdict ingest_frame(struct ingest *ingest, int source, struct bytes da
         return verdict;
     }
     ingest->counters.trailing += frame.trailing > 0 ? 1 : 0;
+    ingest->counters.longer_block += frame.block_length > sbe_block_length(frame.template_id);
     ingest->counters.newer_version += frame.version > 0 ? 1 : 0;
     ingest->counters.messages[ingest_stream(&frame)]++;
     splice_push(ingest->splice, source, &frame, data, flags, now.mono_us);

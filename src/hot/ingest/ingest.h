@@ -39,6 +39,7 @@ struct ingest_counters {
     uint64_t bytes;
     uint64_t oversize;      /* frames over RECORD_PAYLOAD_MAX */
     uint64_t trailing;      /* bytes after the symbol: a newer version, tolerated */
+    uint64_t longer_block;  /* a root block that a newer version appended to, tolerated */
     uint64_t newer_version; /* version > 0: compatible by the exchange's own rule */
     uint64_t ticks, records, envelopes;
     uint64_t recv_clamped; /* the clock fell: the last time stood in */

@@ -413,6 +413,29 @@ static void ingest_takes_a_frame_of_the_largest_size(void **state)
     assert_complete(fixture);
 }
 
+static void ingest_counts_longer_blocks_and_reads_them(void **state)
+{
+    struct fixture *fixture = *state;
+    open_ingest(fixture, false, BACKLOG_BYTES_MIN);
+    fixture->stream.up = true;
+    uint8_t frame[FRAMES_SIZE];
+    size_t size = frames_diff(frame, 1, 2);
+    size_t end = SBE_HEADER_SIZE + (size_t)sbe_block_length(SBE_DEPTH_DIFF);
+    memmove(frame + end + 8, frame + end, size - end);
+    memset(frame + end, 0xa5, 8);
+    bytes_store_u16(frame, (uint16_t)(sbe_block_length(SBE_DEPTH_DIFF) + 8));
+    push_next(fixture);
+    assert_int_equal(ingest_frame(fixture->ingest, 0, bytes_of(frame, size + 8), 0, fixture->now),
+                     SBE_OK);
+    size = frames_diff(frame, 3, 4);
+    assert_int_equal(ingest_frame(fixture->ingest, 0, bytes_of(frame, size), 0, fixture->now),
+                     SBE_OK);
+    settle(fixture);
+    assert_int_equal(ingest_counters(fixture->ingest)->longer_block, 1);
+    assert_int_equal(ingest_counters(fixture->ingest)->trailing, 0);
+    assert_complete(fixture);
+}
+
 static void ingest_receive_times_never_fall(void **state)
 {
     struct fixture *fixture = *state;
@@ -494,6 +517,7 @@ int main(void)
         TEST(ingest_stops_when_a_newer_ingestor_has_written),
         TEST(ingest_counts_and_quarantines_bad_frames_without_harm),
         TEST(ingest_takes_a_frame_of_the_largest_size),
+        TEST(ingest_counts_longer_blocks_and_reads_them),
         TEST(ingest_receive_times_never_fall),
         cmocka_unit_test(ingest_loses_nothing_whatever_the_stream_does),
     };

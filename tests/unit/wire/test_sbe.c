@@ -264,6 +264,7 @@ static void sbe_reads_frames_of_a_newer_version_with_longer_blocks(void **state)
         assert_int_equal(sbe_decode(bytes_of(data, size + 5), &frame, NULL), SBE_OK);
         assert_int_equal(frame.version, 3);
         assert_int_equal(frame.trailing, 5);
+        assert_int_equal(frame.block_length, sbe_block_length(frame.template_id) + extra);
         assert_int_equal(frame.event.diff.bids.stride, 16 + extra);
         assert_example_diff(&frame);
     }

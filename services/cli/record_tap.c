@@ -97,13 +97,12 @@ int record_tap_open(const struct record_tap_options *options, struct loop *loop,
         return err_set(err, ERR_MEMORY, "recorder");
     tap->options = *options;
     tap->log = LOG_LIMIT_DEFAULT;
-    struct record_slots_options slots = {.target = options->target,
-                                         .symbol = options->symbol,
-                                         .style = options->style == STREAM_KEYS_HASHTAG
-                                                      ? STATE_KEYS_HASHTAG
-                                                      : STATE_KEYS_PLAIN,
-                                         .record = options->record,
-                                         .context = options->context};
+    struct record_slots_options slots = {
+        .target = options->target,
+        .symbol = options->symbol,
+        .style = options->style == STREAM_KEYS_HASHTAG ? STATE_KEYS_HASHTAG : STATE_KEYS_PLAIN,
+        .record = options->record,
+        .context = options->context};
     int result = merge_open(&merge, record_tap_emit, tap, &tap->merge, err);
     if (result == ERR_OK)
         result = record_tap_open_consumer(tap, loop, err);

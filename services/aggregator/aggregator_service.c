@@ -13,8 +13,8 @@
 #include "services/cli/commands.h"
 #include "services/service_options.h"
 
-#define AGGREGATOR_PORT             8082
-#define AGGREGATOR_STOP_TIMEOUT_US  300000
+#define AGGREGATOR_PORT            8082
+#define AGGREGATOR_STOP_TIMEOUT_US 300000
 /* One blocking read: how soon it is known at a start that there is nothing to read. */
 #define AGGREGATOR_BLOCK_US 20000
 /* Health: data older than this is degraded (DESIGN.md section 5, state table). */
@@ -160,13 +160,15 @@ static int aggregator_service_open_streams(struct aggregator_service *self, stru
 {
     const struct aggregator_service_options *options = &self->options;
     struct redis_consumer_options consumer = {.link = redis_settings_link(&options->redis),
-                                              .style = (enum stream_key_style)options->redis.key_style,
+                                              .style =
+                                                  (enum stream_key_style)options->redis.key_style,
                                               .record = aggregator_service_on_record,
                                               .context = self,
                                               .block_us = AGGREGATOR_BLOCK_US,
                                               .metrics = &self->service.metrics};
     struct redis_producer_options producer = {.link = redis_settings_link(&options->redis),
-                                              .style = (enum stream_key_style)options->redis.key_style,
+                                              .style =
+                                                  (enum stream_key_style)options->redis.key_style,
                                               .done = aggregator_service_on_put,
                                               .context = self,
                                               .metrics = &self->service.metrics};

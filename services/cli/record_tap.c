@@ -142,6 +142,9 @@ int64_t record_tap_do_work(struct record_tap *tap, int64_t mono_us)
         int ignored = tap->port.commit(tap->port.self, tap->positions);
         (void)ignored;
     }
+    /* What is missing may still lie unread in its stream: no hole before all is read. */
+    if (!tap->port.drained(tap->port.self))
+        return RECORD_TAP_WAIT_US;
     const int64_t due_us = merge_expire(tap->merge, mono_us);
     return due_us >= 0 && due_us < RECORD_TAP_WAIT_US ? due_us : RECORD_TAP_WAIT_US;
 }

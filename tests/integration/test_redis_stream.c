@@ -496,6 +496,21 @@ static void redis_stream_skips_entries_that_are_not_ours(void **state)
     assert_int_equal(redis_consumer_stats(consumer)->malformed, 2);
 }
 
+/* Fewer streams than the questions on the wire were about: their answers are not ours. */
+static void redis_stream_follows_fewer_streams_while_questions_are_owed(void **state)
+{
+    (void)state;
+    open_out();
+    put_run(STREAM_DEPTH, 1, 1, 3);
+    UNTIL(answered == 3);
+    /* The questions leave with the connection; nothing has come back yet. */
+    open_in("", (1u << STREAM_COUNT) - 1);
+    UNTIL(in.ready(in.self));
+    received = 0;
+    assert_int_equal(in.follow(in.self, 1u << STREAM_DEPTH, oldest), ERR_OK);
+    UNTIL(received == 3);
+}
+
 static void redis_stream_asks_again_after_a_refused_read(void **state)
 {
     (void)state;
@@ -603,6 +618,7 @@ int main(void)
         EACH(redis_stream_caps_its_length_and_counts_what_nobody_had_read),
         EACH(redis_stream_tells_a_consumer_that_its_place_was_trimmed_away),
         EACH(redis_stream_skips_entries_that_are_not_ours),
+        EACH(redis_stream_follows_fewer_streams_while_questions_are_owed),
         EACH(redis_stream_asks_again_after_a_refused_read),
         EACH(redis_stream_halves_its_reads_when_replies_are_large),
         EACH(redis_stream_puts_all_keys_of_a_symbol_into_one_slot_in_hashtag_style),

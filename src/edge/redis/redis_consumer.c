@@ -36,12 +36,13 @@ struct redis_consumer {
     struct redis_link *link;   /* registration */
     struct redis_registry registry;
     struct redis_consumer_stream streams[STREAM_COUNT];
-    unsigned mask;     /* 0: follows nothing yet */
-    uint64_t followed; /* calls of follow: tells replies of an earlier one apart */
-    uint64_t asked;    /* the value of followed when the read on the wire was sent */
-    bool reading;      /* an XREAD is on the wire */
-    int infos;         /* XINFO replies owed */
-    int info_next;     /* the stream of the next one */
+    unsigned mask;      /* 0: follows nothing yet */
+    uint64_t followed;  /* calls of follow: tells replies of an earlier one apart */
+    uint64_t asked;     /* the value of followed when the read on the wire was sent */
+    bool reading;       /* an XREAD is on the wire */
+    int infos;          /* XINFO replies owed */
+    unsigned info_mask; /* of these streams: follow may have changed the mask since */
+    int info_next;      /* the stream of the next one */
     bool check_due;
     int64_t check_us;
     int count;       /* entries per stream of the next read */
@@ -175,7 +176,7 @@ static void redis_consumer_info_answer(void *context, int result, const redisRep
     struct redis_consumer *consumer = context;
     if (result != ERR_OK)
         return; /* the state handler begins anew */
-    while (!redis_consumer_follows(consumer, consumer->info_next))
+    while ((consumer->info_mask & 1u << consumer->info_next) == 0)
         consumer->info_next++;
     int index = consumer->info_next++;
     if (consumer->asked == consumer->followed)
@@ -189,6 +190,7 @@ static void redis_consumer_info_answer(void *context, int result, const redisRep
 static int redis_consumer_send_infos(struct redis_consumer *consumer)
 {
     int result = ERR_OK;
+    consumer->info_mask = consumer->mask;
     consumer->info_next = 0;
     for (int i = 0; i < STREAM_COUNT && result == ERR_OK; i++) {
         if (!redis_consumer_follows(consumer, i))

@@ -56,9 +56,9 @@ struct service_definition {
 };
 
 /* Flags (--config FILE, --set path=value, --port-offset N, --data DIR, --log-level L,
- * --require-redis, --help), configuration, log, signals, loop. Returns ERR_OK, or the exit status to leave
- * with in *exit_status (0 after --help) having said why on stderr. options: the service's
- * struct, first member struct service_common. */
+ * --require-redis, --help), configuration, log, signals, loop. Returns ERR_OK, or the exit
+ * status to leave with in *exit_status (0 after --help) having said why on stderr. options:
+ * the service's struct, first member struct service_common. */
 int service_open(struct service *service, const struct service_definition *definition, int argc,
                  char **argv, void *options, int *exit_status) MUST_CHECK;
 /* Starts the HTTP thread (the agents exist now). A taken port: says so, *exit_status 1. */

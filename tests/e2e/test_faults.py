@@ -288,8 +288,8 @@ exec redis-server "$@"
             try:
                 with open(f"/proc/{pid}/cmdline", encoding="utf-8") as f:
                     line = f.read().split("\0")
-            except FileNotFoundError:
-                continue
+            except (FileNotFoundError, ProcessLookupError):
+                continue # it ended meanwhile
             if all(word in line or word in line[0] for word in words):
                 return int(pid)
         return None
@@ -299,14 +299,17 @@ exec redis-server "$@"
         log = self.process.log()
         return sum(log.count(f"event=exited process={name} signal=9 ") for name in names)
 
-    def kill_row(self, name, victims, **how):
-        """victims: supervisor's name -> words of the command line. Killed right after a slot, all
-        at once."""
+    def kill_row(self, name, victims, at_slot=False, **how):
+        """victims: supervisor's name -> words of the command line. Killed all at once: when a
+        slot has just been published, or in the very moment of a slot."""
         killed = [0]
 
         def inject():
             pids = [self.pid(*words) for words in victims.values()]
-            self.slots.wait(self.slots.newest() + 1)
+            if at_slot:
+                time.sleep(SLOT_S - time.time() % SLOT_S)
+            else:
+                self.slots.wait(self.slots.newest() + 1)
             for pid in pids:
                 os.kill(pid, signal.SIGKILL)
                 killed[0] += 1
@@ -441,6 +444,7 @@ def kill_rows(up):
     up.kill_row("kill -9 sbe-ingestor", {"sbe-ingestor": ["sbe-ingestor"]})
     up.kill_row("kill -9 aggregator", {"aggregator": ["aggregator"]})
     up.kill_row("kill -9 inference 1", {"inference": first})
+    up.kill_row("kill -9 inference 1 at the slot", {"inference": first}, at_slot=True)
     up.kill_row("kill -9 inference 2", {"inference-2": second})
     up.kill_row("kill -9 both inference", {"inference": first, "inference-2": second}, slots=2)
     up.kill_row("kill -9 re-anchor-service", {"re-anchor-service": ["re-anchor-service"]})

@@ -11,8 +11,8 @@
 #include "services/replay/replay_json.h"
 #include "services/replay/replay_slots.h"
 
-#define FOLDER     BTCAST_SOURCE_DIR "/../shared/data/capture/"
-#define CAPTURE    FOLDER "binance-spot-btcusdt-20240808.jsonl.gz"
+#define CAPTURES   BTCAST_SOURCE_DIR "/../shared/data/capture/"
+#define CAPTURE    CAPTURES "binance-spot-btcusdt-20240808.jsonl.gz"
 #define RUN_US     2000000
 #define PASSES_MAX 1024
 

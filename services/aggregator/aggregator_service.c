@@ -159,16 +159,15 @@ static int aggregator_service_open_store(struct aggregator_service *self, struct
 static int aggregator_service_open_streams(struct aggregator_service *self, struct err *err)
 {
     const struct aggregator_service_options *options = &self->options;
+    const enum stream_key_style style = (enum stream_key_style)options->redis.key_style;
     struct redis_consumer_options consumer = {.link = redis_settings_link(&options->redis),
-                                              .style =
-                                                  (enum stream_key_style)options->redis.key_style,
+                                              .style = style,
                                               .record = aggregator_service_on_record,
                                               .context = self,
                                               .block_us = AGGREGATOR_BLOCK_US,
                                               .metrics = &self->service.metrics};
     struct redis_producer_options producer = {.link = redis_settings_link(&options->redis),
-                                              .style =
-                                                  (enum stream_key_style)options->redis.key_style,
+                                              .style = style,
                                               .done = aggregator_service_on_put,
                                               .context = self,
                                               .metrics = &self->service.metrics};

@@ -1,6 +1,6 @@
-/* Decoding speed of the SBE codec: median nanoseconds a frame over several rounds, frames
- * at changing places so that nothing is learnt by heart. Prints
- * `name<TAB>value<TAB>unit` lines. SPDX-License-Identifier: Apache-2.0 */
+/* Decoding speed of the SBE codec as the hot path calls it, every check included: median
+ * nanoseconds a frame over several rounds, frames at changing places so that nothing is learnt by
+ * heart. Prints `name<TAB>value<TAB>unit` lines. SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -66,9 +66,10 @@ static void bench_decode(const char *name, size_t (*make)(uint8_t *out, int64_t 
         double from = bench_now_ns();
         for (int pass = 0; pass < PASSES; pass++)
             for (int i = 0; i < FRAMES; i++) {
-                struct sbe_frame frame;
-                accepted += sbe_decode(frames[i], &frame, NULL) == SBE_OK;
-                __asm__ volatile("" : : "r"(&frame) : "memory");
+                struct event event;
+                struct bytes symbol;
+                accepted += sbe_decode_event(frames[i], &event, &symbol, NULL) == SBE_OK;
+                __asm__ volatile("" : : "r"(&event), "r"(&symbol) : "memory");
             }
         medians[round] = (bench_now_ns() - from) / (PASSES * FRAMES);
     }

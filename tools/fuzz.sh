@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 targets=${*:-$(cd build-fuzz/fuzz && ls | grep -E '^fuzz_[a-z_]+$' | sed 's/^fuzz_//')}
 
 # The source files whose coverage counts: first line of the target, "/* covers: FILE… */".
-covers() { sed -nE '1s/.*covers: ([^*]*)\*\/.*/\1/p' "tests/fuzz/fuzz_$1.c"; }
+covers() { sed -nE '1s/.*covers: (.*) \*\/.*/\1/p' "tests/fuzz/fuzz_$1.c"; }
 
 fuzz_one() {
     local target=$1 runs=$2 corpus=$work/$1-corpus seeds=tests/fuzz/corpus/$1
@@ -34,8 +34,8 @@ fuzz_one() {
     # shellcheck disable=SC2046
     llvm-cov report "build-fuzz/fuzz/fuzz_$target" -instr-profile="$work/$target.profdata" \
         $(covers "$target") | awk -v target="$target" -v runs="$executed" '
-        /^Filename|^-|^$|^TOTAL/ {next}
-        {printf "%-10s %9d executions, 0 findings, %-32s regions %7s branches %7s\n",
+        /^Filename|^Files|^-|^$|^TOTAL/ {next}
+        {sub(".*/", "", $1); printf "%-10s %9d executions, 0 findings, %-32s regions %7s branches %7s\n",
                 target, runs, $1, $4, $13}'
 }
 

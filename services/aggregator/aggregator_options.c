@@ -3,8 +3,6 @@
 
 #include <stddef.h>
 
-static const char *const key_styles[] = {"plain", "hashtag", NULL};
-
 #define AT(member)   offsetof(struct aggregator_service_options, member)
 #define ROOM(member) sizeof(((struct aggregator_service_options *)0)->member)
 
@@ -15,36 +13,7 @@ static const struct config_field aggregator_fields[] = {
      .size = ROOM(symbol),
      .initial = "BTCUSDT",
      .help = "symbol to aggregate, upper case"},
-    {.path = "redis.target",
-     .type = CONFIG_TEXT,
-     .offset = AT(redis_target),
-     .size = ROOM(redis_target),
-     .initial = "127.0.0.1:6379",
-     .help = "unix:/path or host:port of streams and hot state"},
-    {.path = "redis.username",
-     .type = CONFIG_TEXT,
-     .offset = AT(redis_username),
-     .size = ROOM(redis_username),
-     .initial = "",
-     .help = "user for AUTH; empty: the default user"},
-    {.path = "redis.password",
-     .type = CONFIG_SECRET,
-     .offset = AT(redis_password),
-     .size = ROOM(redis_password),
-     .secret_env = "BTCAST_REDIS_PASSWORD",
-     .initial = "",
-     .help = "password for AUTH"},
-    {.path = "redis.key_style",
-     .type = CONFIG_CHOICE,
-     .offset = AT(key_style),
-     .choices = key_styles,
-     .initial = "plain",
-     .help = "plain (single server) or hashtag (cluster)"},
-    {.path = "require_redis",
-     .type = CONFIG_BOOL,
-     .offset = AT(require_redis),
-     .initial = "false",
-     .help = "refuse to start when Redis cannot be reached"},
+    REDIS_SETTINGS_FIELDS(struct aggregator_service_options),
     {.path = "consumer",
      .type = CONFIG_TEXT,
      .offset = AT(consumer),

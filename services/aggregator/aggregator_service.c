@@ -13,9 +13,8 @@
 #include "services/cli/commands.h"
 #include "services/service_options.h"
 
-#define AGGREGATOR_PORT             8082
-#define AGGREGATOR_START_TIMEOUT_US 1000000
-#define AGGREGATOR_STOP_TIMEOUT_US  300000
+#define AGGREGATOR_PORT            8082
+#define AGGREGATOR_STOP_TIMEOUT_US 300000
 /* One blocking read: how soon it is known at a start that there is nothing to read. */
 #define AGGREGATOR_BLOCK_US 20000
 /* Health: data older than this is degraded (DESIGN.md section 5, state table). */
@@ -118,7 +117,7 @@ static void aggregator_service_redis_state(void *context, bool connected)
 {
     struct aggregator_service *self = context;
     log_line(connected ? LOG_INFO : LOG_WARN, connected ? "redis_connected" : "redis_lost",
-             "target=%s", self->options.redis_target);
+             "target=%s", self->options.redis.target);
 }
 
 /* The consumer's and the producer's callbacks come while the aggregator is open. */
@@ -138,36 +137,20 @@ static void aggregator_service_on_put(void *context, uint64_t ticket,
 
 /* --- wiring ------------------------------------------------------------------------- */
 
-static struct redis_link_options aggregator_service_link(const struct aggregator_service *self)
-{
-    struct redis_link_options link = {.seed = (uint64_t)loop_mono_ns()};
-    snprintf(link.target, sizeof(link.target), "%s", self->options.redis_target);
-    snprintf(link.username, sizeof(link.username), "%s", self->options.redis_username);
-    snprintf(link.password, sizeof(link.password), "%s", self->options.redis_password);
-    return link;
-}
-
 static int aggregator_service_open_store(struct aggregator_service *self, struct err *err)
 {
     const struct aggregator_service_options *options = &self->options;
-    struct redis_link_options link = aggregator_service_link(self);
+    struct redis_link_options link = redis_settings_link(&options->redis);
     int result = redis_link_open(&link, self->service.loop, &self->link, err);
     if (result != ERR_OK)
         return result;
     redis_link_on_state(self->link, aggregator_service_redis_state, self);
-    int64_t deadline_us = loop_mono_us() + AGGREGATOR_START_TIMEOUT_US;
-    while (options->require_redis && !redis_link_connected(self->link) &&
-           loop_mono_us() < deadline_us) {
-        redis_link_do_work(self->link, loop_mono_us());
-        loop_run_once(self->service.loop, 1000);
-    }
-    if (options->require_redis && !redis_link_connected(self->link))
-        return err_set(err, ERR_CONNECTION,
-                       "redis.target: %s cannot be reached (require_redis is set)",
-                       options->redis_target);
+    result = redis_settings_wait(&options->redis, self->link, self->service.loop, err);
+    if (result != ERR_OK)
+        return result;
     return redis_state_open(
         &(struct redis_state_options){.symbol = options->symbol,
-                                      .style = (enum state_key_style)options->key_style,
+                                      .style = (enum state_key_style)options->redis.key_style,
                                       .link = self->link,
                                       .metrics = &self->service.metrics},
         &self->state, err);
@@ -176,14 +159,15 @@ static int aggregator_service_open_store(struct aggregator_service *self, struct
 static int aggregator_service_open_streams(struct aggregator_service *self, struct err *err)
 {
     const struct aggregator_service_options *options = &self->options;
-    struct redis_consumer_options consumer = {.link = aggregator_service_link(self),
-                                              .style = (enum stream_key_style)options->key_style,
+    const enum stream_key_style style = (enum stream_key_style)options->redis.key_style;
+    struct redis_consumer_options consumer = {.link = redis_settings_link(&options->redis),
+                                              .style = style,
                                               .record = aggregator_service_on_record,
                                               .context = self,
                                               .block_us = AGGREGATOR_BLOCK_US,
                                               .metrics = &self->service.metrics};
-    struct redis_producer_options producer = {.link = aggregator_service_link(self),
-                                              .style = (enum stream_key_style)options->key_style,
+    struct redis_producer_options producer = {.link = redis_settings_link(&options->redis),
+                                              .style = style,
                                               .done = aggregator_service_on_put,
                                               .context = self,
                                               .metrics = &self->service.metrics};
@@ -276,7 +260,7 @@ static int aggregator_service_run(int argc, char **argv)
         status = service_refuse(definition.name, &err);
     } else if (service_serve(&self.service, &definition, &status) == ERR_OK) {
         log_info("started", "symbol=%s redis=%s owner=%s", self.options.symbol,
-                 self.options.redis_target, self.owner);
+                 self.options.redis.target, self.owner);
         service_run(&self.service, aggregator_service_step, &self);
         aggregator_service_finish(&self);
     }

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "edge/file/capture_writer.h"
 #include "services/cli/commands.h"
+#include "services/cli/ports.h"
+#include "services/cli/record_anchor.h"
 #include "services/cli/record_tap.h"
 #include "services/sbe-ingestor/collector.h"
 #include "services/service.h"
@@ -19,7 +21,7 @@
 
 struct record_flags {
     char exchange[RECORD_FLAGS_SIZE]; /* sim, binance, binance-public, replay:FILE */
-    const char *out, *symbol, *url, *ca_file, *redis, *key_style;
+    const char *out, *symbol, *url, *rest_url, *ca_file, *redis, *key_style;
     int64_t for_us; /* 0: until stopped */
     int64_t bytes_max, age_us_max, sync_us;
     bool sync_close, from_streams;
@@ -31,7 +33,8 @@ struct recording {
     struct record_flags flags;
     struct loop *loop;
     struct capture_writer *writer;
-    struct err err; /* of the writer; set: stop */
+    struct record_anchor *anchor; /* NULL: no anchors are fetched */
+    struct err err;               /* of the writer; set: stop */
     uint64_t refused;
 };
 
@@ -62,6 +65,28 @@ static void record_add(void *context, const struct record *record)
     if (self->err.code == ERR_OK &&
         capture_writer_add(self->writer, record, loop_mono_us(), &self->err) != ERR_OK)
         record_stopping = 1;
+}
+
+static void record_follow(void *context, const struct record *record)
+{
+    struct recording *self = context;
+    record_add(self, record);
+    if (self->anchor != NULL)
+        record_anchor_follow(self->anchor, record);
+}
+
+static int record_open_anchor(struct recording *self, struct err *err)
+{
+    const struct record_flags *flags = &self->flags;
+    struct record_anchor_options options = {
+        .symbol = flags->symbol, .ca_file = flags->ca_file, .record = record_add, .context = self};
+    snprintf(options.rest_url, sizeof(options.rest_url), "%s", flags->rest_url);
+    /* An exchange that was named by its own URL is asked for nothing elsewhere. */
+    if (flags->rest_url[0] == '\0' && flags->url[0] == '\0')
+        record_anchor_url(flags->exchange, flags->port_offset, options.rest_url);
+    if (options.rest_url[0] == '\0')
+        return ERR_OK;
+    return record_anchor_open(&options, self->loop, &self->anchor, err);
 }
 
 static void record_refused(void *context, enum sbe_verdict verdict, size_t offset,
@@ -105,7 +130,7 @@ static int record_collector_options(const struct recording *self, struct collect
                                     struct err *err)
 {
     const char *exchange = self->flags.exchange;
-    *out = (struct collector_options){.sim_port = 8089 + self->flags.port_offset,
+    *out = (struct collector_options){.sim_port = PORT_EXCHANGE_SIM + self->flags.port_offset,
                                       .watchdog_us = 5 * CLOCK_US_PER_S,
                                       .rotation_us = 85800 * CLOCK_US_PER_S,
                                       .replay_speed = 1,
@@ -140,6 +165,8 @@ static void record_collect_loop(struct recording *self, struct ingest *ingest,
         const struct clock_now now = loop_now();
         ingest_do_work(ingest, now);
         wait_us = collector_do_work(collector, now);
+        if (self->anchor != NULL)
+            record_anchor_do_work(self->anchor, now);
         const int64_t due_us = ingest_wait_us(ingest, now);
         wait_us = due_us < wait_us ? due_us : wait_us;
         wait_us = wait_us > RECORD_WAIT_US ? RECORD_WAIT_US : wait_us;
@@ -156,7 +183,7 @@ static int record_collect(struct recording *self, struct err *err)
     struct ingest_options stamp = {.now = now,
                                    .publisher = {.epoch = (uint64_t)(now.wall_us / 1000)},
                                    .quarantine = record_refused,
-                                   .tap = record_add,
+                                   .tap = record_follow,
                                    .context = self};
     snprintf(stamp.symbol, sizeof(stamp.symbol), "%s", self->flags.symbol);
     int result = record_collector_options(self, &options, err);
@@ -165,12 +192,16 @@ static int record_collect(struct recording *self, struct err *err)
     if (result == ERR_OK)
         result = collector_open(&options, ingest, self->loop, &collector, err);
     if (result == ERR_OK)
+        result = record_open_anchor(self, err);
+    if (result == ERR_OK)
         result = record_open_writer(self, err);
     if (result == ERR_OK) {
         log_info("recording", "from=\"%s\" file=\"%s\"", collector_url(collector),
                  capture_writer_path(self->writer));
         record_collect_loop(self, ingest, collector);
     }
+    record_anchor_close(self->anchor);
+    self->anchor = NULL;
     collector_close(collector);
     ingest_close(ingest);
     return result;
@@ -211,9 +242,13 @@ static bool record_flag_text(int argc, char **argv, int *at, struct record_flags
     const struct {
         const char *name;
         const char **out;
-    } texts[] = {{"--out", &flags->out},     {"--symbol", &flags->symbol},
-                 {"--url", &flags->url},     {"--tls-ca-file", &flags->ca_file},
-                 {"--redis", &flags->redis}, {"--key-style", &flags->key_style}};
+    } texts[] = {{"--out", &flags->out},
+                 {"--symbol", &flags->symbol},
+                 {"--url", &flags->url},
+                 {"--tls-ca-file", &flags->ca_file},
+                 {"--rest-url", &flags->rest_url},
+                 {"--redis", &flags->redis},
+                 {"--key-style", &flags->key_style}};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (service_options_flag(argc, argv, at, texts[i].name, &value, result, err)) {
             *texts[i].out = value;
@@ -275,12 +310,13 @@ static int record_judge_flags(const struct record_flags *flags, struct err *err)
 static int record_parse(int argc, char **argv, struct record_flags *flags, struct err *err)
 {
     static const char *const known[] = {
-        "--exchange",    "--from-streams", "--out",         "--symbol", "--url",
-        "--tls-ca-file", "--redis",        "--key-style",   "--for-s",  "--rotate-mib",
-        "--rotate-s",    "--fsync-ms",     "--port-offset", NULL};
+        "--rest-url",   "--exchange",    "--from-streams", "--out",         "--symbol",
+        "--url",        "--tls-ca-file", "--redis",        "--key-style",   "--for-s",
+        "--rotate-mib", "--rotate-s",    "--fsync-ms",     "--port-offset", NULL};
     int result = ERR_OK;
     *flags = (struct record_flags){.symbol = "BTCUSDT",
                                    .url = "",
+                                   .rest_url = "",
                                    .ca_file = "",
                                    .redis = "127.0.0.1:6379",
                                    .key_style = "plain"};
@@ -348,6 +384,7 @@ const struct command command_record = {
         "exists, FILE.0001, FILE.0002 ... is written; readers take them as one.\n\n"
         "  --symbol S        market, BTCUSDT\n"
         "  --url URL         instead of the exchange's own address\n"
+        "  --rest-url URL    its REST calls, for the book to start from (--url alone: none)\n"
         "  --tls-ca-file F   certificates to trust\n"
         "  --for-s N         stop after so many seconds\n"
         "  --rotate-mib N    begin a new file at this size, 1024\n"

@@ -79,8 +79,8 @@ static void record_slots_entry(struct record_slots *slots, const redisReply *ent
         return;
     memcpy(slots->after, id.data, id.size);
     slots->after[id.size] = '\0';
-    bool good = record_slots_read(entry->element[1], &prediction) &&
-                record_slots_emit(slots, &prediction);
+    bool good =
+        record_slots_read(entry->element[1], &prediction) && record_slots_emit(slots, &prediction);
     if (!good && log_limit_pass(&slots->log, slots->now_us, &skipped))
         log_warn("prediction_unreadable", "key=%s id=%s", slots->key, slots->after);
 }

@@ -97,13 +97,12 @@ int record_tap_open(const struct record_tap_options *options, struct loop *loop,
         return err_set(err, ERR_MEMORY, "recorder");
     tap->options = *options;
     tap->log = LOG_LIMIT_DEFAULT;
-    struct record_slots_options slots = {.target = options->target,
-                                         .symbol = options->symbol,
-                                         .style = options->style == STREAM_KEYS_HASHTAG
-                                                      ? STATE_KEYS_HASHTAG
-                                                      : STATE_KEYS_PLAIN,
-                                         .record = options->record,
-                                         .context = options->context};
+    struct record_slots_options slots = {
+        .target = options->target,
+        .symbol = options->symbol,
+        .style = options->style == STREAM_KEYS_HASHTAG ? STATE_KEYS_HASHTAG : STATE_KEYS_PLAIN,
+        .record = options->record,
+        .context = options->context};
     int result = merge_open(&merge, record_tap_emit, tap, &tap->merge, err);
     if (result == ERR_OK)
         result = record_tap_open_consumer(tap, loop, err);
@@ -143,6 +142,9 @@ int64_t record_tap_do_work(struct record_tap *tap, int64_t mono_us)
         int ignored = tap->port.commit(tap->port.self, tap->positions);
         (void)ignored;
     }
+    /* What is missing may still lie unread in its stream: no hole before all is read. */
+    if (!tap->port.drained(tap->port.self))
+        return RECORD_TAP_WAIT_US;
     const int64_t due_us = merge_expire(tap->merge, mono_us);
     return due_us >= 0 && due_us < RECORD_TAP_WAIT_US ? due_us : RECORD_TAP_WAIT_US;
 }

@@ -1,6 +1,7 @@
 /* The tap on the streams: consumer `recorder` of a symbol's four streams, records merged
  * into the order of the world, controls passed on as they come (readers of captures put them
- * in their place), and the places of the published predictions. SPDX-License-Identifier: Apache-2.0 */
+ * in their place), and the places of the published predictions.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_SERVICES_CLI_RECORD_TAP_H
 #define BTCAST_SERVICES_CLI_RECORD_TAP_H
 

@@ -14,7 +14,7 @@
 #define UP_CHILD_WORDS_MAX 48
 #define UP_CHILD_TEXT_SIZE 4096
 /* A process that ran this long starts with a clean record. */
-#define UP_CHILD_STEADY_US        (10 * CLOCK_US_PER_S)
+#define UP_CHILD_STEADY_US        (2 * CLOCK_US_PER_S)
 #define UP_CHILD_BACKOFF_FIRST_US (100 * CLOCK_US_PER_MS)
 
 struct up_child {

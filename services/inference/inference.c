@@ -23,7 +23,6 @@
 #define INFERENCE_STAGGER_US 1000
 /* Reconnecting needs its own pace. */
 #define INFERENCE_AWAY_WAIT_US 20000
-#define INFERENCE_START_TIMEOUT_US 1000000
 #define INFERENCE_READY_US 4000000
 
 struct inference {
@@ -128,7 +127,7 @@ static void inference_redis_state(void *context, bool connected)
 {
     struct inference *inference = context;
     log_line(connected ? LOG_INFO : LOG_WARN, connected ? "redis_connected" : "redis_lost",
-             "target=%s", inference->options.redis_target);
+             "target=%s", inference->options.redis.target);
 }
 
 static int64_t inference_mono_ns(void *clock)
@@ -158,24 +157,15 @@ static int64_t inference_step(void *context, struct clock_now now)
 static int inference_open_redis(struct inference *inference, struct err *err)
 {
     const struct inference_options *options = &inference->options;
-    struct redis_link_options link = {.seed = (uint64_t)loop_mono_ns()};
-    snprintf(link.target, sizeof(link.target), "%s", options->redis_target);
-    snprintf(link.username, sizeof(link.username), "%s", options->redis_username);
-    snprintf(link.password, sizeof(link.password), "%s", options->redis_password);
+    struct redis_link_options link = redis_settings_link(&options->redis);
     int result = redis_link_open(&link, inference->service.loop, &inference->link, err);
     if (result != ERR_OK)
         return result;
     redis_link_on_state(inference->link, inference_redis_state, inference);
-    int64_t deadline_us = loop_mono_us() + INFERENCE_START_TIMEOUT_US;
-    while (!redis_link_connected(inference->link) && loop_mono_us() < deadline_us) {
-        redis_link_do_work(inference->link, loop_mono_us());
-        loop_run_once(inference->service.loop, 1000);
-    }
-    if (!redis_link_connected(inference->link) && options->require_redis)
-        return err_set(err, ERR_CONNECTION,
-                       "redis.target: %s cannot be reached (require_redis is set)",
-                       options->redis_target);
-    return redis_infer_open(inference->link, (enum state_key_style)options->key_style,
+    result = redis_settings_wait(&options->redis, inference->link, inference->service.loop, err);
+    if (result != ERR_OK)
+        return result;
+    return redis_infer_open(inference->link, (enum state_key_style)options->redis.key_style,
                             options->symbol, &inference->redis, err);
 }
 

@@ -4,10 +4,9 @@
 #include "hot/infer/journal.h"
 #include "services/inference/inference_model.h"
 
-static const char *const key_styles[] = {"plain", "hashtag", NULL};
 static const char *const priorities[] = {"auto", "normal", NULL};
 
-#define AT(member) offsetof(struct inference_options, member)
+#define AT(member)   offsetof(struct inference_options, member)
 #define ROOM(member) sizeof(((struct inference_options *)0)->member)
 
 static const struct config_field inference_fields[] = {
@@ -24,36 +23,7 @@ static const struct config_field inference_fields[] = {
      .maximum = 8,
      .initial = "1",
      .help = "number of this replica, for logs and connection names"},
-    {.path = "redis.target",
-     .type = CONFIG_TEXT,
-     .offset = AT(redis_target),
-     .size = ROOM(redis_target),
-     .initial = "127.0.0.1:6379",
-     .help = "unix:/path or host:port of the hot state"},
-    {.path = "redis.username",
-     .type = CONFIG_TEXT,
-     .offset = AT(redis_username),
-     .size = ROOM(redis_username),
-     .initial = "",
-     .help = "user for AUTH; empty: the default user"},
-    {.path = "redis.password",
-     .type = CONFIG_SECRET,
-     .offset = AT(redis_password),
-     .size = ROOM(redis_password),
-     .secret_env = "BTCAST_REDIS_PASSWORD",
-     .initial = "",
-     .help = "password for AUTH"},
-    {.path = "redis.key_style",
-     .type = CONFIG_CHOICE,
-     .offset = AT(key_style),
-     .choices = key_styles,
-     .initial = "plain",
-     .help = "plain (single server) or hashtag (cluster)"},
-    {.path = "require_redis",
-     .type = CONFIG_BOOL,
-     .offset = AT(require_redis),
-     .initial = "false",
-     .help = "refuse to start when Redis cannot be reached"},
+    REDIS_SETTINGS_FIELDS(struct inference_options),
     {.path = "model.path",
      .type = CONFIG_TEXT,
      .offset = AT(model_path),

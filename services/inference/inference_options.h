@@ -2,6 +2,7 @@
 #ifndef BTCAST_SERVICES_INFERENCE_INFERENCE_OPTIONS_H
 #define BTCAST_SERVICES_INFERENCE_INFERENCE_OPTIONS_H
 
+#include "services/redis_settings.h"
 #include "services/service.h"
 
 enum inference_priority { INFERENCE_PRIORITY_AUTO, INFERENCE_PRIORITY_NORMAL };
@@ -9,11 +10,7 @@ enum inference_priority { INFERENCE_PRIORITY_AUTO, INFERENCE_PRIORITY_NORMAL };
 struct inference_options {
     struct service_common common;
     char symbol[24];
-    char redis_target[128];
-    char redis_username[64];
-    char redis_password[128];
-    int key_style; /* enum state_key_style */
-    bool require_redis;
+    struct redis_settings redis;
     char model_path[512]; /* "": the built-in baseline */
     int kernel;            /* enum mlp_kernel */
     int64_t replica;

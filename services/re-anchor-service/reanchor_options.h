@@ -2,16 +2,13 @@
 #ifndef BTCAST_SERVICES_REANCHOR_OPTIONS_H
 #define BTCAST_SERVICES_REANCHOR_OPTIONS_H
 
+#include "services/redis_settings.h"
 #include "services/service.h"
 
 struct reanchor_service_options {
     struct service_common common;
     char symbol[24];
-    char redis_target[128];
-    char redis_username[64];
-    char redis_password[128];
-    int key_style;
-    bool require_redis;
+    struct redis_settings redis;
     char rest_url[192];
     char ca_file[192];
 };

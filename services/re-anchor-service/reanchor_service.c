@@ -16,7 +16,6 @@
 
 #define REANCHOR_SERVICE_PORT             8084
 #define REANCHOR_SERVICE_WAIT_US          10000
-#define REANCHOR_SERVICE_START_TIMEOUT_US 1000000
 #define REANCHOR_SERVICE_STOP_TIMEOUT_US  300000
 
 struct reanchor_service {
@@ -108,7 +107,7 @@ static void reanchor_service_redis_state(void *context, bool connected)
 {
     struct reanchor_service *self = context;
     log_line(connected ? LOG_INFO : LOG_WARN, connected ? "redis_connected" : "redis_lost",
-             "target=%s", self->options.redis_target);
+             "target=%s", self->options.redis.target);
 }
 
 /* --- wiring ------------------------------------------------------------------------- */
@@ -116,26 +115,16 @@ static void reanchor_service_redis_state(void *context, bool connected)
 static int reanchor_service_open_redis(struct reanchor_service *self, struct err *err)
 {
     const struct reanchor_service_options *options = &self->options;
-    struct redis_link_options link = {.seed = (uint64_t)loop_mono_ns()};
-    snprintf(link.target, sizeof(link.target), "%s", options->redis_target);
-    snprintf(link.username, sizeof(link.username), "%s", options->redis_username);
-    snprintf(link.password, sizeof(link.password), "%s", options->redis_password);
+    struct redis_link_options link = redis_settings_link(&options->redis);
     int result = redis_link_open(&link, self->service.loop, &self->link, err);
     if (result != ERR_OK)
         return result;
     redis_link_on_state(self->link, reanchor_service_redis_state, self);
-    int64_t deadline_us = loop_mono_us() + REANCHOR_SERVICE_START_TIMEOUT_US;
-    while (options->require_redis && !redis_link_connected(self->link) &&
-           loop_mono_us() < deadline_us) {
-        redis_link_do_work(self->link, loop_mono_us());
-        loop_run_once(self->service.loop, 1000);
-    }
-    if (options->require_redis && !redis_link_connected(self->link))
-        return err_set(err, ERR_CONNECTION,
-                       "redis.target: %s cannot be reached (require_redis is set)",
-                       options->redis_target);
-    return redis_anchor_open(self->link, (enum state_key_style)options->key_style, options->symbol,
-                             &self->claim, err);
+    result = redis_settings_wait(&options->redis, self->link, self->service.loop, err);
+    if (result != ERR_OK)
+        return result;
+    return redis_anchor_open(self->link, (enum state_key_style)options->redis.key_style,
+                             options->symbol, &self->claim, err);
 }
 
 static int reanchor_service_open(struct reanchor_service *self, struct err *err)
@@ -214,7 +203,7 @@ static int reanchor_service_run(int argc, char **argv)
         status = service_refuse(definition.name, &err);
     } else if (service_serve(&self.service, &definition, &status) == ERR_OK) {
         log_info("started", "symbol=%s redis=%s rest=%s", self.options.symbol,
-                 self.options.redis_target, self.options.rest_url);
+                 self.options.redis.target, self.options.rest_url);
         service_run(&self.service, reanchor_service_step, &self);
         reanchor_service_finish(&self);
     }

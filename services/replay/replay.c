@@ -52,12 +52,14 @@ static void replay_features_row(FILE *out, int64_t slot, const struct state_read
 
 /* Columns of a prediction that do not depend on how fast the machine was. */
 static const enum prediction_field replay_columns[] = {
-    PREDICTION_SLOT,        PREDICTION_TIMESTAMP,     PREDICTION_CURRENT_PRICE,
-    PREDICTION_PREDICTED_PRICE_10S, PREDICTION_CONFIDENCE, PREDICTION_RETURN_BP,
-    PREDICTION_P10,         PREDICTION_P90,           PREDICTION_MODEL_VERSION,
-    PREDICTION_INGEST_EPOCH, PREDICTION_SEQ,          PREDICTION_SOURCE,
-    PREDICTION_MODE,        PREDICTION_REASON,        PREDICTION_CALIBRATION,
-    PREDICTION_OUTCOMES,
+    PREDICTION_SLOT,          PREDICTION_TIMESTAMP,
+    PREDICTION_CURRENT_PRICE, PREDICTION_PREDICTED_PRICE_10S,
+    PREDICTION_CONFIDENCE,    PREDICTION_RETURN_BP,
+    PREDICTION_P10,           PREDICTION_P90,
+    PREDICTION_MODEL_VERSION, PREDICTION_INGEST_EPOCH,
+    PREDICTION_SEQ,           PREDICTION_SOURCE,
+    PREDICTION_MODE,          PREDICTION_REASON,
+    PREDICTION_CALIBRATION,   PREDICTION_OUTCOMES,
 };
 #define REPLAY_COLUMNS (sizeof(replay_columns) / sizeof(replay_columns[0]))
 
@@ -95,8 +97,7 @@ static void replay_pace(struct replay *replay, int64_t recv_us)
         replay->first_recv_us = recv_us;
         replay->first_mono_us = loop_mono_us();
     }
-    int64_t wait_us =
-        recv_us - replay->first_recv_us - (loop_mono_us() - replay->first_mono_us);
+    int64_t wait_us = recv_us - replay->first_recv_us - (loop_mono_us() - replay->first_mono_us);
     if (wait_us > 0)
         usleep((useconds_t)wait_us);
 }
@@ -185,7 +186,7 @@ static int replay_kernel(const char *name, enum mlp_kernel *kernel, struct err *
 
 static int replay_parse(int argc, char **argv, struct replay *replay, struct err *err)
 {
-    static const char *const known[] = {"--features", "--predictions", "--model", "--speed",
+    static const char *const known[] = {"--features", "--predictions", "--model",  "--speed",
                                         "--symbol",   "--json",        "--kernel", NULL};
     const char *speed = "max";
     const char *kernel = "auto";

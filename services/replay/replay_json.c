@@ -12,7 +12,7 @@
 #include "wire/exchange_json.h"
 
 /* The publisher's ring is not read here: the tap hands the records out. */
-#define REPLAY_JSON_RING_BYTES (4u << 20)
+#define REPLAY_JSON_RING_BYTES    (4u << 20)
 #define REPLAY_JSON_DOCUMENT_ROOM 512
 
 struct replay_json {
@@ -56,13 +56,12 @@ static void replay_json_tap(void *context, const struct record *record)
 static int replay_json_start(struct replay_json *replay, int64_t recv_us, struct err *err)
 {
     replay->now = (struct clock_now){.wall_us = recv_us, .mono_us = recv_us};
-    struct ingest_options options = {
-        .now = replay->now,
-        .publisher = {.producer = &replay_json_producer,
-                      .ring_bytes_max = REPLAY_JSON_RING_BYTES,
-                      .epoch = (uint64_t)(recv_us / 1000)},
-        .tap = replay_json_tap,
-        .context = replay};
+    struct ingest_options options = {.now = replay->now,
+                                     .publisher = {.producer = &replay_json_producer,
+                                                   .ring_bytes_max = REPLAY_JSON_RING_BYTES,
+                                                   .epoch = (uint64_t)(recv_us / 1000)},
+                                     .tap = replay_json_tap,
+                                     .context = replay};
     snprintf(options.symbol, sizeof(options.symbol), "%s", replay->symbol);
     int result = ingest_open(&options, &replay->ingest, err);
     if (result == ERR_OK)
@@ -98,8 +97,7 @@ static void replay_json_anchor(struct replay_json *replay, struct bytes depth)
     text_add_format(&text,
                     "{\"symbol\":\"%s\",\"token\":\"capture\",\"cause\":\"capture\","
                     "\"requested_us\":%lld,\"received_us\":%lld,\"depth\":",
-                    replay->symbol, (long long)replay->now.wall_us,
-                    (long long)replay->now.wall_us);
+                    replay->symbol, (long long)replay->now.wall_us, (long long)replay->now.wall_us);
     text_add_bytes(&text, depth.data, depth.size);
     text_add_char(&text, '}');
     struct record anchor = {.epoch = replay->last.epoch,
@@ -129,9 +127,8 @@ static void replay_json_message(struct replay_json *replay, struct bytes json)
         return;
     }
     replay->counters->messages++;
-    enum sbe_verdict verdict =
-        ingest_frame(replay->ingest, 0, bytes_of(replay->frame, message.frame_size),
-                     message.flags, replay->now);
+    enum sbe_verdict verdict = ingest_frame(
+        replay->ingest, 0, bytes_of(replay->frame, message.frame_size), message.flags, replay->now);
     replay->counters->refused += verdict != SBE_OK;
 }
 
@@ -148,8 +145,7 @@ static int replay_json_lines(struct replay_json *replay, struct line_reader *rea
             replay->counters->malformed++;
             continue;
         }
-        if (replay->ingest == NULL &&
-            (result = replay_json_start(replay, recv_us, err)) != ERR_OK)
+        if (replay->ingest == NULL && (result = replay_json_start(replay, recv_us, err)) != ERR_OK)
             return result;
         replay_json_advance(replay, recv_us);
         replay_json_message(replay, json);
@@ -162,10 +158,8 @@ static int replay_json_lines(struct replay_json *replay, struct line_reader *rea
 int replay_json(const char *path, const char *symbol, replay_record_fn record, void *context,
                 struct replay_json_counters *counters, struct err *err)
 {
-    struct replay_json replay = {.symbol = symbol,
-                                 .record = record,
-                                 .context = context,
-                                 .counters = counters};
+    struct replay_json replay = {
+        .symbol = symbol, .record = record, .context = context, .counters = counters};
     struct line_reader *reader = NULL;
     *counters = (struct replay_json_counters){0};
     replay.frame = malloc(EXCHANGE_JSON_FRAME_MAX);

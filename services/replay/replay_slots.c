@@ -20,8 +20,8 @@ struct replay_slots {
     struct world *world;
     struct infer infer;
     bool started;
-    int64_t slot_us;      /* virtual time while a slot is worked on */
-    int64_t next_slot_us; /* time of the slot that is due next */
+    int64_t slot_us;               /* virtual time while a slot is worked on */
+    int64_t next_slot_us;          /* time of the slot that is due next */
     uint64_t skip_epoch, skip_seq; /* records before this place lie in a declared hole */
     struct state_image image;
     struct infer_read read;
@@ -40,10 +40,8 @@ static void replay_slots_parse(struct replay_slots *replay)
     struct world_slot_mid mids[WORLD_SLOT_MIDS];
     int mid_count = world_slot_mids(replay->world, mids, WORLD_SLOT_MIDS);
     world_view(replay->world, &view);
-    struct state_image_input input = {.view = &view,
-                                      .mids = mids,
-                                      .mid_count = mid_count,
-                                      .source = "sbe"};
+    struct state_image_input input = {
+        .view = &view, .mids = mids, .mid_count = mid_count, .source = "sbe"};
     state_image_make(&input, &replay->image);
     state_parse_begin(&replay->read.state);
     for (int hash = 0; hash < STATE_HASH_COUNT; hash++)
@@ -110,9 +108,8 @@ static int64_t replay_slots_mono_ns(void *clock)
 
 static int replay_slots_start(struct replay_slots *replay, int64_t now_us)
 {
-    struct infer_options options = {.journal_capacity = REPLAY_JOURNAL_SLOTS,
-                                    .mono_ns = replay_slots_mono_ns,
-                                    .clock = replay};
+    struct infer_options options = {
+        .journal_capacity = REPLAY_JOURNAL_SLOTS, .mono_ns = replay_slots_mono_ns, .clock = replay};
     snprintf(options.symbol, sizeof(options.symbol), "%s", replay->options.symbol);
     struct infer_port port = {
         .self = replay, .read = replay_slots_read, .publish = replay_slots_publish};
@@ -231,8 +228,8 @@ static bool replay_slots_given_up(struct replay_slots *replay, const struct reco
         replay->skip_epoch = bytes_load_u64(record->payload.data);
         replay->skip_seq = bytes_load_u64(record->payload.data + 8);
     }
-    return !record_is_control(record) && record_compare(record->epoch, record->seq,
-                                                        replay->skip_epoch, replay->skip_seq) < 0;
+    return !record_is_control(record) &&
+           record_compare(record->epoch, record->seq, replay->skip_epoch, replay->skip_seq) < 0;
 }
 
 void replay_slots_apply(struct replay_slots *replay, const struct record *record)

@@ -10,7 +10,6 @@
 #define AT(member)      offsetof(struct ingestor_options, member)
 #define SIZE_OF(member) sizeof(((struct ingestor_options *)0)->member)
 
-static const char *const ingestor_key_styles[] = {"plain", "hashtag", NULL};
 static const char *const ingestor_ends[] = {"stop", "stay", NULL};
 
 static const struct config_field ingestor_fields[] = {
@@ -64,31 +63,7 @@ static const struct config_field ingestor_fields[] = {
      .maximum = 600000,
      .initial = "5000",
      .help = "silence after which it is replaced"},
-    {.path = "redis.target",
-     .type = CONFIG_TEXT,
-     .offset = AT(redis_target),
-     .size = SIZE_OF(redis_target),
-     .initial = "127.0.0.1:6379",
-     .help = "unix:/path/redis.sock or host:port"},
-    {.path = "redis.username",
-     .type = CONFIG_TEXT,
-     .offset = AT(redis_username),
-     .size = SIZE_OF(redis_username),
-     .initial = "",
-     .help = "empty: none"},
-    {.path = "redis.password",
-     .type = CONFIG_SECRET,
-     .offset = AT(redis_password),
-     .size = SIZE_OF(redis_password),
-     .secret_env = "BTCAST_REDIS_PASSWORD",
-     .initial = "",
-     .help = "empty: none"},
-    {.path = "redis.key_style",
-     .type = CONFIG_CHOICE,
-     .offset = AT(key_style),
-     .choices = ingestor_key_styles,
-     .initial = "plain",
-     .help = "hashtag: keys with {symbol}, for Redis Cluster"},
+    REDIS_SETTINGS_FIELDS(struct ingestor_options),
     {.path = "redis.stream_length_max",
      .type = CONFIG_I64,
      .offset = AT(stream_length_max),
@@ -96,11 +71,6 @@ static const struct config_field ingestor_fields[] = {
      .maximum = 100000000,
      .initial = "200000",
      .help = "entries a stream keeps at most, about"},
-    {.path = "require_redis",
-     .type = CONFIG_BOOL,
-     .offset = AT(require_redis),
-     .initial = "false",
-     .help = "leave with status 1 when Redis does not answer at start"},
     {.path = "ring_mib",
      .type = CONFIG_I64,
      .offset = AT(ring_mib),

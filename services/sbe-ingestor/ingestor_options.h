@@ -4,6 +4,7 @@
 
 #include "base/config.h"
 #include "services/sbe-ingestor/collector.h"
+#include "services/redis_settings.h"
 #include "services/service.h"
 
 #define INGESTOR_DEFAULT_PORT 8081
@@ -18,10 +19,7 @@ struct ingestor_options {
     char ca_file[256];
     bool second_connection;
     int64_t rotation_s, watchdog_ms;
-    char redis_target[128];
-    char redis_username[64], redis_password[128];
-    int key_style; /* enum stream_key_style */
-    bool require_redis;
+    struct redis_settings redis;
     int64_t ring_mib, spool_mib, stream_length_max;
     char replay_file[256];
     double replay_speed;

@@ -14,7 +14,6 @@
 #include "services/service_probes.h"
 
 #define SBE_INGESTOR_BOARD_SIZE    4096
-#define SBE_INGESTOR_REDIS_WAIT_US 3000000 /* with require_redis */
 #define SBE_INGESTOR_DRAIN_US      2000000 /* a clean stop waits so long for answers */
 #define SBE_INGESTOR_WAIT_US_MAX   100000
 #define SBE_INGESTOR_SILENCE_US    5000000 /* health: unhealthy after */
@@ -60,7 +59,7 @@ static void sbe_ingestor_on_link(void *context, bool connected)
 {
     struct sbe_ingestor *self = context;
     log_info(connected ? "redis_connected" : "redis_lost", "target=\"%s\"",
-             self->options.redis_target);
+             self->options.redis.target);
     if (self->ingest != NULL)
         publisher_reconnected(ingest_publisher(self->ingest));
 }
@@ -69,19 +68,16 @@ static int sbe_ingestor_open_stream(struct sbe_ingestor *self, struct err *err)
 {
     const struct ingestor_options *options = &self->options;
     struct redis_producer_options producer = {
-        .link = {.seed = (uint64_t)loop_mono_ns(),
-                 .name = "sbe-ingestor",
-                 .metrics = &self->service.metrics},
-        .style = (enum stream_key_style)options->key_style,
+        .link = redis_settings_link(&options->redis),
+        .style = (enum stream_key_style)options->redis.key_style,
         .done = sbe_ingestor_on_put,
         .context = self,
         .length_max = options->stream_length_max,
         .metrics = &self->service.metrics,
     };
     memcpy(producer.symbol, options->symbol, sizeof(producer.symbol));
-    memcpy(producer.link.target, options->redis_target, sizeof(producer.link.target));
-    memcpy(producer.link.username, options->redis_username, sizeof(producer.link.username));
-    memcpy(producer.link.password, options->redis_password, sizeof(producer.link.password));
+    snprintf(producer.link.name, sizeof(producer.link.name), "sbe-ingestor");
+    producer.link.metrics = &self->service.metrics;
     int result = redis_producer_open(&producer, self->service.loop, &self->producer, err);
     if (result != ERR_OK)
         return result;
@@ -151,22 +147,6 @@ static int sbe_ingestor_open_parts(struct sbe_ingestor *self, struct err *err)
     log_info("collecting", "symbol=%s source=%s url=\"%s\" epoch=%llu", self->options.symbol,
              collector_source_names[self->options.source], collector_url(self->collector),
              (unsigned long long)ingest_epoch(self->ingest));
-    return ERR_OK;
-}
-
-static int sbe_ingestor_wait_redis(struct sbe_ingestor *self, struct err *err)
-{
-    const int64_t end_us = loop_mono_us() + SBE_INGESTOR_REDIS_WAIT_US;
-    if (!self->options.require_redis)
-        return ERR_OK;
-    while (!self->port.ready(self->port.self)) {
-        if (loop_mono_us() >= end_us || self->service.stopping)
-            return err_set(err, ERR_CONNECTION,
-                           "redis.target: %s cannot be reached (require_redis is set)",
-                           self->options.redis_target);
-        loop_run_once(self->service.loop, 10000);
-        self->port.do_work(self->port.self, loop_mono_us());
-    }
     return ERR_OK;
 }
 
@@ -343,7 +323,8 @@ static int sbe_ingestor_start(struct sbe_ingestor *self,
     if (result == ERR_OK)
         result = sbe_ingestor_open_parts(self, &err);
     if (result == ERR_OK)
-        result = sbe_ingestor_wait_redis(self, &err);
+        result = redis_settings_wait(&self->options.redis, redis_producer_link(self->producer),
+                                     self->service.loop, &err);
     if (result != ERR_OK)
         return service_refuse(definition->name, &err);
     if (service_serve(&self->service, definition, &status) != ERR_OK)

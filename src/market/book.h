@@ -29,6 +29,12 @@ void book_load(struct book *book, int64_t id, const struct level_view *bids,
 /* Applies one diff, sane and fitting; ids are the caller's. */
 void book_apply(struct book *book, const struct level_view *bids, const struct level_view *asks,
                 struct scale_step step);
+static inline bool book_touch_equals(const struct book_touch *a, const struct book_touch *b)
+{
+    return a->bid_price == b->bid_price && a->bid_qty == b->bid_qty &&
+           a->ask_price == b->ask_price && a->ask_qty == b->ask_qty;
+}
+
 /* All zero on an empty side. */
 struct book_touch book_touch(const struct book *book);
 bool book_is_crossed(const struct book *book);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "market/feature.h"
 
+#include <math.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -65,6 +66,27 @@ float feature_minimum(int index)
 float feature_maximum(int index)
 {
     return feature_entry(index)->maximum;
+}
+
+/* As the processor's own: b when equal. */
+static inline double feature_max(double a, double b)
+{
+    return a > b ? a : b;
+}
+
+static inline double feature_min(double a, double b)
+{
+    return a < b ? a : b;
+}
+
+void feature_clamp(const double raw[FEATURE_COUNT], float values[FEATURE_COUNT])
+{
+    for (int i = 0; i < FEATURE_COUNT; i++) {
+        double value = isnan(raw[i]) ? 0.0 : raw[i];
+        value = feature_max((double)feature_table[i].minimum, value);
+        value = feature_min((double)feature_table[i].maximum, value);
+        values[i] = (float)(value + 0.0); /* never a negative zero */
+    }
 }
 
 int feature_index(const char *name)

@@ -65,6 +65,8 @@ struct feature_vector {
 /* The range a value is clamped to. */
 float feature_minimum(int index);
 float feature_maximum(int index);
+/* Clamps raw features into their ranges; what is not a number is 0. */
+void feature_clamp(const double raw[FEATURE_COUNT], float values[FEATURE_COUNT]);
 /* Place of a name, or -1. */
 int feature_index(const char *name);
 /* Names in order; static. Their meaning, unit and formula: docs/features.md. */

@@ -72,26 +72,36 @@ static double flow_ladder_depth(const struct flow_ladder *ladder, double unit)
         sum += ladder->bids[i].qty;
     for (uint32_t i = 0; i < ladder->ask_count; i++)
         sum += ladder->asks[i].qty;
-    return (double)sum * unit / 2;
+    return window_sum_f64(sum) * unit / 2;
 }
 
-static void flow_decay(struct flow *flow, double pause_s, double unit)
+/* What a pause leaves of each decayed number. Most ticks are as far apart as the two
+ * before them: the exponentials of the last pause are kept. */
+static const double *flow_kept(struct flow *flow, double pause_s)
 {
-    double volume = (double)flow->volume * unit;
-    double signed_volume = (double)flow->signed_volume * unit;
+    if (!flow->has_kept || flow->kept_pause_s != pause_s)
+        for (int i = 0; i < FLOW_DECAYS; i++)
+            flow->kept[i] = exp(-pause_s * (FLOW_LN2 / flow_half_lives_s[i]));
+    flow->has_kept = true;
+    flow->kept_pause_s = pause_s;
+    return flow->kept;
+}
+
+static void flow_decay(struct flow *flow, const double *kept, double unit)
+{
+    double volume = window_sum_f64(flow->volume) * unit;
+    double signed_volume = window_sum_f64(flow->signed_volume) * unit;
     for (int i = 0; i < FLOW_DECAYS; i++) {
-        double kept = exp(-pause_s * (FLOW_LN2 / flow_half_lives_s[i]));
-        double left = flow->decayed_volume[i] * kept;
+        double left = flow->decayed_volume[i] * kept[i];
         bool is_nothing = left < FLOW_VOLUME_MIN;
         flow->decayed_volume[i] = volume + (is_nothing ? 0.0 : left);
         flow->decayed_signed[i] =
-            signed_volume + (is_nothing ? 0.0 : flow->decayed_signed[i] * kept);
+            signed_volume + (is_nothing ? 0.0 : flow->decayed_signed[i] * kept[i]);
     }
 }
 
-static void flow_mean(double *mean, double value, double pause_s)
+static void flow_mean(double *mean, double value, double kept)
 {
-    double kept = exp(-pause_s * (FLOW_LN2 / flow_half_lives_s[FLOW_DECAY_5S]));
     *mean = *mean > 0.0 ? value + (*mean - value) * kept : value;
 }
 
@@ -102,16 +112,17 @@ struct flow_tick flow_on_tick(struct flow *flow, int64_t now_us, const struct fl
     double pause_s = flow->tick_us == 0 ? 0.0 : (double)(now_us - flow->tick_us) / 1e6;
     pause_s = pause_s > FLOW_PAUSE_S_MAX ? FLOW_PAUSE_S_MAX : pause_s;
     double touch_depth = ((double)flow->touch.bid_qty + (double)flow->touch.ask_qty) * unit / 2;
-    flow_mean(&flow->touch_depth, touch_depth, pause_s);
-    flow_mean(&flow->ladder_depth, flow_ladder_depth(ladder, unit), pause_s);
-    flow_decay(flow, pause_s, unit);
+    const double *kept = flow_kept(flow, pause_s);
+    flow_mean(&flow->touch_depth, touch_depth, kept[FLOW_DECAY_5S]);
+    flow_mean(&flow->ladder_depth, flow_ladder_depth(ladder, unit), kept[FLOW_DECAY_5S]);
+    flow_decay(flow, kept, unit);
 
     struct flow_tick tick = {0};
     if (flow->touch_depth > 0.0)
-        tick.touch_flow = (double)flow->touch_flow * unit / flow->touch_depth;
+        tick.touch_flow = window_sum_f64(flow->touch_flow) * unit / flow->touch_depth;
     if (flow->has_ladder && flow->ladder_depth > 0.0)
         tick.ladder_flow =
-            (double)flow_of_ladder(&flow->ladder, ladder) * unit / flow->ladder_depth;
+            window_sum_f64(flow_of_ladder(&flow->ladder, ladder)) * unit / flow->ladder_depth;
     flow->ladder = *ladder;
     flow->has_ladder = true;
     flow->touch_flow = flow->volume = flow->signed_volume = 0;

@@ -30,6 +30,9 @@ struct flow {
     double touch_depth, ladder_depth; /* means of a side, half-life 5 s; 0: none yet */
     double decayed_volume[FLOW_DECAYS], decayed_signed[FLOW_DECAYS];
     int64_t tick_us; /* last tick; 0: none yet */
+    /* exp(-ln 2 pause / half-life) for the last pause; no part of the saved state. */
+    bool has_kept;
+    double kept_pause_s, kept[FLOW_DECAYS];
 };
 
 /* What a tick takes out of it. */

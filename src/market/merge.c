@@ -19,7 +19,8 @@ struct merge {
     struct merge_counters counters;
     bool has_start;
     uint64_t epoch, seq; /* last record passed on */
-    int count;           /* waiting, ascending by (epoch, seq) */
+    int first, count;    /* waiting[first .. first + count), ascending by (epoch, seq) */
+    int64_t since_us;    /* no waiting record came earlier than this */
     size_t arena_used;   /* end of the last copy in the half in use */
     int half;            /* of the arena; the other one takes over when this is used up */
     uint8_t *arena;      /* two halves of arena_bytes_max */
@@ -61,8 +62,14 @@ void merge_start_after(struct merge *merge, uint64_t epoch, uint64_t seq)
     merge->has_start = true;
     merge->epoch = epoch;
     merge->seq = seq;
+    merge->first = 0;
     merge->count = 0;
     merge->arena_used = 0;
+}
+
+static struct merge_waiting *merge_at(const struct merge *merge, int index)
+{
+    return (struct merge_waiting *)&merge->waiting[merge->first + index];
 }
 
 const struct merge_counters *merge_counters(const struct merge *merge)
@@ -89,22 +96,23 @@ static void merge_pass(struct merge *merge, const struct record *record)
     merge->emit(merge->context, record);
 }
 
-/* Takes the first records off the list. */
+/* Takes the first records off the list; the room before it is used up by merge_insert. */
 static void merge_drop_first(struct merge *merge, int count)
 {
     merge->count -= count;
-    memmove(merge->waiting, merge->waiting + count,
-            (size_t)merge->count * sizeof(merge->waiting[0]));
-    if (merge->count == 0)
-        merge->arena_used = 0;
+    merge->first += count;
+    if (merge->count > 0)
+        return;
+    merge->first = 0;
+    merge->arena_used = 0;
 }
 
 /* Passes on what waited for the record just passed on. */
 static void merge_drain(struct merge *merge)
 {
     int ready = 0;
-    while (ready < merge->count && merge_is_next(merge, &merge->waiting[ready].record))
-        merge_pass(merge, &merge->waiting[ready++].record);
+    while (ready < merge->count && merge_is_next(merge, &merge_at(merge, ready)->record))
+        merge_pass(merge, &merge_at(merge, ready++)->record);
     if (ready > 0)
         merge_drop_first(merge, ready);
 }
@@ -139,7 +147,7 @@ static void merge_skip_to(struct merge *merge, const struct record *record)
 
 static void merge_give_up_first(struct merge *merge)
 {
-    merge_skip_to(merge, &merge->waiting[0].record);
+    merge_skip_to(merge, &merge_at(merge, 0)->record);
     merge_drop_first(merge, 1);
     merge_drain(merge);
 }
@@ -150,7 +158,7 @@ static int merge_find(const struct merge *merge, const struct record *record)
     int low = 0, high = merge->count;
     while (low < high) {
         int middle = low + (high - low) / 2;
-        const struct record *other = &merge->waiting[middle].record;
+        const struct record *other = &merge_at(merge, middle)->record;
         if (record_compare(other->epoch, other->seq, record->epoch, record->seq) < 0)
             low = middle + 1;
         else
@@ -166,7 +174,7 @@ static void merge_compact(struct merge *merge)
     merge->arena_used = 0;
     uint8_t *half = merge->arena + (merge->half ? merge->options.arena_bytes_max : 0);
     for (int i = 0; i < merge->count; i++) {
-        struct bytes *payload = &merge->waiting[i].record.payload;
+        struct bytes *payload = &merge_at(merge, i)->record.payload;
         if (payload->size > 0)
             memcpy(half + merge->arena_used, payload->data, payload->size);
         payload->data = half + merge->arena_used;
@@ -190,10 +198,17 @@ static void merge_insert(struct merge *merge, int at, const struct record *recor
     if (record->payload.size > 0)
         memcpy(copy, record->payload.data, record->payload.size);
     merge->arena_used += record->payload.size;
-    memmove(merge->waiting + at + 1, merge->waiting + at,
-            (size_t)(merge->count - at) * sizeof(merge->waiting[0]));
-    merge->waiting[at] = (struct merge_waiting){.record = *record, .since_us = now_us};
-    merge->waiting[at].record.payload.data = copy;
+    if (merge->first + merge->count == merge->options.records_max) {
+        memmove(merge->waiting, merge_at(merge, 0),
+                (size_t)merge->count * sizeof(merge->waiting[0]));
+        merge->first = 0;
+    }
+    struct merge_waiting *place = merge_at(merge, at);
+    memmove(place + 1, place, (size_t)(merge->count - at) * sizeof(*place));
+    *place = (struct merge_waiting){.record = *record, .since_us = now_us};
+    place->record.payload.data = copy;
+    if (merge->count == 0 || now_us < merge->since_us)
+        merge->since_us = now_us;
     merge->count++;
     merge->counters.waited++;
 }
@@ -237,8 +252,8 @@ void merge_push(struct merge *merge, const struct record *record, int64_t now_us
         return;
     }
     int at = merge_find(merge, record);
-    if (at < merge->count && merge->waiting[at].record.epoch == record->epoch &&
-        merge->waiting[at].record.seq == record->seq) {
+    if (at < merge->count && merge_at(merge, at)->record.epoch == record->epoch &&
+        merge_at(merge, at)->record.seq == record->seq) {
         merge->counters.duplicates++;
         return;
     }
@@ -246,14 +261,23 @@ void merge_push(struct merge *merge, const struct record *record, int64_t now_us
         merge_insert(merge, merge_find(merge, record), record, now_us);
 }
 
+/* When the record that came first of those waiting came. */
+static int64_t merge_oldest_us(const struct merge *merge)
+{
+    int64_t since_us = merge_at(merge, 0)->since_us;
+    for (int i = 1; i < merge->count; i++)
+        if (merge_at(merge, i)->since_us < since_us)
+            since_us = merge_at(merge, i)->since_us;
+    return since_us;
+}
+
 int64_t merge_expire(struct merge *merge, int64_t now_us)
 {
     while (merge->count > 0) {
-        int64_t since_us = merge->waiting[0].since_us;
-        for (int i = 1; i < merge->count; i++)
-            since_us =
-                merge->waiting[i].since_us < since_us ? merge->waiting[i].since_us : since_us;
-        int64_t left_us = since_us + merge->options.hold_us - now_us;
+        /* since_us may be too early, since records leave: looked up again only when due. */
+        if (merge->since_us + merge->options.hold_us <= now_us)
+            merge->since_us = merge_oldest_us(merge);
+        int64_t left_us = merge->since_us + merge->options.hold_us - now_us;
         if (left_us > 0)
             return left_us;
         merge_give_up_first(merge);

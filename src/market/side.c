@@ -50,7 +50,26 @@ void side_init(struct side *side, bool is_bids)
     side->sign = is_bids ? 1 : -1;
     side->grid = side_grid_of(1);
     side->low = side->best = 0;
-    side->near_count = side->far_count = 0;
+    side->near_words = side->far_count = 0;
+}
+
+/* The next occupied word of the bitmap below `word`, walking down around the ring; the
+ * array must not be empty. */
+static uint64_t side_word_below(const struct side *side, uint64_t word)
+{
+    uint64_t group = word >> 6;
+    uint64_t groups = side->summary[group] & ((UINT64_C(1) << (word & 63)) - 1);
+    while (groups == 0) {
+        group = (group - 1) & (SIDE_SUMMARIES - 1);
+        groups = side->summary[group];
+    }
+    return group << 6 | (uint64_t)(63 - __builtin_clzll(groups));
+}
+
+/* The bits of a place's word from the place on down. */
+static inline uint64_t side_bits_below(const struct side *side, uint64_t from)
+{
+    return side->words[from >> 6] & (UINT64_MAX >> (63 - (from & 63)));
 }
 
 /* Highest occupied place at or below `from`, walking down around the ring; the array
@@ -58,17 +77,12 @@ void side_init(struct side *side, bool is_bids)
 static uint64_t side_place_below(const struct side *side, uint64_t from)
 {
     uint64_t word = from >> 6;
-    uint64_t bits = side->words[word] & (UINT64_MAX >> (63 - (from & 63)));
-    if (bits != 0)
-        return word << 6 | (uint64_t)(63 - __builtin_clzll(bits));
-    uint64_t group = word >> 6;
-    uint64_t groups = side->summary[group] & ((UINT64_C(1) << (word & 63)) - 1);
-    while (groups == 0) {
-        group = (group - 1) & (SIDE_SUMMARIES - 1);
-        groups = side->summary[group];
+    uint64_t bits = side_bits_below(side, from);
+    if (bits == 0) {
+        word = side_word_below(side, word);
+        bits = side->words[word];
     }
-    word = group << 6 | (uint64_t)(63 - __builtin_clzll(groups));
-    return word << 6 | (uint64_t)(63 - __builtin_clzll(side->words[word]));
+    return word << 6 | (uint64_t)(63 - __builtin_clzll(bits));
 }
 
 /* Highest occupied key at or below `key`; there must be one. */
@@ -78,33 +92,42 @@ static inline int64_t side_key_below(const struct side *side, int64_t key)
     return key - (int64_t)((from - side_place_below(side, from)) & SIDE_MASK);
 }
 
-/* A word of the bitmap became empty or ceased to be. */
-static void side_mark_word(struct side *side, uint64_t word)
+/* A word of the bitmap was or is empty. */
+static __attribute__((noinline)) void side_mark_word(struct side *side, uint64_t word,
+                                                     uint64_t old_bits)
 {
     uint64_t bit = UINT64_C(1) << (word & 63);
     uint64_t group = side->summary[word >> 6] & ~bit;
     side->summary[word >> 6] = side->words[word] != 0 ? group | bit : group;
+    side->near_words += (uint32_t)(side->words[word] != 0) - (uint32_t)(old_bits != 0);
 }
 
-/* Writes one place and its bit; returns by how much the number of levels changed. No
- * branch but the seldom one: whether a level comes or goes is not predictable. */
-static inline uint32_t side_write(struct side *side, uint64_t place, int64_t qty)
+/* Writes one place and its bit. No branch but the seldom one: whether a level comes or goes
+ * is not predictable. Only the bitmap is read: it is in the cache, the quantities need not
+ * be. */
+static inline void side_write(struct side *side, uint64_t place, int64_t qty)
 {
     uint64_t word = place >> 6;
-    uint64_t is_set = qty != 0;
-    uint64_t was_set = side->qty[place] != 0;
+    uint64_t bit = UINT64_C(1) << (place & 63);
     uint64_t old_bits = side->words[word];
-    uint64_t bits = (old_bits & ~(UINT64_C(1) << (place & 63))) | is_set << (place & 63);
+    uint64_t bits = (old_bits & ~bit) | (bit & (0 - (uint64_t)(qty != 0)));
     side->qty[place] = qty;
     side->words[word] = bits;
-    if (__builtin_expect((old_bits == 0) != (bits == 0), 0))
-        side_mark_word(side, word);
-    return (uint32_t)is_set - (uint32_t)was_set;
+    if (__builtin_expect(old_bits == 0 || bits == 0, 0))
+        side_mark_word(side, word, old_bits);
+}
+
+uint32_t side_near_count(const struct side *side)
+{
+    uint32_t count = 0;
+    for (int i = 0; i < SIDE_WORDS; i++)
+        count += (uint32_t)__builtin_popcountll(side->words[i]);
+    return count;
 }
 
 void side_put(struct side *side, int64_t key, int64_t qty)
 {
-    side->near_count += side_write(side, (uint64_t)key & SIDE_MASK, qty);
+    side_write(side, (uint64_t)key & SIDE_MASK, qty);
 }
 
 /* First far place whose level is not worse than price. */
@@ -152,7 +175,7 @@ static void side_far_set(struct side *side, int64_t price, int64_t qty)
  * than all that is there. */
 static void side_evict_below(struct side *side, int64_t end)
 {
-    for (int64_t key = side->low; key < end && side->near_count > 0; key++) {
+    for (int64_t key = side->low; key < end && side->near_words > 0; key++) {
         uint64_t place = (uint64_t)key & SIDE_MASK;
         uint64_t rest = side->words[place >> 6] >> (place & 63);
         if (rest == 0) {
@@ -226,16 +249,16 @@ static void side_recentre(struct side *side, int64_t best)
 void side_settle(struct side *side)
 {
     for (;;) {
-        if (side->near_count == 0 && side->far_count == 0) {
+        if (side->near_words == 0 && side->far_count == 0) {
             side->best = side->low;
             return;
         }
-        if (side->near_count == 0)
+        if (side->near_words == 0)
             side->best = side_key_floor(side, side->far[side->far_count - 1].price);
         else if (side->qty[(uint64_t)side->best & SIDE_MASK] == 0)
             side->best = side_key_below(side, side->best);
         int64_t at = side->best - side->low;
-        if (side->near_count > 0 && at >= SIDE_BEST_AT_MIN && at <= SIDE_BEST_AT_MAX)
+        if (side->near_words > 0 && at >= SIDE_BEST_AT_MIN && at <= SIDE_BEST_AT_MAX)
             return;
         side_recentre(side, side->best);
     }
@@ -285,27 +308,55 @@ void side_set(struct side *side, int64_t price, int64_t qty)
     side->best = qty != 0 && key > side->best ? key : side->best;
 }
 
+/* The keys of the array that a price can have. A quotient within them is exact: what is
+ * not a multiple of the tick has one beyond quotient_max. */
+struct side_reach {
+    int64_t low;
+    uint64_t count;
+};
+
+static inline struct side_reach side_reach_of(const struct side *side)
+{
+    int64_t ticks_max =
+        side->grid.quotient_max > INT64_MAX ? INT64_MAX : (int64_t)side->grid.quotient_max;
+    int64_t low = side->low, high = low + SIDE_TICKS - 1;
+    int64_t key_min = side->sign > 0 ? 0 : -ticks_max, key_max = side->sign > 0 ? ticks_max : 0;
+    low = low < key_min ? key_min : low;
+    high = high > key_max ? key_max : high;
+    return (struct side_reach){low, high < low ? 0 : (uint64_t)(high - low) + 1};
+}
+
 /* side_set for every level, with what it needs in registers: the stores to the array
  * could otherwise be to any of it. Returns where a level has to go the slow way. */
-static uint32_t side_apply_near(struct side *side, const struct level_view *view, uint32_t from)
+static inline __attribute__((always_inline)) uint32_t
+side_apply_run(struct side *side, const struct level_view *view, uint32_t from, int64_t sign)
 {
+    const struct side_reach reach = side_reach_of(side);
     const struct side_grid grid = side->grid;
-    const int64_t low = side->low, sign = side->sign;
+    const uint32_t stride = view->stride;
+    uint32_t left = view->count - from;
+    if (left == 0)
+        return from;
+    const uint8_t *at = view->at + (size_t)from * stride;
     int64_t best = side->best;
-    uint32_t change = 0, i = from;
-    for (; i < view->count; i++) {
-        int64_t qty = level_qty(view, i);
-        uint64_t ticks = side_quotient(&grid, level_price(view, i));
-        int64_t key = (int64_t)((uint64_t)sign * ticks);
-        if (__builtin_expect(!side_is_near(&grid, low, ticks, key), 0))
+    for (; left > 0; left--, at += stride) {
+        int64_t qty = bytes_load_i64(at + 8);
+        uint64_t ticks = side_quotient(&grid, bytes_load_i64(at));
+        int64_t key = (int64_t)(sign > 0 ? ticks : 0 - ticks);
+        if (__builtin_expect((uint64_t)key - (uint64_t)reach.low >= reach.count, 0))
             break;
-        change += side_write(side, (uint64_t)key & SIDE_MASK, qty);
+        side_write(side, (uint64_t)key & SIDE_MASK, qty);
         int64_t candidate = qty != 0 ? key : INT64_MIN;
         best = candidate > best ? candidate : best;
     }
     side->best = best;
-    side->near_count += change;
-    return i;
+    return view->count - left;
+}
+
+static uint32_t side_apply_near(struct side *side, const struct level_view *view, uint32_t from)
+{
+    return side->sign > 0 ? side_apply_run(side, view, from, 1)
+                          : side_apply_run(side, view, from, -1);
 }
 
 void side_apply(struct side *side, const struct level_view *view, struct scale_step step)
@@ -346,15 +397,24 @@ void side_load(struct side *side, const struct level_view *view, struct scale_st
 
 uint32_t side_top(const struct side *side, struct world_level *levels, uint32_t capacity)
 {
-    uint32_t near = side->near_count < capacity ? side->near_count : capacity;
-    int64_t key = side->best;
-    for (uint32_t i = 0; i < near; i++) {
-        key = side_key_below(side, key);
-        levels[i] =
-            (struct world_level){side_key_price(side, key), side->qty[(uint64_t)key & SIDE_MASK]};
-        key--;
+    uint64_t place = (uint64_t)side->best & SIDE_MASK, word = place >> 6;
+    uint64_t bits = side_bits_below(side, place);
+    int64_t word_key = side->best - (int64_t)(place & 63); /* the key of its lowest bit */
+    uint32_t count = 0;
+    for (uint32_t words = side->near_words; words > 0 && count < capacity;) {
+        if (bits == 0) {
+            if (--words == 0)
+                break;
+            uint64_t next = side_word_below(side, word);
+            word_key -= 64 * (int64_t)(((word - next - 1) & (SIDE_WORDS - 1)) + 1);
+            word = next;
+            bits = side->words[word];
+        }
+        int bit = 63 - __builtin_clzll(bits);
+        bits ^= UINT64_C(1) << bit;
+        levels[count++] = (struct world_level){side_key_price(side, word_key + bit),
+                                               side->qty[word << 6 | (uint64_t)bit]};
     }
-    uint32_t count = near;
     for (uint32_t i = side->far_count; i > 0 && count < capacity; i--)
         levels[count++] = side->far[i - 1];
     return count;

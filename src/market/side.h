@@ -40,7 +40,7 @@ struct side {
     struct side_grid grid;
     int64_t low;         /* lowest key in the array */
     int64_t best;        /* highest key that may be occupied; exact after side_settle */
-    uint32_t near_count; /* levels in the array */
+    uint32_t near_words; /* words of the bitmap with a level: 0 says the array is empty */
     uint32_t far_count;
     uint64_t far_dropped; /* levels forgotten because the far array was full */
     int64_t qty[SIDE_TICKS];
@@ -53,7 +53,7 @@ struct side {
 struct side_grid side_grid_of(int64_t tick);
 /* The key of a price, rounded towards the worse one when off the grid. */
 int64_t side_key_floor(const struct side *side, int64_t price);
-/* Writes one place of the array, which must hold the key; bitmap and count with it. */
+/* Writes one place of the array, which must hold the key, and its bit. */
 void side_put(struct side *side, int64_t key, int64_t qty);
 /* Empty, on a grid of 1. */
 void side_init(struct side *side, bool is_bids);
@@ -70,7 +70,7 @@ void side_settle(struct side *side);
 
 static inline bool side_is_empty(const struct side *side)
 {
-    return side->near_count == 0;
+    return side->near_words == 0;
 }
 
 static inline int64_t side_key_price(const struct side *side, int64_t key)
@@ -85,9 +85,12 @@ static inline struct world_level side_best(const struct side *side)
                                 side->qty[(uint64_t)side->best & (SIDE_TICKS - 1)]};
 }
 
+/* Levels in the array, counted. */
+uint32_t side_near_count(const struct side *side);
+
 static inline uint32_t side_count(const struct side *side)
 {
-    return side->near_count + side->far_count;
+    return side_near_count(side) + side->far_count;
 }
 
 /* The best levels in order; returns how many were filled. */

@@ -123,7 +123,7 @@ static void side_load_head(struct side *side, struct codec *codec, uint32_t *nea
 
 void side_code(struct side *side, struct codec *codec)
 {
-    uint32_t near_count = side->near_count;
+    uint32_t near_count = side_near_count(side);
     if (codec_is_loading(codec)) {
         side_load_head(side, codec, &near_count);
     } else {

@@ -24,15 +24,21 @@ static void slots_close(struct slots *slots, int64_t mid2, bool is_live)
     slots->next++;
 }
 
-void slots_advance(struct slots *slots, int64_t now_us, int64_t mid2, bool is_live)
+static void slots_close_passed(struct slots *slots, int64_t now_us, int64_t mid2, bool is_live)
 {
-    if (!slots->is_started)
-        slots_start(slots, now_us);
     /* After a long silence only the newest boundaries matter. */
     int64_t oldest = clock_slot(now_us - 1) - (WORLD_SLOT_MIDS - 1);
     slots->next = slots->next < oldest ? oldest : slots->next;
     while (clock_slot_us(slots->next) < now_us)
         slots_close(slots, mid2, is_live);
+}
+
+void slots_advance(struct slots *slots, int64_t now_us, int64_t mid2, bool is_live)
+{
+    if (!slots->is_started)
+        slots_start(slots, now_us);
+    if (clock_slot_us(slots->next) < now_us)
+        slots_close_passed(slots, now_us, mid2, is_live);
     if (!is_live)
         slots_mark_bad(slots, now_us);
 }

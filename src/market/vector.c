@@ -14,16 +14,6 @@
 #define VECTOR_SILENCE_S_MAX 100.0
 #define VECTOR_DEPTH         5
 
-/* Clamped; what is not a number is 0. */
-static void vector_set(float *values, enum feature feature, double value)
-{
-    double minimum = (double)feature_minimum((int)feature);
-    double maximum = (double)feature_maximum((int)feature);
-    value = isnan(value) ? 0.0 : value;
-    value = value < minimum ? minimum : value > maximum ? maximum : value;
-    values[feature] = (float)(value + 0.0); /* never a negative zero */
-}
-
 static double vector_return_bp(const struct history *history, enum history_span span)
 {
     const struct history_sample *then = history_back(history, span);
@@ -42,22 +32,22 @@ static double vector_volatility_bp(const struct history *history, enum history_s
     return sqrt(squares / ticks) / HISTORY_RETURN_UNIT * VECTOR_BP;
 }
 
-static void vector_fill_returns(const struct history *history, float *values)
+static void vector_fill_returns(const struct history *history, double *values)
 {
     double ret_1s = vector_return_bp(history, HISTORY_1S);
     double ret_5s = vector_return_bp(history, HISTORY_5S);
-    vector_set(values, FEATURE_RET_500MS_BP, vector_return_bp(history, HISTORY_500MS));
-    vector_set(values, FEATURE_RET_1S_BP, ret_1s);
-    vector_set(values, FEATURE_RET_2S_BP, vector_return_bp(history, HISTORY_2S));
-    vector_set(values, FEATURE_RET_5S_BP, ret_5s);
-    vector_set(values, FEATURE_RET_10S_BP, vector_return_bp(history, HISTORY_10S));
-    vector_set(values, FEATURE_RET_30S_BP, vector_return_bp(history, HISTORY_30S));
-    vector_set(values, FEATURE_MOMENTUM_BP, ret_1s - ret_5s / 5.0);
-    vector_set(values, FEATURE_VOLATILITY_5S_BP, vector_volatility_bp(history, HISTORY_5S));
-    vector_set(values, FEATURE_VOLATILITY_30S_BP, vector_volatility_bp(history, HISTORY_30S));
+    values[FEATURE_RET_500MS_BP] = vector_return_bp(history, HISTORY_500MS);
+    values[FEATURE_RET_1S_BP] = ret_1s;
+    values[FEATURE_RET_2S_BP] = vector_return_bp(history, HISTORY_2S);
+    values[FEATURE_RET_5S_BP] = ret_5s;
+    values[FEATURE_RET_10S_BP] = vector_return_bp(history, HISTORY_10S);
+    values[FEATURE_RET_30S_BP] = vector_return_bp(history, HISTORY_30S);
+    values[FEATURE_MOMENTUM_BP] = ret_1s - ret_5s / 5.0;
+    values[FEATURE_VOLATILITY_5S_BP] = vector_volatility_bp(history, HISTORY_5S);
+    values[FEATURE_VOLATILITY_30S_BP] = vector_volatility_bp(history, HISTORY_30S);
 }
 
-static void vector_fill_flow(const struct vector_inputs *inputs, float *values)
+static void vector_fill_flow(const struct vector_inputs *inputs, double *values)
 {
     const struct history_sample *now = history_last(inputs->history);
     const struct history_sample *short_ago = history_back(inputs->history, HISTORY_1S);
@@ -72,14 +62,14 @@ static void vector_fill_flow(const struct vector_inputs *inputs, float *values)
         flow_5s = (double)(int64_t)(now->flow - long_ago->flow) / HISTORY_FLOW_UNIT;
         deep_5s = (double)(int64_t)(now->flow_deep - long_ago->flow_deep) / HISTORY_FLOW_UNIT;
     }
-    vector_set(values, FEATURE_OFI_1S, flow_1s);
-    vector_set(values, FEATURE_OFI_5S, flow_5s);
-    vector_set(values, FEATURE_OFI_DEEP_1S, deep_1s);
-    vector_set(values, FEATURE_OFI_DEEP_5S, deep_5s);
-    vector_set(values, FEATURE_QUOTE_INTENSITY_LOG, log1p(quotes));
-    vector_set(values, FEATURE_PRESSURE_1S, flow_pressure(inputs->flow, 0));
-    vector_set(values, FEATURE_PRESSURE_5S, flow_pressure(inputs->flow, 1));
-    vector_set(values, FEATURE_PRESSURE_20S, flow_pressure(inputs->flow, 2));
+    values[FEATURE_OFI_1S] = flow_1s;
+    values[FEATURE_OFI_5S] = flow_5s;
+    values[FEATURE_OFI_DEEP_1S] = deep_1s;
+    values[FEATURE_OFI_DEEP_5S] = deep_5s;
+    values[FEATURE_QUOTE_INTENSITY_LOG] = log1p(quotes);
+    values[FEATURE_PRESSURE_1S] = flow_pressure(inputs->flow, 0);
+    values[FEATURE_PRESSURE_5S] = flow_pressure(inputs->flow, 1);
+    values[FEATURE_PRESSURE_20S] = flow_pressure(inputs->flow, 2);
 }
 
 static double vector_imbalance(double bid, double ask)
@@ -87,20 +77,20 @@ static double vector_imbalance(double bid, double ask)
     return bid + ask > 0.0 ? (bid - ask) / (bid + ask) : 0.0;
 }
 
-static void vector_fill_touch(const struct vector_inputs *inputs, float *values)
+static void vector_fill_touch(const struct vector_inputs *inputs, double *values)
 {
     const struct book_touch *touch = inputs->touch;
     double spread = (double)(touch->ask_price - touch->bid_price);
     double mid = (double)inputs->mid2 / 2.0;
     double imbalance = vector_imbalance((double)touch->bid_qty, (double)touch->ask_qty);
-    vector_set(values, FEATURE_SPREAD_BP, spread / mid * VECTOR_BP);
-    vector_set(values, FEATURE_TOUCH_IMBALANCE, imbalance);
+    values[FEATURE_SPREAD_BP] = spread / mid * VECTOR_BP;
+    values[FEATURE_TOUCH_IMBALANCE] = imbalance;
     /* The microprice (bid price weighted by the ask's quantity and the other way round)
      * lies half a spread times the imbalance off the mid. */
-    vector_set(values, FEATURE_MICROPRICE_DEV_BP, spread / 2.0 * imbalance / mid * VECTOR_BP);
+    values[FEATURE_MICROPRICE_DEV_BP] = spread / 2.0 * imbalance / mid * VECTOR_BP;
 }
 
-static void vector_fill_depth(const struct vector_inputs *inputs, float *values)
+static void vector_fill_depth(const struct vector_inputs *inputs, double *values)
 {
     double qty[2] = {0}, qty5[2] = {0}, value[2] = {0};
     for (int side = 0; side < 2; side++) {
@@ -114,10 +104,10 @@ static void vector_fill_depth(const struct vector_inputs *inputs, float *values)
         }
     }
     double unit = decimal_to_f64(1, inputs->scale.qty_exponent);
-    vector_set(values, FEATURE_OB_IMBALANCE, vector_imbalance(value[0], value[1]));
-    vector_set(values, FEATURE_DEPTH5_IMBALANCE, vector_imbalance(qty5[0], qty5[1]));
-    vector_set(values, FEATURE_DEPTH_BID_LOG, log1p(qty[0] * unit * VECTOR_SIZE_UNIT));
-    vector_set(values, FEATURE_DEPTH_ASK_LOG, log1p(qty[1] * unit * VECTOR_SIZE_UNIT));
+    values[FEATURE_OB_IMBALANCE] = vector_imbalance(value[0], value[1]);
+    values[FEATURE_DEPTH5_IMBALANCE] = vector_imbalance(qty5[0], qty5[1]);
+    values[FEATURE_DEPTH_BID_LOG] = log1p(qty[0] * unit * VECTOR_SIZE_UNIT);
+    values[FEATURE_DEPTH_ASK_LOG] = log1p(qty[1] * unit * VECTOR_SIZE_UNIT);
 }
 
 static double vector_vwap_dev_bp(const struct window *window, int64_t mid2)
@@ -128,36 +118,40 @@ static double vector_vwap_dev_bp(const struct window *window, int64_t mid2)
 
 static double vector_vol_imbalance(const struct window *window)
 {
-    return window->volume > 0 ? (double)window->signed_volume / (double)window->volume : 0.0;
+    return window->volume > 0
+               ? window_sum_f64(window->signed_volume) / window_sum_f64(window->volume)
+               : 0.0;
 }
 
-static void vector_fill_trades(const struct vector_inputs *inputs, float *values)
+static void vector_fill_trades(const struct vector_inputs *inputs, double *values)
 {
     const struct window *short_window = &inputs->windows->list[WINDOW_1S];
     const struct window *long_window = &inputs->windows->list[WINDOW_5S];
     double short_count = (double)window_trades(inputs->windows, WINDOW_1S);
     double long_count = (double)window_trades(inputs->windows, WINDOW_5S);
     double unit = decimal_to_f64(1, inputs->scale.qty_exponent) * VECTOR_SIZE_UNIT;
-    double size = long_count > 0.0 ? (double)long_window->volume * unit / long_count : 0.0;
+    double size = long_count > 0.0 ? window_sum_f64(long_window->volume) * unit / long_count : 0.0;
     double silence_s = inputs->last_trade_us == 0
                            ? VECTOR_SILENCE_S_MAX
                            : (double)(inputs->now_us - inputs->last_trade_us) / 1e6;
     silence_s = silence_s < VECTOR_SILENCE_S_MAX ? silence_s : VECTOR_SILENCE_S_MAX;
-    vector_set(values, FEATURE_TRADE_INTENSITY, short_count);
-    vector_set(values, FEATURE_INTENSITY_RATIO, log1p(short_count) - log1p(long_count / 5.0));
-    vector_set(values, FEATURE_TRADE_SIZE_LOG, log1p(size));
-    vector_set(values, FEATURE_TRADE_SILENCE_LOG, log1p(silence_s));
-    vector_set(values, FEATURE_VOL_IMBALANCE, vector_vol_imbalance(short_window));
-    vector_set(values, FEATURE_VOL_IMBALANCE_5S, vector_vol_imbalance(long_window));
-    vector_set(values, FEATURE_VWAP_DEV_1S_BP, vector_vwap_dev_bp(short_window, inputs->mid2));
-    vector_set(values, FEATURE_VWAP_DEV_5S_BP, vector_vwap_dev_bp(long_window, inputs->mid2));
+    values[FEATURE_TRADE_INTENSITY] = short_count;
+    values[FEATURE_INTENSITY_RATIO] = log1p(short_count) - log1p(long_count / 5.0);
+    values[FEATURE_TRADE_SIZE_LOG] = log1p(size);
+    values[FEATURE_TRADE_SILENCE_LOG] = log1p(silence_s);
+    values[FEATURE_VOL_IMBALANCE] = vector_vol_imbalance(short_window);
+    values[FEATURE_VOL_IMBALANCE_5S] = vector_vol_imbalance(long_window);
+    values[FEATURE_VWAP_DEV_1S_BP] = vector_vwap_dev_bp(short_window, inputs->mid2);
+    values[FEATURE_VWAP_DEV_5S_BP] = vector_vwap_dev_bp(long_window, inputs->mid2);
 }
 
 void vector_fill(const struct vector_inputs *inputs, float values[FEATURE_COUNT])
 {
-    vector_fill_returns(inputs->history, values);
-    vector_fill_flow(inputs, values);
-    vector_fill_touch(inputs, values);
-    vector_fill_depth(inputs, values);
-    vector_fill_trades(inputs, values);
+    double raw[FEATURE_COUNT] = {0};
+    vector_fill_returns(inputs->history, raw);
+    vector_fill_flow(inputs, raw);
+    vector_fill_touch(inputs, raw);
+    vector_fill_depth(inputs, raw);
+    vector_fill_trades(inputs, raw);
+    feature_clamp(raw, values);
 }

@@ -15,7 +15,7 @@ void windows_init(struct windows *windows)
 {
     windows->head = 0;
     for (int i = 0; i < WINDOW_COUNT; i++)
-        windows->list[i] = (struct window){.span_us = window_spans_us[i]};
+        windows->list[i] = (struct window){.span_us = window_spans_us[i], .due_us = INT64_MAX};
 }
 
 void windows_clear(struct windows *windows)
@@ -41,9 +41,13 @@ static inline void window_drop(struct windows *windows, struct window *window)
     window->signed_volume -= trade->signed_qty;
     window->notional -= (window_sum)trade->price * qty;
     window->tail++;
-    if (window->tail == windows->head)
+    if (window->tail == windows->head) {
+        window->due_us = INT64_MAX;
         return;
-    int64_t gap_us = window_at(windows, window->tail)->recv_us - trade->recv_us;
+    }
+    int64_t next_us = window_at(windows, window->tail)->recv_us;
+    window->due_us = next_us + window->span_us;
+    int64_t gap_us = next_us - trade->recv_us;
     window->gaps_us -= gap_us;
     window->gaps_us2 -= gap_us * gap_us;
 }
@@ -55,22 +59,21 @@ static inline void window_take(struct windows *windows, struct window *window,
     window->volume += qty;
     window->signed_volume += trade->signed_qty;
     window->notional += (window_sum)trade->price * qty;
-    if (window->tail == windows->head)
+    if (window->tail == windows->head) {
+        window->due_us = trade->recv_us + window->span_us;
         return;
+    }
     /* At most one span, so that the squares of a full ring fit. */
     int64_t gap_us = trade->recv_us - window_at(windows, windows->head - 1)->recv_us;
     window->gaps_us += gap_us;
     window->gaps_us2 += gap_us * gap_us;
 }
 
-void windows_advance(struct windows *windows, int64_t now_us)
+void windows_drop_due(struct windows *windows, int64_t now_us)
 {
-    for (int i = 0; i < WINDOW_COUNT; i++) {
-        struct window *window = &windows->list[i];
-        while (window->tail != windows->head &&
-               window_at(windows, window->tail)->recv_us <= now_us - window->span_us)
-            window_drop(windows, window);
-    }
+    for (int i = 0; i < WINDOW_COUNT; i++)
+        while (windows->list[i].due_us <= now_us)
+            window_drop(windows, &windows->list[i]);
 }
 
 bool window_trade_is_sane(int64_t price, int64_t qty)
@@ -98,7 +101,8 @@ bool windows_add(struct windows *windows, int64_t now_us, int64_t price, int64_t
 
 double window_vwap(const struct window *window)
 {
-    return window->volume > 0 ? (double)window->notional / (double)window->volume : 0.0;
+    return window->volume > 0 ? window_sum_f64(window->notional) / window_sum_f64(window->volume)
+                              : 0.0;
 }
 
 double window_gap_mean_s(const struct window *window, uint64_t trades)
@@ -112,7 +116,7 @@ double window_gap_variance_s2(const struct window *window, uint64_t trades)
         return 0.0;
     window_sum gaps = (window_sum)(trades - 1);
     window_sum spread = gaps * window->gaps_us2 - (window_sum)window->gaps_us * window->gaps_us;
-    return (double)spread / ((double)gaps * (double)gaps) / 1e12;
+    return window_sum_f64(spread) / (window_sum_f64(gaps) * window_sum_f64(gaps)) / 1e12;
 }
 
 /* Oldest trade that any window still holds. */
@@ -140,7 +144,8 @@ static void windows_sum(struct windows *windows, const uint64_t tails[WINDOW_COU
 {
     uint64_t head = windows->head;
     for (int i = 0; i < WINDOW_COUNT; i++) {
-        windows->list[i] = (struct window){.span_us = window_spans_us[i], .tail = tails[i]};
+        windows->list[i] =
+            (struct window){.span_us = window_spans_us[i], .tail = tails[i], .due_us = INT64_MAX};
         for (windows->head = tails[i]; windows->head != head; windows->head++)
             window_take(windows, &windows->list[i], window_at(windows, windows->head));
     }
@@ -170,6 +175,7 @@ static void windows_code_trade(struct window_trade *trade, int64_t earliest_us, 
                      window_trade_is_sane(trade->price, window_magnitude(trade->signed_qty)));
     /* Ascending, and all within the longest window. */
     codec_expect(codec, trade->recv_us >= earliest_us && earliest_us >= 0);
+    codec_expect(codec, trade->recv_us <= INT64_MAX - window_spans_us[WINDOW_5S]);
 }
 
 void windows_code(struct windows *windows, struct codec *codec)

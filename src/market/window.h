@@ -21,6 +21,13 @@
 /* C17 has no name for it. */
 __extension__ typedef __int128 window_sum;
 
+/* The nearest double, as the compiler's own conversion, which is slow for 128 bits. */
+static inline double window_sum_f64(window_sum sum)
+{
+    int64_t narrow = (int64_t)sum;
+    return sum == narrow ? (double)narrow : (double)sum;
+}
+
 struct window_trade {
     int64_t recv_us;
     int64_t price;
@@ -30,6 +37,7 @@ struct window_trade {
 struct window {
     int64_t span_us;
     uint64_t tail;                    /* number of its oldest trade */
+    int64_t due_us;                   /* when that trade leaves; INT64_MAX: there is none */
     window_sum volume, signed_volume; /* at the quantity exponent */
     window_sum notional;              /* at the sum of both exponents */
     int64_t gaps_us;                  /* sum of the times between its trades … */
@@ -45,8 +53,14 @@ struct windows {
 void windows_init(struct windows *windows);
 /* Forgets all trades (the clock was set back). */
 void windows_clear(struct windows *windows);
+void windows_drop_due(struct windows *windows, int64_t now_us);
 /* Lets go of what is out of its window at now_us (never decreasing). */
-void windows_advance(struct windows *windows, int64_t now_us);
+static inline void windows_advance(struct windows *windows, int64_t now_us)
+{
+    if (windows->list[WINDOW_1S].due_us <= now_us || windows->list[WINDOW_5S].due_us <= now_us)
+        windows_drop_due(windows, now_us);
+}
+
 /* May the trade be summed? Its notional is bounded. */
 bool window_trade_is_sane(int64_t price, int64_t qty);
 /* A sane trade at now_us, after windows_advance to it. False: the ring was full and the

@@ -67,7 +67,7 @@ void world_refresh_touch(struct world *world)
         world->quote_id > world->book.id ? world->quote : book_touch(&world->book);
     world->touch_flagged = touch.bid_qty == 0 || touch.ask_qty == 0 || touch.bid_price <= 0 ||
                            touch.bid_price >= touch.ask_price;
-    if (world->touch_flagged || memcmp(&touch, &world->touch, sizeof(touch)) == 0)
+    if (world->touch_flagged || book_touch_equals(&touch, &world->touch))
         return;
     flow_on_touch(&world->flow, &touch);
     world->touch = touch;

@@ -112,11 +112,9 @@ static void world_rescale(struct world *world, struct scale target)
     world->scale = target;
 }
 
-bool world_take_scale(struct world *world, const struct event *event)
+bool world_take_other_scale(struct world *world, const struct event *event)
 {
     struct scale from = {event->price_exponent, event->qty_exponent};
-    if (world->has_scale && scale_step_is_none(scale_between(from, world->scale)))
-        return true; /* as nearly always */
     if (!scale_is_sane(from))
         return false;
     if (!world->has_scale) {

@@ -58,7 +58,15 @@ struct world {
 void world_reset(struct world *world);
 /* Takes over a frame's exponents, refining the world's own if need be. False: the event
  * cannot be represented. Its values are sane. */
-bool world_take_scale(struct world *world, const struct event *event);
+bool world_take_other_scale(struct world *world, const struct event *event);
+
+static inline bool world_take_scale(struct world *world, const struct event *event)
+{
+    /* Nearly every event: sane values at the world's own exponents fit as they are. */
+    return (world->has_scale && event->price_exponent == world->scale.price_exponent &&
+            event->qty_exponent == world->scale.qty_exponent) ||
+           world_take_other_scale(world, event);
+}
 
 /* Counts a malformed event. */
 unsigned world_reject(struct world *world);

@@ -56,12 +56,12 @@ static bool decode_is_symbol(const struct decode *decode, struct bytes symbol)
 static int decode_record_frame(struct decode *decode, struct bytes payload, struct event *event,
                                enum sbe_verdict *verdict, struct err *err)
 {
-    struct sbe_frame frame;
+    struct bytes symbol = {NULL, 0};
     size_t offset = 0;
-    enum sbe_verdict judged = sbe_decode(payload, &frame, &offset);
-    if (judged == SBE_OK && !decode_is_symbol(decode, frame.symbol)) {
+    enum sbe_verdict judged = sbe_decode_event(payload, event, &symbol, &offset);
+    if (judged == SBE_OK && !decode_is_symbol(decode, symbol)) {
         judged = SBE_BAD_SYMBOL;
-        offset = (size_t)(frame.symbol.data - payload.data);
+        offset = (size_t)(symbol.data - payload.data);
     }
     if (verdict != NULL)
         *verdict = judged;
@@ -71,7 +71,6 @@ static int decode_record_frame(struct decode *decode, struct bytes payload, stru
                        "frame of %zu bytes: %s at byte %zu", payload.size, sbe_verdict_text(judged),
                        offset);
     }
-    *event = frame.event;
     decode->price_exponent = event->price_exponent;
     decode->qty_exponent = event->qty_exponent;
     return ERR_OK;
@@ -137,7 +136,10 @@ static int decode_record_tick(struct bytes payload, struct event *event, struct 
 {
     if (payload.size != 0)
         return err_set(err, ERR_MALFORMED, "tick with %zu bytes", payload.size);
-    *event = (struct event){.kind = EVENT_TICK};
+    /* Member by member: a tick has nothing else, and the levels' room is large. */
+    event->kind = EVENT_TICK;
+    event->event_us = 0;
+    event->price_exponent = event->qty_exponent = 0;
     return ERR_OK;
 }
 

@@ -30,6 +30,12 @@ static const struct sbe_root sbe_roots[SBE_TEMPLATES] = {
 };
 #define SBE_ROOT(template_id) (&sbe_roots[(template_id)-SBE_TRADES])
 
+/* The parts of a frame's decoding are one function after inlining, and the cursor is never
+ * handed out of it: so it and the groups stay in registers. */
+#define SBE_INLINE static inline __attribute__((always_inline))
+/* Finding the byte to blame: only for frames that are refused. */
+#define SBE_COLD static __attribute__((noinline, cold))
+
 /* Bytes and how far they are read; on refusal `at` is where it went wrong. */
 struct sbe_cursor {
     const uint8_t *data;
@@ -44,7 +50,7 @@ struct sbe_group {
 };
 
 /* A level as one vector: the one loop whose speed matters, written so that every compiler
- * makes SSE2, AVX or NEON of it. */
+ * makes SSE2 or NEON of it. */
 struct sbe_pair {
     uint64_t lane __attribute__((vector_size(SBE_ENTRY_LEVEL)));
 };
@@ -59,31 +65,32 @@ const char *sbe_verdict_text(enum sbe_verdict verdict)
     return (unsigned)verdict < SBE_VERDICT_COUNT ? texts[verdict] : "unknown verdict";
 }
 
-static enum sbe_verdict sbe_refuse(struct sbe_cursor *cursor, size_t at, enum sbe_verdict verdict)
+SBE_INLINE enum sbe_verdict sbe_refuse(struct sbe_cursor *cursor, size_t at,
+                                       enum sbe_verdict verdict)
 {
     cursor->at = at;
     return verdict;
 }
 
-static inline bool sbe_is_negative(uint64_t bits)
+SBE_INLINE bool sbe_is_negative(uint64_t bits)
 {
     return bits >> 63 != 0;
 }
 
-static enum sbe_verdict sbe_refuse_negative(int64_t value)
+/* A negative integer. */
+SBE_INLINE enum sbe_verdict sbe_refuse_integer(struct sbe_cursor *cursor, size_t at)
 {
-    return value == SBE_NULL_I64 ? SBE_NULL_VALUE : SBE_BAD_VALUE;
+    bool is_null = bytes_load_i64(cursor->data + at) == SBE_NULL_I64;
+    return sbe_refuse(cursor, at, is_null ? SBE_NULL_VALUE : SBE_BAD_VALUE);
 }
 
-/* The first negative integer of a root block known to hold one. */
-static enum sbe_verdict sbe_refuse_root(struct sbe_cursor *cursor, const struct sbe_root *root)
+/* Where the first negative integer of a root block known to hold one is. */
+SBE_COLD size_t sbe_find_root(const uint8_t *data, const struct sbe_root *root)
 {
-    for (int i = 0; i < root->integer_count; i++) {
-        int64_t value = bytes_load_i64(cursor->data + root->integers[i]);
-        if (value < 0)
-            return sbe_refuse(cursor, root->integers[i], sbe_refuse_negative(value));
-    }
-    return SBE_OK;
+    int i = 0;
+    while (i + 1 < root->integer_count && bytes_load_i64(data + root->integers[i]) >= 0)
+        i++;
+    return root->integers[i];
 }
 
 bool sbe_symbol_valid(struct bytes symbol)
@@ -107,38 +114,50 @@ uint16_t sbe_block_length(uint16_t template_id)
 }
 
 /* An i8 of the wire. */
-static inline int sbe_exponent(uint8_t byte)
+SBE_INLINE int sbe_exponent(uint8_t byte)
 {
-    return byte < 0x80 ? byte : byte - 0x100;
+    return (int8_t)byte;
 }
 
-static enum sbe_verdict sbe_refuse_exponent(struct sbe_cursor *cursor, size_t at)
+SBE_INLINE enum sbe_verdict sbe_refuse_exponent(struct sbe_cursor *cursor, size_t at)
 {
     int value = sbe_exponent(cursor->data[at]);
     return sbe_refuse(cursor, at, value == SBE_NULL_EXPONENT ? SBE_NULL_VALUE : SBE_BAD_VALUE);
 }
 
-static inline bool sbe_is_exponent(int value)
+SBE_INLINE bool sbe_is_exponent(int value)
 {
     return (unsigned)(value + DECIMAL_EXPONENT_MAX) <= 2 * DECIMAL_EXPONENT_MAX;
 }
 
-/* What every root block has in common; `bits` are its template's own integers or'ed. The
- * block itself is known to be there. */
-static inline enum sbe_verdict sbe_decode_root(struct sbe_cursor *cursor,
-                                               const struct sbe_root *root, uint64_t bits,
-                                               struct event *event)
+/* The block itself, before anything is read from it. */
+SBE_INLINE enum sbe_verdict sbe_decode_block(struct sbe_cursor *cursor, const struct sbe_root *root)
+{
+    size_t block_length = bytes_load_u16(cursor->data);
+    if (block_length < root->block_length)
+        return sbe_refuse(cursor, 0, SBE_BLOCK_SHORT);
+    if (block_length > cursor->size - SBE_HEADER_SIZE)
+        return sbe_refuse(cursor, cursor->size, SBE_TRUNCATED);
+    return SBE_OK;
+}
+
+/* What every root block has in common; `bits` are its template's own integers or'ed. */
+SBE_INLINE enum sbe_verdict sbe_decode_root(struct sbe_cursor *cursor, const struct sbe_root *root,
+                                            uint64_t bits, struct event *event)
 {
     size_t at = root->exponents;
-    event->event_us = bytes_load_i64(cursor->data + SBE_HEADER_SIZE);
-    event->price_exponent = sbe_exponent(cursor->data[at]);
-    event->qty_exponent = sbe_exponent(cursor->data[at + 1]);
-    if (sbe_is_negative(bits | (uint64_t)event->event_us))
-        return sbe_refuse_root(cursor, root);
-    if (!sbe_is_exponent(event->price_exponent))
+    int64_t event_us = bytes_load_i64(cursor->data + SBE_HEADER_SIZE);
+    int price_exponent = sbe_exponent(cursor->data[at]);
+    int qty_exponent = sbe_exponent(cursor->data[at + 1]);
+    if (sbe_is_negative(bits | (uint64_t)event_us))
+        return sbe_refuse_integer(cursor, sbe_find_root(cursor->data, root));
+    if (!sbe_is_exponent(price_exponent))
         return sbe_refuse_exponent(cursor, at);
-    if (!sbe_is_exponent(event->qty_exponent))
+    if (!sbe_is_exponent(qty_exponent))
         return sbe_refuse_exponent(cursor, at + 1);
+    event->event_us = event_us;
+    event->price_exponent = price_exponent;
+    event->qty_exponent = qty_exponent;
     /* Never at the known length: a newer version may have appended fields. */
     cursor->at = SBE_HEADER_SIZE + (size_t)bytes_load_u16(cursor->data);
     return SBE_OK;
@@ -146,8 +165,9 @@ static inline enum sbe_verdict sbe_decode_root(struct sbe_cursor *cursor,
 
 /* Checks a group's place before anything is read from it; entries * stride stays far below
  * 2^48, so 64 bits cannot wrap. */
-static enum sbe_verdict sbe_decode_group(struct sbe_cursor *cursor, size_t dimension,
-                                         uint32_t entry, uint32_t limit, struct sbe_group *group)
+SBE_INLINE enum sbe_verdict sbe_decode_group(struct sbe_cursor *cursor, size_t dimension,
+                                             uint32_t entry, uint32_t limit,
+                                             struct sbe_group *group)
 {
     size_t at = cursor->at;
     if (cursor->size - at < dimension)
@@ -167,81 +187,79 @@ static enum sbe_verdict sbe_decode_group(struct sbe_cursor *cursor, size_t dimen
     return SBE_OK;
 }
 
-/* The first negative integer of a group known to hold one. */
-static enum sbe_verdict sbe_refuse_entry(struct sbe_cursor *cursor, const struct sbe_group *group,
-                                         uint32_t integers)
+/* Where the first negative integer of a group known to hold one is. */
+SBE_COLD size_t sbe_find_entry(const uint8_t *data, struct sbe_group group, uint32_t integers)
 {
-    for (uint32_t i = 0; i < group->count; i++) {
-        const uint8_t *entry = group->at + (size_t)i * group->stride;
-        for (uint32_t k = 0; k < integers; k++) {
-            int64_t value = bytes_load_i64(entry + 8 * (size_t)k);
-            if (value < 0)
-                return sbe_refuse(cursor, (size_t)(entry - cursor->data) + 8 * (size_t)k,
-                                  sbe_refuse_negative(value));
-        }
+    uint32_t i = 0;
+    const uint8_t *at = group.at;
+    while (i + 1 < group.count * integers && bytes_load_i64(at) >= 0) {
+        i++;
+        at = group.at + (size_t)(i / integers) * group.stride + (size_t)8 * (i % integers);
     }
-    return SBE_OK;
+    return (size_t)(at - data);
 }
 
-static inline struct sbe_pair sbe_pair_load(const uint8_t *at)
+SBE_INLINE struct sbe_pair sbe_pair_load(const uint8_t *at)
 {
     struct sbe_pair pair;
     memcpy(&pair, at, sizeof(pair));
     return pair;
 }
 
-/* All the bits of all prices and quantities or'ed: only the sign matters. */
-static inline uint64_t sbe_levels_bits(const struct sbe_group *group)
+/* Has the sign bit iff any price or quantity has. */
+SBE_INLINE uint64_t sbe_levels_bits(const struct sbe_group *group)
 {
     const uint8_t *at = group->at;
     uint32_t left = group->count;
     struct sbe_pair a = {{0, 0}};
     struct sbe_pair b = {{0, 0}};
-    for (; group->stride == SBE_ENTRY_LEVEL && left >= 4;
-         left -= 4, at += (size_t)4 * SBE_ENTRY_LEVEL) {
-        a.lane |= sbe_pair_load(at).lane | sbe_pair_load(at + 16).lane;
-        b.lane |= sbe_pair_load(at + 32).lane | sbe_pair_load(at + 48).lane;
-    }
-    a.lane |= b.lane;
-    uint64_t bits = a.lane[0] | a.lane[1];
+    if (group->stride == SBE_ENTRY_LEVEL)
+        for (; left >= 4; left -= 4, at += (size_t)4 * SBE_ENTRY_LEVEL) {
+            a.lane |= sbe_pair_load(at).lane | sbe_pair_load(at + 16).lane;
+            b.lane |= sbe_pair_load(at + 32).lane | sbe_pair_load(at + 48).lane;
+        }
     for (; left > 0; left--, at += group->stride)
-        bits |= bytes_load_u64(at) | bytes_load_u64(at + 8);
-    return bits;
+        a.lane |= sbe_pair_load(at).lane;
+    a.lane |= b.lane;
+    return a.lane[0] | a.lane[1];
 }
 
-static enum sbe_verdict sbe_decode_levels(struct sbe_cursor *cursor, uint32_t limit,
-                                          struct level_view *view)
+SBE_INLINE enum sbe_verdict sbe_decode_levels(struct sbe_cursor *cursor, uint32_t limit,
+                                              struct level_view *view)
 {
     struct sbe_group group;
     enum sbe_verdict verdict = sbe_decode_group(cursor, 4, SBE_ENTRY_LEVEL, limit, &group);
     if (verdict != SBE_OK)
         return verdict;
     if (sbe_is_negative(sbe_levels_bits(&group)))
-        return sbe_refuse_entry(cursor, &group, 2);
+        return sbe_refuse_integer(cursor, sbe_find_entry(cursor->data, group, 2));
     *view = (struct level_view){.at = group.at, .count = group.count, .stride = group.stride};
     return SBE_OK;
 }
 
-static enum sbe_verdict sbe_decode_sides(struct sbe_cursor *cursor, uint32_t limit,
-                                         struct level_view *bids, struct level_view *asks)
+SBE_INLINE enum sbe_verdict sbe_decode_sides(struct sbe_cursor *cursor, uint32_t limit,
+                                             struct level_view *bids, struct level_view *asks)
 {
     enum sbe_verdict verdict = sbe_decode_levels(cursor, limit, bids);
     return verdict != SBE_OK ? verdict : sbe_decode_levels(cursor, limit, asks);
 }
 
-static enum sbe_verdict sbe_refuse_trade(struct sbe_cursor *cursor, const struct sbe_group *group)
+/* Where the first flag that is neither 0 nor 1 is; there is one. */
+SBE_COLD size_t sbe_find_flag(const uint8_t *data, struct sbe_group group)
 {
-    enum sbe_verdict verdict = sbe_refuse_entry(cursor, group, 3);
-    for (uint32_t i = 0; verdict == SBE_OK && i < group->count; i++) {
-        const uint8_t *flag = group->at + (size_t)i * group->stride + 24;
-        if (*flag > 1)
-            return sbe_refuse(cursor, (size_t)(flag - cursor->data),
-                              *flag == UINT8_MAX ? SBE_NULL_VALUE : SBE_BAD_VALUE);
-    }
-    return verdict;
+    uint32_t i = 0;
+    const uint8_t *flag = group.at + 24;
+    for (; i + 1 < group.count && *flag <= 1; i++)
+        flag += group.stride;
+    return (size_t)(flag - data);
 }
 
-static enum sbe_verdict sbe_decode_trades(struct sbe_cursor *cursor, struct event *event)
+SBE_INLINE enum sbe_verdict sbe_refuse_flag(struct sbe_cursor *cursor, size_t at)
+{
+    return sbe_refuse(cursor, at, cursor->data[at] == UINT8_MAX ? SBE_NULL_VALUE : SBE_BAD_VALUE);
+}
+
+SBE_INLINE enum sbe_verdict sbe_decode_trades(struct sbe_cursor *cursor, struct event *event)
 {
     event->kind = EVENT_TRADES;
     event->trades.transact_us = bytes_load_i64(cursor->data + 16);
@@ -260,14 +278,16 @@ static enum sbe_verdict sbe_decode_trades(struct sbe_cursor *cursor, struct even
         all |= bytes_load_u64(at) | bytes_load_u64(at + 8) | bytes_load_u64(at + 16);
         flags |= at[24];
     }
-    if (sbe_is_negative(all) || flags > 1)
-        return sbe_refuse_trade(cursor, &group);
+    if (sbe_is_negative(all))
+        return sbe_refuse_integer(cursor, sbe_find_entry(cursor->data, group, 3));
+    if (flags > 1)
+        return sbe_refuse_flag(cursor, sbe_find_flag(cursor->data, group));
     event->trades.list =
         (struct trade_view){.at = group.at, .count = group.count, .stride = group.stride};
     return SBE_OK;
 }
 
-static enum sbe_verdict sbe_decode_quote(struct sbe_cursor *cursor, struct event *event)
+SBE_INLINE enum sbe_verdict sbe_decode_quote(struct sbe_cursor *cursor, struct event *event)
 {
     event->kind = EVENT_QUOTE;
     event->quote.book_id = bytes_load_i64(cursor->data + 16);
@@ -280,7 +300,7 @@ static enum sbe_verdict sbe_decode_quote(struct sbe_cursor *cursor, struct event
     return sbe_decode_root(cursor, SBE_ROOT(SBE_BEST_BID_ASK), (uint64_t)bits, event);
 }
 
-static enum sbe_verdict sbe_decode_snapshot(struct sbe_cursor *cursor, struct event *event)
+SBE_INLINE enum sbe_verdict sbe_decode_snapshot(struct sbe_cursor *cursor, struct event *event)
 {
     event->kind = EVENT_SNAPSHOT;
     event->snapshot.book_id = bytes_load_i64(cursor->data + 16);
@@ -292,7 +312,7 @@ static enum sbe_verdict sbe_decode_snapshot(struct sbe_cursor *cursor, struct ev
                             &event->snapshot.asks);
 }
 
-static enum sbe_verdict sbe_decode_diff(struct sbe_cursor *cursor, struct event *event)
+SBE_INLINE enum sbe_verdict sbe_decode_diff(struct sbe_cursor *cursor, struct event *event)
 {
     event->kind = EVENT_DIFF;
     event->diff.first_id = bytes_load_i64(cursor->data + 16);
@@ -307,31 +327,16 @@ static enum sbe_verdict sbe_decode_diff(struct sbe_cursor *cursor, struct event 
     return sbe_decode_sides(cursor, SBE_DIFF_LEVELS_MAX, &event->diff.bids, &event->diff.asks);
 }
 
-static enum sbe_verdict sbe_decode_body(struct sbe_cursor *cursor, uint16_t template_id,
-                                        struct event *event)
-{
-    switch (template_id) {
-    case SBE_TRADES:
-        return sbe_decode_trades(cursor, event);
-    case SBE_BEST_BID_ASK:
-        return sbe_decode_quote(cursor, event);
-    case SBE_DEPTH_SNAPSHOT:
-        return sbe_decode_snapshot(cursor, event);
-    default:
-        return sbe_decode_diff(cursor, event);
-    }
-}
-
 /* Are the last `size` bytes before `end` all letters and digits? Eight at a time, which
  * covers nearly every symbol there is; the header in front makes eight bytes readable. In
  * a byte below 0x80, adding 0x80 - c sets the top bit iff the byte is at least c. */
-static inline bool sbe_is_plain_symbol(const uint8_t *end, size_t size)
+SBE_INLINE bool sbe_is_plain_symbol(const uint8_t *end, size_t size)
 {
     const uint64_t ones = UINT64_MAX / 255;
     const uint64_t tops = ones << 7;
     if (size == 0 || size > 8)
         return false;
-    uint64_t unwanted = size == 8 ? 0 : UINT64_MAX >> (8 * size);
+    uint64_t unwanted = UINT64_MAX >> 1 >> (8 * size - 1);
     uint64_t text = (bytes_load_u64(end - 8) & ~unwanted) | (ones * 'A' & unwanted);
     uint64_t low = text & ~tops;
     uint64_t digit = (low + ones * (0x80 - '0')) & ~(low + ones * (0x80 - '9' - 1));
@@ -339,64 +344,92 @@ static inline bool sbe_is_plain_symbol(const uint8_t *end, size_t size)
     return ((digit | letter) & ~text & tops) == tops;
 }
 
-static enum sbe_verdict sbe_decode_symbol(struct sbe_cursor *cursor, struct sbe_frame *frame)
+SBE_INLINE enum sbe_verdict sbe_decode_symbol(struct sbe_cursor *cursor, struct bytes *symbol)
 {
     size_t at = cursor->at;
     if (at >= cursor->size)
         return sbe_refuse(cursor, at, SBE_TRUNCATED);
     size_t length = cursor->data[at];
-    size_t left = cursor->size - at - 1;
-    if (length > left)
+    if (length > cursor->size - at - 1)
         return sbe_refuse(cursor, at, SBE_TRUNCATED);
-    frame->symbol = bytes_of(cursor->data + at + 1, length);
-    if (!sbe_is_plain_symbol(frame->symbol.data + length, length) &&
-        !sbe_symbol_valid(frame->symbol))
+    *symbol = bytes_of(cursor->data + at + 1, length);
+    if (!sbe_is_plain_symbol(cursor->data + at + 1 + length, length) && !sbe_symbol_valid(*symbol))
         return sbe_refuse(cursor, at, SBE_BAD_SYMBOL);
-    frame->trailing = (uint32_t)(left - length);
     return SBE_OK;
 }
 
-static enum sbe_verdict sbe_decode_header(struct sbe_cursor *cursor, struct sbe_frame *frame)
+typedef enum sbe_verdict (*sbe_body_fn)(struct sbe_cursor *cursor, struct event *event);
+
+SBE_INLINE enum sbe_verdict sbe_decode_rest(struct bytes data, const struct sbe_root *root,
+                                            sbe_body_fn body, struct event *event,
+                                            struct bytes *symbol, size_t *offset)
 {
-    if (cursor->size < SBE_HEADER_SIZE)
-        return sbe_refuse(cursor, cursor->size, SBE_TRUNCATED);
-    frame->block_length = bytes_load_u16(cursor->data);
-    frame->template_id = bytes_load_u16(cursor->data + 2);
-    frame->schema_id = bytes_load_u16(cursor->data + 4);
-    frame->version = bytes_load_u16(cursor->data + 6);
-    if (frame->schema_id != SBE_SCHEMA_ID)
-        return sbe_refuse(cursor, 4, SBE_UNKNOWN_SCHEMA);
-    unsigned index = (unsigned)frame->template_id - SBE_TRADES;
-    if (index >= SBE_TEMPLATES)
-        return sbe_refuse(cursor, 2, SBE_UNKNOWN_TEMPLATE);
-    if (frame->block_length < sbe_roots[index].block_length)
-        return sbe_refuse(cursor, 0, SBE_BLOCK_SHORT);
-    if (frame->block_length > cursor->size - SBE_HEADER_SIZE)
-        return sbe_refuse(cursor, cursor->size, SBE_TRUNCATED);
-    return SBE_OK;
+    struct sbe_cursor cursor = {.data = data.data, .size = data.size, .at = 0};
+    /* Member by member: clearing the whole struct costs more than reading a quote. */
+    event->epoch = 0;
+    event->seq = 0;
+    event->recv_us = 0;
+    event->flags = 0;
+    enum sbe_verdict verdict = sbe_decode_block(&cursor, root);
+    if (verdict == SBE_OK)
+        verdict = body(&cursor, event);
+    if (verdict == SBE_OK)
+        verdict = sbe_decode_symbol(&cursor, symbol);
+    if (verdict != SBE_OK && offset != NULL)
+        *offset = cursor.at;
+    return verdict;
 }
 
-static enum sbe_verdict sbe_decode_all(struct sbe_cursor *cursor, struct sbe_frame *frame)
+/* One function a template, so that a quote does not save the registers a diff needs. */
+#define SBE_EVENT(name, template_id)                                                               \
+    static __attribute__((noinline)) enum sbe_verdict sbe_event_##name(                            \
+        struct bytes data, struct event *event, struct bytes *symbol, size_t *offset)              \
+    {                                                                                              \
+        return sbe_decode_rest(data, SBE_ROOT(template_id), sbe_decode_##name, event, symbol,      \
+                               offset);                                                            \
+    }
+SBE_EVENT(trades, SBE_TRADES)
+SBE_EVENT(quote, SBE_BEST_BID_ASK)
+SBE_EVENT(snapshot, SBE_DEPTH_SNAPSHOT)
+SBE_EVENT(diff, SBE_DEPTH_DIFF)
+#undef SBE_EVENT
+
+static enum sbe_verdict sbe_refuse_header(struct bytes data, size_t *offset)
 {
-    enum sbe_verdict verdict = sbe_decode_header(cursor, frame);
-    if (verdict != SBE_OK)
-        return verdict;
-    verdict = sbe_decode_body(cursor, frame->template_id, &frame->event);
-    return verdict != SBE_OK ? verdict : sbe_decode_symbol(cursor, frame);
+    bool is_short = data.size < SBE_HEADER_SIZE;
+    bool is_ours = !is_short && bytes_load_u16(data.data + 4) == SBE_SCHEMA_ID;
+    if (offset != NULL)
+        *offset = is_short ? data.size : is_ours ? 2 : 4;
+    return is_short ? SBE_TRUNCATED : is_ours ? SBE_UNKNOWN_TEMPLATE : SBE_UNKNOWN_SCHEMA;
+}
+
+/* The commonest first. */
+enum sbe_verdict sbe_decode_event(struct bytes data, struct event *event, struct bytes *symbol,
+                                  size_t *offset)
+{
+    if (data.size < SBE_HEADER_SIZE || bytes_load_u16(data.data + 4) != SBE_SCHEMA_ID)
+        return sbe_refuse_header(data, offset);
+    unsigned template_id = bytes_load_u16(data.data + 2);
+    if (template_id == SBE_BEST_BID_ASK)
+        return sbe_event_quote(data, event, symbol, offset);
+    if (template_id == SBE_TRADES)
+        return sbe_event_trades(data, event, symbol, offset);
+    if (template_id == SBE_DEPTH_DIFF)
+        return sbe_event_diff(data, event, symbol, offset);
+    if (template_id == SBE_DEPTH_SNAPSHOT)
+        return sbe_event_snapshot(data, event, symbol, offset);
+    return sbe_refuse_header(data, offset);
 }
 
 enum sbe_verdict sbe_decode(struct bytes data, struct sbe_frame *frame, size_t *offset)
 {
-    struct sbe_cursor cursor = {.data = data.data, .size = data.size, .at = 0};
-    /* Member by member: clearing the whole struct costs more than reading a quote. */
-    frame->symbol = bytes_of(NULL, 0);
-    frame->trailing = 0;
-    frame->event.epoch = 0;
-    frame->event.seq = 0;
-    frame->event.recv_us = 0;
-    frame->event.flags = 0;
-    enum sbe_verdict verdict = sbe_decode_all(&cursor, frame);
-    if (verdict != SBE_OK && offset != NULL)
-        *offset = cursor.at;
-    return verdict;
+    enum sbe_verdict verdict = sbe_decode_event(data, &frame->event, &frame->symbol, offset);
+    if (verdict != SBE_OK)
+        return verdict;
+    frame->block_length = bytes_load_u16(data.data);
+    frame->template_id = bytes_load_u16(data.data + 2);
+    frame->schema_id = bytes_load_u16(data.data + 4);
+    frame->version = bytes_load_u16(data.data + 6);
+    frame->trailing = (uint32_t)(data.data + data.size - (frame->symbol.data + frame->symbol.size));
+    return SBE_OK;
 }

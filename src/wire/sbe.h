@@ -65,8 +65,11 @@ bool sbe_symbol_valid(struct bytes symbol);
 uint16_t sbe_block_length(uint16_t template_id);
 
 /* Decodes one bare frame. On refusal *offset (may be NULL) is the byte where it went wrong
- * and the frame's event and header are not to be used. */
+ * and nothing of the frame is to be used. */
 enum sbe_verdict sbe_decode(struct bytes data, struct sbe_frame *frame, size_t *offset);
+/* The same without the header: what the hot path needs. */
+enum sbe_verdict sbe_decode_event(struct bytes data, struct event *event, struct bytes *symbol,
+                                  size_t *offset);
 
 /* Encoders write a schema-version-0 frame; they return its size, or 0 when capacity is
  * too small or an argument is out of the schema's range. Levels and trades are arrays. */

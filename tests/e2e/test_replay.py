@@ -3,6 +3,7 @@
 with each kernel; also what `btcast exchange-sim --out` and `btcast record` wrote."""
 import json
 import os
+import time
 
 import harness
 import system
@@ -81,15 +82,21 @@ def test_what_record_collected_replays_with_all_its_records():
     port = harness.PORTS["exchange-sim"] + offset
     exchange = harness.start("exchange-sim", "--port-offset", offset, "--data", folder)
     harness.wait_until(lambda: harness.get_json(port, "/health"), "the exchange answers")
-    status, _, err = harness.run("record", "--exchange", "sim", "--out", file, "--for-s", "7",
-                                 "--port-offset", offset)
+    record = harness.start("record", "--exchange", "sim", "--out", file, "--for-s", "8",
+                           "--port-offset", offset)
+    harness.wait_until(lambda: "event=anchored" in record.log(), "the recorder has a book")
+    time.sleep(2)
+    assert harness.post_json(port, "/control/faults", {"fault": "cut"})[0] == 200
+    status, log = record.wait(), record.log()
     assert exchange.stop() == 0
-    assert status == 0, err
-    recorded = int(err.split("event=recorded records=")[1].split()[0])
+    assert status == 0, log
+    recorded = int(log.split("event=recorded records=")[1].split()[0])
     summary = check_same_bytes(folder, file)
     print(summary)
     assert summary["records"] == recorded
-    assert summary["quotes"] > 100 and summary["trades"] > 0 and summary["trade_holes"] == 0
+    assert summary["quotes"] > 100 and summary["trades"] > 0
+    assert summary["anchors"] == summary["gaps"] + 1, "not each loss of the book was mended"
+    assert summary["snapshots_verified"] > 0 and summary["snapshots_diverged"] == 0
     assert summary["refused"] == 0 and summary["damaged"] == 0
 
 

@@ -13,6 +13,13 @@ KILLS = 60 if system.LONG else 10
 SEED = int(os.environ.get("BTCAST_SEED", "1"))
 
 
+def both_ready(up):
+    """Of two replicas one may be gone at a time: the last one killed is back."""
+    for name in ("inference", "inference-2"):
+        harness.wait_until(lambda port=up.port(name): harness.http_ask(port, "/ready")[0] == 200,
+                           f"{name} is ready", 20)
+
+
 def test_no_slot_is_missed_or_doubled_when_replicas_are_killed():
     prng = random.Random(SEED)
     up = system.Up()
@@ -20,11 +27,11 @@ def test_no_slot_is_missed_or_doubled_when_replicas_are_killed():
     killed = [0, 0]
     for _ in range(KILLS):
         # Around a slot boundary as often as elsewhere.
-        wait_s = prng.uniform(1.0, 4.0)
+        at = time.time() + prng.uniform(1.0, 4.0)
         if prng.random() < 0.5:
-            boundary = (time.time() + wait_s) // 2 * 2 + 2
-            wait_s = boundary - time.time() + prng.uniform(-0.004, 0.006)
-        time.sleep(wait_s)
+            at = at // 2 * 2 + 2 + prng.uniform(-0.004, 0.006)
+        both_ready(up)
+        time.sleep(max(0.0, at - time.time()))
         replica = prng.randrange(2)
         for pid in up.pids("inference", f"replica={replica + 1}"):
             os.kill(pid, signal.SIGKILL)

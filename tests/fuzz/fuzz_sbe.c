@@ -125,11 +125,11 @@ static void encode_anything(const uint8_t *data, size_t size)
 /* The payload of every kind of record, as a JSON line. */
 static void print_records(const uint8_t *data, size_t size, char *line, size_t capacity)
 {
-    for (uint8_t kind = 0; kind <= RECORD_HOLE + 1; kind++) {
+    for (uint8_t kind = 0; kind <= RECORD_SLOT + 1; kind++) {
         struct record record = {.kind = kind, .payload = bytes_of(data, size)};
         struct text text = text_begin(line, capacity);
         bool good = sbe_json_write_record(&text, &record);
-        CHECK(!text.truncated && (!good || (kind >= RECORD_FRAME && kind <= RECORD_HOLE)));
+        CHECK(!text.truncated && (!good || (kind >= RECORD_FRAME && kind <= RECORD_SLOT)));
         CHECK(memchr(text.at, '\n', text.size) == NULL);
     }
 }

@@ -69,7 +69,10 @@ int writer_lease_do_work(struct writer_lease *lease, struct clock_now now, bool 
     if (result != ERR_OK)
         return 0;
     lease->in_flight = true;
-    lease->next_us = now.mono_us + lease->renew_us;
+    int64_t again_us = lease->renew_us;
+    if (!lease->holds && again_us > WRITER_LEASE_TRY_US)
+        again_us = WRITER_LEASE_TRY_US;
+    lease->next_us = now.mono_us + again_us;
     return 1;
 }
 

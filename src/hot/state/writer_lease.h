@@ -13,6 +13,8 @@
 
 #define WRITER_LEASE_TTL_US   1500000
 #define WRITER_LEASE_RENEW_US 500000
+/* A follower asks so often: at the worst it takes over this much later than the TTL. */
+#define WRITER_LEASE_TRY_US 100000
 
 struct writer_lease {
     const struct state_port *port;

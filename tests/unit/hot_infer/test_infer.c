@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "hot/infer/infer.h"
+#include "model/baseline.h"
+#include "wire/onnx.h"
 
-#define WALL_US 1770000000000000LL
+#define WALL_US    1770000000000000LL
 #define FIRST_SLOT (WALL_US / CLOCK_SLOT_US + 1)
 #define STREAM_MAX 512
 
@@ -20,9 +22,9 @@ struct shared {
     int64_t slot[STREAM_MAX];
     struct prediction record[STREAM_MAX];
     int count;
-    bool away;   /* calls are refused at once */
-    bool hung;   /* calls are taken and never answered */
-    bool empty;  /* the keys are gone */
+    bool away;    /* calls are refused at once */
+    bool hung;    /* calls are taken and never answered */
+    bool empty;   /* the keys are gone */
     bool damaged; /* the slot is taken by a record that cannot be read */
     uint8_t calibration[TRACK_SAVED_MAX];
     size_t calibration_size;
@@ -54,6 +56,12 @@ static struct clock_now now(void)
     return (struct clock_now){.wall_us = WALL_US + mono_us, .mono_us = mono_us};
 }
 
+/* What happened behind the tick that the vector is of. */
+static struct {
+    bool book_lost; /* the book was lost */
+    int64_t old_us; /* the vector is older by so much, while slots went on */
+} since_tick;
+
 static void fill_state(struct state_read *state)
 {
     memset(state, 0, sizeof(*state));
@@ -61,9 +69,15 @@ static void fill_state(struct state_read *state)
     state->has_vector = true;
     state->book_live = true;
     state->vec_live = true;
+    state->schema = feature_schema_hash();
     state->source = STATE_SOURCE_SBE;
     int64_t slot_us = clock_slot_us(clock_slot(WALL_US + mono_us));
-    state->as_of_us = slot_us - 5000;
+    state->as_of_us = slot_us - 5000 - since_tick.old_us;
+    state->book_live = !since_tick.book_lost;
+    state->mid_count = 8;
+    for (int i = 0; i < state->mid_count; i++)
+        state->mids[i] = (struct state_slot_mid){
+            .slot = clock_slot(slot_us) - 1 - i, .mid = {60000000, -3}, .valid = true};
     state->mid = (struct state_decimal){60000000, -3};
     state->vec_epoch = 7;
     state->vec_seq = (uint64_t)(slot_us / 1000);
@@ -81,8 +95,7 @@ static int fake_read(void *self, infer_read_fn done, void *context)
     }
     struct infer_read read;
     fill_state(&read.state);
-    read.calibration =
-        bytes_of(replica->shared->calibration, replica->shared->calibration_size);
+    read.calibration = bytes_of(replica->shared->calibration, replica->shared->calibration_size);
     done(context, replica->shared->empty ? ERR_EMPTY : ERR_OK, &read);
     return ERR_OK;
 }
@@ -190,7 +203,54 @@ static int setup(void **state)
 {
     (void)state;
     mono_us = 0;
+    memset(&since_tick, 0, sizeof(since_tick));
     return 0;
+}
+
+/* A replay that stands at the tick has to find the same mode. */
+static void infer_judges_by_what_was_true_at_the_tick(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    since_tick.book_lost = true;
+    replica_open(&a, shared);
+    run(one, 1, 5000000);
+    assert_string_equal(a.last.value[PREDICTION_MODE], "live");
+    since_tick.old_us = 1995000; /* 2 s old at the slot, however late it is looked at */
+    run(one, 1, 4000000);
+    assert_string_equal(a.last.value[PREDICTION_MODE], "live");
+    since_tick.old_us = 1996000;
+    run(one, 1, 4000000);
+    assert_string_equal(a.last.value[PREDICTION_MODE], "stale");
+    infer_close(&a.infer);
+    free(shared);
+}
+
+static void infer_counts_no_outcome_that_the_tick_had_not_seen(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    struct onnx_options options = {.feature_schema = feature_schema_hash()};
+    struct model *model;
+    assert_int_equal(onnx_read(baseline_file(), &options, &model, NULL), ERR_OK);
+    replica_open(&a, shared);
+    assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
+    run(one, 1, 20000000);
+    const struct track_accuracy *accuracy = &a.infer.track.accuracy;
+    uint64_t outcomes = accuracy->outcomes;
+    assert_int_equal(outcomes, shared->count - TRACK_DELAY_SLOTS);
+    assert_int_equal(accuracy->dropped, 0);
+    since_tick.old_us = 2000000;
+    run(one, 1, 4000000);
+    assert_int_equal(accuracy->outcomes, outcomes);
+    assert_int_equal(accuracy->dropped, 2);
+    infer_close(&a.infer);
+    model_close(model);
+    free(shared);
 }
 
 static void infer_publishes_every_slot_once_with_two_replicas(void **state)
@@ -400,6 +460,8 @@ static void infer_goes_blind_when_the_keys_are_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(infer_judges_by_what_was_true_at_the_tick, setup),
+        cmocka_unit_test_setup(infer_counts_no_outcome_that_the_tick_had_not_seen, setup),
         cmocka_unit_test_setup(infer_publishes_every_slot_once_with_two_replicas, setup),
         cmocka_unit_test_setup(infer_goes_on_blind_while_redis_is_away_and_appends_afterwards,
                                setup),
@@ -408,8 +470,7 @@ int main(void)
         cmocka_unit_test_setup(infer_leaves_a_hole_when_nobody_can_fill_it, setup),
         cmocka_unit_test_setup(infer_does_not_wait_for_a_hung_redis, setup),
         cmocka_unit_test_setup(infer_ignores_an_answer_to_a_slot_that_went_on, setup),
-        cmocka_unit_test_setup(infer_counts_the_slots_of_a_pause_and_serves_the_current_one,
-                               setup),
+        cmocka_unit_test_setup(infer_counts_the_slots_of_a_pause_and_serves_the_current_one, setup),
         cmocka_unit_test_setup(infer_publishes_nothing_before_a_price_was_seen, setup),
         cmocka_unit_test_setup(infer_goes_on_after_a_slot_taken_by_a_damaged_record, setup),
         cmocka_unit_test_setup(infer_goes_blind_when_the_keys_are_gone, setup),

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "hot/state/writer_lease.h"
 #include "tests/unit/hot_state/fake_state.h"
 
 #define NODES_MAX 4
@@ -275,6 +276,25 @@ static void a_standby_takes_over_within_two_seconds_without_loading(void **state
     assert_true(histogram_count(&latency->histogram) > 0);
     assert_true(histogram_quantile_ns(&latency->histogram, 1) < 100000000);
     assert_book_is_the_exchanges(scene);
+}
+
+/* Whenever it happens between two renewals: soon after the lease has run out. */
+static void a_standby_takes_over_soon_after_the_lease_ran_out(void **state)
+{
+    struct scene *scene = *state;
+    int writer = 0;
+    start(scene, 0);
+    start(scene, 1);
+    for (int round = 0; round < 11; round++) {
+        scene->running[writer] = true;
+        run(scene, 3000 + round * 50);
+        writer = status_of(scene, 0).active ? 0 : 1;
+        assert_true(status_of(scene, writer).active);
+        assert_false(status_of(scene, 1 - writer).active);
+        scene->running[writer] = false;
+        run(scene, (WRITER_LEASE_TTL_US + WRITER_LEASE_TRY_US) / 1000 + 5);
+        assert_true(status_of(scene, 1 - writer).active);
+    }
 }
 
 static void a_woken_writer_writes_nothing(void **state)
@@ -637,6 +657,7 @@ int main(void)
         TEST(changes_during_a_flush_travel_with_the_next_one),
         TEST(a_flush_waits_for_the_drained_input_or_a_millisecond),
         TEST(a_standby_takes_over_within_two_seconds_without_loading),
+        TEST(a_standby_takes_over_soon_after_the_lease_ran_out),
         TEST(a_woken_writer_writes_nothing),
         TEST(a_clean_stop_hands_the_lease_over),
         TEST(a_standbys_world_equals_the_writers),

@@ -83,6 +83,27 @@ static void capture_gives_back_what_was_written(void **state)
     free(sample);
 }
 
+static void capture_carries_every_kind_of_record_and_no_other(void **state)
+{
+    (void)state;
+    uint8_t data[CAPTURE_OVERHEAD + RECORD_SLOT_SIZE];
+    for (uint8_t kind = 0; kind < 10; kind++) {
+        struct record record = {.epoch = 1,
+                                .seq = 2,
+                                .recv_us = 3,
+                                .kind = kind,
+                                .payload = BYTES_LITERAL("\x01\0\0\0\0\0\0\0")};
+        size_t size = capture_write_record(&record, data, sizeof(data));
+        assert_int_equal(size, sizeof(data));
+        struct record read;
+        bool known = kind >= RECORD_FRAME && kind <= RECORD_SLOT;
+        assert_int_equal(capture_read_record(bytes_of(data, size), &read, &size),
+                         known ? ERR_OK : ERR_CORRUPT);
+        if (known)
+            assert_int_equal(read.kind, kind);
+    }
+}
+
 static void capture_is_readable_up_to_the_last_whole_record(void **state)
 {
     (void)state;
@@ -154,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(capture_gives_back_what_was_written),
+        cmocka_unit_test(capture_carries_every_kind_of_record_and_no_other),
         cmocka_unit_test(capture_is_readable_up_to_the_last_whole_record),
         cmocka_unit_test(capture_damage_costs_only_the_record_it_hit),
         cmocka_unit_test(capture_header_is_read_back_and_guarded),

@@ -337,6 +337,31 @@ static void sbe_refuses_each_broken_rule_at_its_byte(void **state)
     }
 }
 
+/* Levels are judged several at a time: none may be passed over, whatever the count. */
+static void sbe_finds_a_negative_number_in_any_level_of_any_count(void **state)
+{
+    (void)state;
+    struct sbe_level levels[21];
+    uint8_t good[FRAMES_SIZE_MAX], data[FRAMES_SIZE_MAX];
+    for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+        levels[i] = (struct sbe_level){.price = (int64_t)i + 1, .qty = INT64_MAX};
+    for (uint32_t count = 1; count <= 21; count++) {
+        size_t size = sbe_encode_diff(good, sizeof(good), "BTCUSDT", scale_8, 1, 1, 1, levels,
+                                      count, levels, count);
+        assert_int_not_equal(size, 0);
+        for (uint32_t field = 0; field < 4 * count; field++) {
+            size_t group = field < 2 * count ? 38 : 42;
+            size_t at = group + (size_t)8 * field;
+            memcpy(data, good, size);
+            data[at + 7] |= 0x80;
+            struct sbe_frame frame;
+            size_t offset = SIZE_MAX;
+            assert_int_not_equal(decode_tight(data, size, &frame, &offset), SBE_OK);
+            assert_int_equal(offset, at);
+        }
+    }
+}
+
 static void sbe_refuses_bad_trades_at_their_byte(void **state)
 {
     (void)state;
@@ -509,6 +534,7 @@ int main(void)
         cmocka_unit_test(sbe_reads_frames_of_a_newer_version_with_longer_blocks),
         cmocka_unit_test(sbe_reads_longer_trade_entries_and_quotes),
         cmocka_unit_test(sbe_refuses_each_broken_rule_at_its_byte),
+        cmocka_unit_test(sbe_finds_a_negative_number_in_any_level_of_any_count),
         cmocka_unit_test(sbe_refuses_bad_trades_at_their_byte),
         cmocka_unit_test(sbe_refuses_more_than_twenty_levels_in_a_snapshot),
         cmocka_unit_test(sbe_encoders_refuse_what_the_schema_cannot_say),

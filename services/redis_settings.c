@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/redis_settings.h"
+
+#include <stdio.h>
+
+#define REDIS_SETTINGS_WAIT_US 3000000
+
+const char *const redis_settings_key_styles[] = {"plain", "hashtag", NULL};
+
+struct redis_link_options redis_settings_link(const struct redis_settings *settings)
+{
+    struct redis_link_options link = {.seed = (uint64_t)loop_mono_ns()};
+    snprintf(link.target, sizeof(link.target), "%s", settings->target);
+    snprintf(link.username, sizeof(link.username), "%s", settings->username);
+    snprintf(link.password, sizeof(link.password), "%s", settings->password);
+    return link;
+}
+
+int redis_settings_wait(const struct redis_settings *settings, struct redis_link *link,
+                        struct loop *loop, struct err *err)
+{
+    int64_t deadline_us = loop_mono_us() + REDIS_SETTINGS_WAIT_US;
+    while (settings->require && !redis_link_connected(link) &&
+           loop_mono_us() < deadline_us) {
+        redis_link_do_work(link, loop_mono_us());
+        loop_run_once(loop, 1000);
+    }
+    if (redis_link_connected(link) || !settings->require)
+        return ERR_OK;
+    return err_set(err, ERR_CONNECTION, "redis.target: %s cannot be reached (require_redis is set)",
+                   settings->target);
+}

@@ -322,7 +322,7 @@ const struct command command_replay = {
     .usage =
         "usage: btcast replay FILE [options]\n\n"
         "FILE is a btcast capture, or a JSON capture (`<ns> <JSON>` lines, plain or gzip).\n"
-        "The same file gives the same bytes, on every machine and with every kernel.\n\n"
+        "The same file gives the same bytes each time and with every kernel.\n\n"
         "  --features OUT.csv     one row a slot: order, time, mid and the feature vector\n"
         "  --predictions OUT.csv  one row a slot: the prediction (without measured latencies)\n"
         "  --model M.onnx         model to predict with (default: the built-in baseline)\n"

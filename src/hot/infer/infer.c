@@ -58,13 +58,6 @@ int infer_set_model(struct infer *infer, const struct model *model)
 
 /* --- reading ------------------------------------------------------------------------ */
 
-static void infer_warmed(void *context, int result, const struct infer_read *read)
-{
-    (void)context; /* the first read after a sleep costs twice; its answer is not used */
-    (void)result;
-    (void)read;
-}
-
 static void infer_adopt_track(struct infer *infer, struct bytes saved)
 {
     struct track loaded;
@@ -108,6 +101,33 @@ static const char *infer_state_reason(struct infer *infer, const struct state_re
 
 static void infer_predict(struct infer *infer, int64_t mono_us);
 
+static void infer_adopt(struct infer *infer, const struct infer_read *read)
+{
+    infer_adopt_price(infer, &read->state);
+    infer_adopt_track(infer, read->calibration);
+    infer->state_reason = infer_state_reason(infer, &read->state);
+    infer->state_ok = infer->state_reason == NULL;
+    infer->state = read->state;
+}
+
+/* The first read after a sleep costs twice, so one comes before the slot. Its answer is what
+ * the slot rests on if the read at the slot fails. */
+static void infer_warmed(void *context, int result, const struct infer_read *read)
+{
+    struct infer *infer = context;
+    if (result != ERR_OK || infer->phase != INFER_IDLE)
+        return;
+    infer_adopt(infer, read);
+    infer->early_slot = infer->slot;
+}
+
+/* The read at the slot gave nothing: the one before it stands in, if there is one. */
+static void infer_read_failed(struct infer *infer, const char *reason)
+{
+    if (!infer->state_ok)
+        infer->state_reason = reason;
+}
+
 static void infer_read_done(void *context, int result, const struct infer_read *read)
 {
     const struct infer_call *call = context;
@@ -118,13 +138,9 @@ static void infer_read_done(void *context, int result, const struct infer_read *
     infer->timing.read_ns = now_ns - infer->started_ns;
     if (result != ERR_OK) {
         infer->counters.read_failures += result != ERR_EMPTY;
-        infer->state_reason = result == ERR_EMPTY ? "keys missing" : "redis failed";
+        infer_read_failed(infer, result == ERR_EMPTY ? "keys missing" : "redis failed");
     } else {
-        infer_adopt_price(infer, &read->state);
-        infer_adopt_track(infer, read->calibration);
-        infer->state_reason = infer_state_reason(infer, &read->state);
-        infer->state_ok = infer->state_reason == NULL;
-        infer->state = read->state;
+        infer_adopt(infer, read);
     }
     infer_predict(infer, now_ns / 1000);
 }
@@ -133,9 +149,11 @@ static void infer_begin(struct infer *infer, int64_t mono_us)
 {
     infer->timing = (struct infer_timing){.slot = infer->slot};
     infer->timing.late_us = slew_at_us(&infer->grid, mono_us) - clock_slot_us(infer->slot);
-    infer->state_ok = false;
     infer->served = false;
-    infer->state_reason = "redis away";
+    if (infer->early_slot != infer->slot) {
+        infer->state_ok = false;
+        infer->state_reason = "redis away";
+    }
     infer->phase = INFER_READING;
     struct infer_call *call = &infer->calls[infer->slot & (INFER_CALLS - 1)];
     *call = (struct infer_call){.infer = infer, .slot = infer->slot};
@@ -339,7 +357,7 @@ int infer_do_work(struct infer *infer, struct clock_now now)
     int done = 0;
     if (infer->phase == INFER_READING && now.mono_us >= infer->deadline_mono_us) {
             infer->counters.read_failures++;
-        infer->state_reason = "redis slow";
+        infer_read_failed(infer, "redis slow");
         infer_predict(infer, now.mono_us);
         done++;
     }

@@ -99,6 +99,7 @@ struct infer {
     bool has_mid;      /* the last price ever seen */
     struct state_decimal mid;
     struct state_read state; /* of this slot, when state_ok */
+    int64_t early_slot;      /* the slot that state was read for shortly before it */
     bool state_ok;
     const char *state_reason;
 

@@ -365,6 +365,24 @@ static void infer_does_not_wait_for_a_hung_redis(void **state)
     free(shared);
 }
 
+static void infer_rests_on_the_read_before_the_slot_when_the_one_at_it_does_not_come(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    replica_open(&a, shared);
+    run(one, 1, 3998000); /* 2 ms before the second slot: read already */
+    shared->hung = true;
+    run(one, 1, 100000);
+    assert_int_equal(a.served, 2);
+    assert_string_equal(a.last.value[PREDICTION_SOURCE], "redis");
+    assert_string_not_equal(a.last.value[PREDICTION_SEQ], "0");
+    assert_int_equal(a.infer.counters.read_failures, 1);
+    infer_close(&a.infer);
+    free(shared);
+}
+
 static void infer_ignores_an_answer_to_a_slot_that_went_on(void **state)
 {
     (void)state;
@@ -469,6 +487,8 @@ int main(void)
                                setup),
         cmocka_unit_test_setup(infer_leaves_a_hole_when_nobody_can_fill_it, setup),
         cmocka_unit_test_setup(infer_does_not_wait_for_a_hung_redis, setup),
+        cmocka_unit_test_setup(
+            infer_rests_on_the_read_before_the_slot_when_the_one_at_it_does_not_come, setup),
         cmocka_unit_test_setup(infer_ignores_an_answer_to_a_slot_that_went_on, setup),
         cmocka_unit_test_setup(infer_counts_the_slots_of_a_pause_and_serves_the_current_one, setup),
         cmocka_unit_test_setup(infer_publishes_nothing_before_a_price_was_seen, setup),

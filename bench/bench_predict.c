@@ -13,9 +13,9 @@
 #include "services/inference/inference_priority.h"
 #include "tests/lib/redis_fixture.h"
 
-#define CALLS 5000
+#define CALLS       5000
 #define PACED_CALLS 1200
-#define PACE_US 5000
+#define PACE_US     5000
 
 static struct redis_fixture server;
 static struct loop *loop;
@@ -56,10 +56,16 @@ static void spin(void)
 /* The hot state as the aggregator writes it, with a full book and a vector. */
 static void write_state(void)
 {
-    static struct world_view view = {.epoch = 1, .seq = 2, .price_exponent = -8,
-                                     .qty_exponent = -8, .book_live = true, .book_id = 5,
-                                     .bid_count = 10, .ask_count = 10,
-                                     .best_bid = 6000000000000, .best_ask = 6000001000000};
+    static struct world_view view = {.epoch = 1,
+                                     .seq = 2,
+                                     .price_exponent = -8,
+                                     .qty_exponent = -8,
+                                     .book_live = true,
+                                     .book_id = 5,
+                                     .bid_count = 10,
+                                     .ask_count = 10,
+                                     .best_bid = 6000000000000,
+                                     .best_ask = 6000001000000};
     static struct state_image image;
     struct prng prng;
     prng_init(&prng, 1);
@@ -68,9 +74,13 @@ static void write_state(void)
         view.asks[i] = (struct world_level){6000001000000 + i * 1000000, 987654321};
     }
     view.mid2 = view.best_bid + view.best_ask;
-    view.vector = (struct feature_vector){.schema = feature_schema_hash(), .epoch = 1, .seq = 2,
-                                          .as_of_us = 1, .mid2 = view.mid2,
-                                          .price_exponent = -8, .valid = true};
+    view.vector = (struct feature_vector){.schema = feature_schema_hash(),
+                                          .epoch = 1,
+                                          .seq = 2,
+                                          .as_of_us = 1,
+                                          .mid2 = view.mid2,
+                                          .price_exponent = -8,
+                                          .valid = true};
     for (int i = 0; i < FEATURE_COUNT; i++)
         view.vector.values[i] = (float)prng_normal(&prng);
     struct state_image_input input = {.view = &view, .writer = 1, .source = "sbe"};

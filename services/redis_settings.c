@@ -20,8 +20,7 @@ int redis_settings_wait(const struct redis_settings *settings, struct redis_link
                         struct loop *loop, struct err *err)
 {
     int64_t deadline_us = loop_mono_us() + REDIS_SETTINGS_WAIT_US;
-    while (settings->require && !redis_link_connected(link) &&
-           loop_mono_us() < deadline_us) {
+    while (settings->require && !redis_link_connected(link) && loop_mono_us() < deadline_us) {
         redis_link_do_work(link, loop_mono_us());
         loop_run_once(loop, 1000);
     }

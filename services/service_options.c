@@ -156,9 +156,8 @@ static int service_flags_named(struct service_flags *flags, const char *flag, co
 static int service_flags_word(int argc, char **argv, int *at, struct service_flags *flags,
                               struct err *err)
 {
-    static const char *const known[] = {
-        "--config", "--set", "--port-offset", "--data", "--log-level", "--require-redis",
-        "--help", NULL};
+    static const char *const known[] = {"--config",    "--set",           "--port-offset", "--data",
+                                        "--log-level", "--require-redis", "--help",        NULL};
     const char *value = NULL;
     int result = ERR_OK;
     if (strcmp(argv[*at], "--help") == 0 || strcmp(argv[*at], "-h") == 0) {

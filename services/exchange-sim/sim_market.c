@@ -10,13 +10,13 @@
 /* Ids begin at the clock, two update ids and one trade id a microsecond: faster than any rate
  * uses them up, so that a restarted exchange goes on above its last ids, as a real one does. */
 #define MARKET_BOOK_IDS_PER_US 2
-#define MARKET_PASSIVE_RATE   325.0
-#define MARKET_TOUCH_RATE     40.0
-#define MARKET_REFILL_WAIT_US 1200.0
-#define MARKET_LEAN_US        100000
-#define MARKET_SNAPSHOT_US    50000
-#define MARKET_DIFF_100MS_US  100000
-#define MARKET_HORIZON_S      10.0
+#define MARKET_PASSIVE_RATE    325.0
+#define MARKET_TOUCH_RATE      40.0
+#define MARKET_REFILL_WAIT_US  1200.0
+#define MARKET_LEAN_US         100000
+#define MARKET_SNAPSHOT_US     50000
+#define MARKET_DIFF_100MS_US   100000
+#define MARKET_HORIZON_S       10.0
 
 static int64_t market_wait_us(struct sim_market *market, double rate_per_s)
 {

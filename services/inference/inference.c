@@ -14,7 +14,7 @@
 #include "services/inference/inference_priority.h"
 #include "services/service_options.h"
 
-#define INFERENCE_PORT 8085
+#define INFERENCE_PORT   8085
 #define INFERENCE_EVENTS "/events"
 /* While an answer is owed the loop spins so long, then it waits properly: Redis may need the
  * core that it spins on. */
@@ -23,7 +23,7 @@
 #define INFERENCE_STAGGER_US 1000
 /* Reconnecting needs its own pace. */
 #define INFERENCE_AWAY_WAIT_US 20000
-#define INFERENCE_READY_US 4000000
+#define INFERENCE_READY_US     4000000
 
 struct inference {
     struct service service;
@@ -194,8 +194,8 @@ static int inference_open(struct inference *inference, struct err *err)
         result = inference_board_open(&inference->board, &inference->service.metrics, err);
     if (result == ERR_OK)
         result = inference_model_load(inference->options.model_path,
-                                      (enum mlp_kernel)inference->options.kernel,
-                                      &inference->model, err);
+                                      (enum mlp_kernel)inference->options.kernel, &inference->model,
+                                      err);
     if (result == ERR_OK)
         result = inference_open_redis(inference, err);
     if (result == ERR_OK)

@@ -54,8 +54,8 @@ static void inference_board_gauges(struct inference_board *board, struct metrics
                                       "Confidence of the last prediction.");
     board->completeness = metrics_gauge(metrics, "inference_feature_completeness", NULL,
                                         "Share of model inputs present in the last slot.");
-    board->outbox = metrics_gauge(metrics, "inference_outbox_length", NULL,
-                                  "Predictions waiting for Redis.");
+    board->outbox =
+        metrics_gauge(metrics, "inference_outbox_length", NULL, "Predictions waiting for Redis.");
     board->hit_rate = metrics_gauge(metrics, "model_directional_accuracy", NULL,
                                     "Share of moved outcomes whose sign was predicted.");
     board->hit_rate_all = metrics_gauge(metrics, "model_directional_accuracy_all", NULL,
@@ -64,12 +64,12 @@ static void inference_board_gauges(struct inference_board *board, struct metrics
                                "Mean |outcome - predicted| in basis points.");
     board->mae_zero = metrics_gauge(metrics, "model_mean_absolute_error_zero_change", NULL,
                                     "Mean |outcome| in basis points: the error of no change.");
-    board->coverage = metrics_gauge(metrics, "model_band_coverage", NULL,
-                                    "Share of outcomes within p10..p90.");
+    board->coverage =
+        metrics_gauge(metrics, "model_band_coverage", NULL, "Share of outcomes within p10..p90.");
     board->calibration_error = metrics_gauge(metrics, "model_calibration_error", NULL,
                                              "Expected calibration error of the confidence.");
-    board->outcomes = metrics_gauge(metrics, "model_outcomes", NULL,
-                                    "Outcomes behind the figures above.");
+    board->outcomes =
+        metrics_gauge(metrics, "model_outcomes", NULL, "Outcomes behind the figures above.");
 }
 
 int inference_board_open(struct inference_board *board, struct metrics *metrics, struct err *err)
@@ -157,8 +157,8 @@ static void inference_board_write(struct inference_board *board, const struct in
 {
     uint64_t made = metric_count(board->predictions);
     double missed = (double)metric_count(board->missed);
-    text_add_format(out, "\"model\":{\"status\":\"%s\",\"version\":",
-                    infer->model == NULL ? "none" : "loaded");
+    text_add_format(
+        out, "\"model\":{\"status\":\"%s\",\"version\":", infer->model == NULL ? "none" : "loaded");
     const char *version = infer->model == NULL ? "none" : model_version(infer->model);
     text_add_json_string(out, version, strlen(version));
     text_add_format(out,

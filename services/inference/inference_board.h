@@ -13,7 +13,7 @@
 #include "hot/infer/infer.h"
 
 /* Predictions kept for GET /predictions: 34 minutes. */
-#define INFERENCE_HISTORY_MAX 1024
+#define INFERENCE_HISTORY_MAX     1024
 #define INFERENCE_HISTORY_DEFAULT 100
 
 struct inference_history_entry {
@@ -29,7 +29,7 @@ struct inference_board {
     struct metric *coverage, *calibration_error, *outcomes;
     struct infer_counters told; /* counters already added to the metrics */
 
-    pthread_mutex_t lock; /* guards history and components */
+    pthread_mutex_t lock;                    /* guards history and components */
     struct inference_history_entry *history; /* ring by slot */
     int history_first, history_count;
     char components[4096];

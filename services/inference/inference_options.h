@@ -12,9 +12,9 @@ struct inference_options {
     char symbol[24];
     struct redis_settings redis;
     char model_path[512]; /* "": the built-in baseline */
-    int kernel;            /* enum mlp_kernel */
+    int kernel;           /* enum mlp_kernel */
     int64_t replica;
-    int priority;         /* enum inference_priority */
+    int priority; /* enum inference_priority */
     int64_t journal_slots;
     int64_t spin_us;
 };

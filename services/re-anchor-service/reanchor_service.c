@@ -14,9 +14,9 @@
 #include "services/re-anchor-service/reanchor_rest.h"
 #include "services/service_options.h"
 
-#define REANCHOR_SERVICE_PORT             8084
-#define REANCHOR_SERVICE_WAIT_US          10000
-#define REANCHOR_SERVICE_STOP_TIMEOUT_US  300000
+#define REANCHOR_SERVICE_PORT            8084
+#define REANCHOR_SERVICE_WAIT_US         10000
+#define REANCHOR_SERVICE_STOP_TIMEOUT_US 300000
 
 struct reanchor_service {
     struct service service;

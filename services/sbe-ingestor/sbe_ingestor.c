@@ -13,10 +13,10 @@
 #include "services/sbe-ingestor/quarantine.h"
 #include "services/service_probes.h"
 
-#define SBE_INGESTOR_BOARD_SIZE    4096
-#define SBE_INGESTOR_DRAIN_US      2000000 /* a clean stop waits so long for answers */
-#define SBE_INGESTOR_WAIT_US_MAX   100000
-#define SBE_INGESTOR_SILENCE_US    5000000 /* health: unhealthy after */
+#define SBE_INGESTOR_BOARD_SIZE  4096
+#define SBE_INGESTOR_DRAIN_US    2000000 /* a clean stop waits so long for answers */
+#define SBE_INGESTOR_WAIT_US_MAX 100000
+#define SBE_INGESTOR_SILENCE_US  5000000 /* health: unhealthy after */
 
 struct sbe_ingestor {
     struct ingestor_options options;

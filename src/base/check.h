@@ -7,7 +7,7 @@
 
 #define CHECK(expression)                                                                          \
     ((expression) ? (void)0 : check_failed(__FILE__, __LINE__, __func__, #expression))
-#define PRE(expression) CHECK(expression)
+#define PRE(expression)  CHECK(expression)
 #define POST(expression) CHECK(expression)
 
 void check_failed(const char *file, int line, const char *function, const char *expression)

@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#define CLOCK_US_PER_S 1000000LL
+#define CLOCK_US_PER_S  1000000LL
 #define CLOCK_US_PER_MS 1000LL
 
 /* One reading of both clocks. */
@@ -17,8 +17,8 @@ struct clock_now {
 };
 
 /* The prediction grid: a slot every 2 s, the target 10 s later (DESIGN.md section 4). */
-#define CLOCK_SLOT_US 2000000LL
-#define CLOCK_HORIZON_US 10000000LL
+#define CLOCK_SLOT_US       2000000LL
+#define CLOCK_HORIZON_US    10000000LL
 #define CLOCK_HORIZON_SLOTS (CLOCK_HORIZON_US / CLOCK_SLOT_US)
 
 static inline int64_t clock_slot(int64_t wall_us)

@@ -58,7 +58,7 @@ static uint32_t crc32c_bitwise(uint32_t crc, const uint8_t *at, size_t size)
 uint32_t crc32c(uint32_t crc, const void *data, size_t size)
 {
     crc = ~crc;
-    crc = crc32c_has_hardware() ? crc32c_hardware(crc, data, size)
-                                : crc32c_bitwise(crc, data, size);
+    crc =
+        crc32c_has_hardware() ? crc32c_hardware(crc, data, size) : crc32c_bitwise(crc, data, size);
     return ~crc;
 }

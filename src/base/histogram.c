@@ -7,7 +7,7 @@
 #include "base/check.h"
 
 #define HISTOGRAM_FIRST_NS 1000
-#define HISTOGRAM_STEPS 105
+#define HISTOGRAM_STEPS    105
 static const int64_t histogram_exact_ns[] = {30000000, 100000000};
 
 static int64_t histogram_edge[HISTOGRAM_EDGES];

@@ -10,7 +10,7 @@
 
 #include "base/histogram.h"
 
-#define METRICS_MAX 256
+#define METRICS_MAX         256
 #define METRICS_LABELS_SIZE 96
 
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };

@@ -291,8 +291,8 @@ static void https_tells_urls_and_certificates_that_cannot_work(void **state)
     struct err err = {0};
     static const char *const good[] = {"http://127.0.0.1:8089", "https://api.binance.com",
                                        "http://[::1]:80/x"};
-    static const char *const bad[] = {"", "nonsense", "ftp://host", "http://", "https://:443",
-                                      "http://host:port", "ws://host"};
+    static const char *const bad[] = {
+        "", "nonsense", "ftp://host", "http://", "https://:443", "http://host:port", "ws://host"};
     for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++)
         assert_int_equal(https_check_url(good[i], &err), ERR_OK);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)

@@ -235,8 +235,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(read_of_an_empty_server_says_so, setup, teardown),
-        cmocka_unit_test_setup_teardown(read_takes_all_hashes_and_the_calibration, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(read_takes_all_hashes_and_the_calibration, setup, teardown),
         cmocka_unit_test_setup_teardown(publish_writes_stream_hash_and_calibration_once, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(publish_refuses_holes_and_the_past, setup, teardown),

@@ -17,19 +17,19 @@
 struct redis_link;
 
 struct redis_link_options {
-    char target[128];   /* "unix:/path/redis.sock" or "host:port" */
-    char username[64];  /* AUTH; empty: none */
+    char target[128];  /* "unix:/path/redis.sock" or "host:port" */
+    char username[64]; /* AUTH; empty: none */
     char password[128];
     int database;
-    int64_t connect_timeout_us;  /* default 500 ms */
-    int64_t reply_timeout_us;    /* no reply for so long while some are owed: reconnect; default
-                                    1 s; a blocking command's own wait comes on top */
+    int64_t connect_timeout_us; /* default 500 ms */
+    int64_t reply_timeout_us;   /* no reply for so long while some are owed: reconnect; default
+                                   1 s; a blocking command's own wait comes on top */
     int64_t backoff_min_us, backoff_max_us; /* default 10 ms, 1 s; full jitter */
-    size_t out_bytes_max;        /* default 64 MiB; above: redis_link_send returns ERR_AGAIN */
-    int in_flight_max;           /* default 65536 */
-    uint64_t seed;               /* jitter */
-    char name[32];               /* CLIENT SETNAME (no spaces), label of the metrics; empty: none */
-    struct metrics *metrics;     /* redis_link_*; NULL: none */
+    size_t out_bytes_max;    /* default 64 MiB; above: redis_link_send returns ERR_AGAIN */
+    int in_flight_max;       /* default 65536 */
+    uint64_t seed;           /* jitter */
+    char name[32];           /* CLIENT SETNAME (no spaces), label of the metrics; empty: none */
+    struct metrics *metrics; /* redis_link_*; NULL: none */
 };
 
 /* What a link has seen since it was opened. */
@@ -72,8 +72,8 @@ int redis_link_owed(const struct redis_link *link);
 /* Queues one command (copied); it is written at the next redis_link_flush or do_work. fn may
  * be NULL (reply dropped). ERR_CONNECTION when not connected, ERR_AGAIN when full. Allowed
  * from inside a handler. */
-int redis_link_send(struct redis_link *link, const struct bytes *argv, int argc,
-                    redis_reply_fn fn, void *context) MUST_CHECK;
+int redis_link_send(struct redis_link *link, const struct bytes *argv, int argc, redis_reply_fn fn,
+                    void *context) MUST_CHECK;
 /* A blocking command (XREAD BLOCK): its reply may take block_us longer. */
 int redis_link_send_blocking(struct redis_link *link, const struct bytes *argv, int argc,
                              int64_t block_us, redis_reply_fn fn, void *context) MUST_CHECK;
@@ -101,8 +101,8 @@ struct redis_script {
     const char *source; /* static */
     char sha[41];       /* filled on first use; zero-initialise */
 };
-int redis_link_eval(struct redis_link *link, struct redis_script *script,
-                    const struct bytes *keys, int key_count, const struct bytes *args,
-                    int arg_count, redis_reply_fn fn, void *context) MUST_CHECK;
+int redis_link_eval(struct redis_link *link, struct redis_script *script, const struct bytes *keys,
+                    int key_count, const struct bytes *args, int arg_count, redis_reply_fn fn,
+                    void *context) MUST_CHECK;
 
 #endif

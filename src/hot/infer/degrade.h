@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define DEGRADE_STALE_US 2000000LL
+#define DEGRADE_STALE_US    2000000LL
 #define DEGRADE_DEGRADED_US 5000000LL
 
 enum degrade_mode {
@@ -22,11 +22,11 @@ const char *degrade_mode_name(enum degrade_mode mode);
 
 /* What is known at a slot. */
 struct degrade_inputs {
-    bool features_read;     /* a consistent key set with a valid vector came in time */
+    bool features_read; /* a consistent key set with a valid vector came in time */
     int64_t features_age_us;
-    bool book_live;         /* the book is synced */
-    bool rest_book;         /* ob source = rest */
-    bool fallback_view;     /* a fresh REST view outside Redis */
+    bool book_live;     /* the book is synced */
+    bool rest_book;     /* ob source = rest */
+    bool fallback_view; /* a fresh REST view outside Redis */
 };
 
 struct degrade {

@@ -50,8 +50,7 @@ int infer_set_model(struct infer *infer, const struct model *model)
     if (infer->track.model == identity)
         return ERR_OK;
     bool band = model != NULL && model_spec(model)->has_band;
-    track_init(&infer->track, identity,
-               band ? (double)model_spec(model)->band_p10 : -INFER_BAND_BP,
+    track_init(&infer->track, identity, band ? (double)model_spec(model)->band_p10 : -INFER_BAND_BP,
                band ? (double)model_spec(model)->band_p90 : INFER_BAND_BP);
     return ERR_OK;
 }
@@ -187,7 +186,7 @@ static void infer_judge(struct infer *infer, int64_t mono_us)
     if (infer->state_ok && infer->degrade.mode != DEGRADE_LIVE)
         infer->state_reason = inputs.rest_book   ? "book from rest"
                               : !state->vec_live ? "book not live"
-                                                  : "features old";
+                                                 : "features old";
     if (moved)
         infer->observer.mode(infer->observer.context, from, infer->degrade.mode,
                              infer->state_reason == NULL ? "" : infer->state_reason);
@@ -216,10 +215,10 @@ static void infer_fold(struct infer *infer)
         const struct state_slot_mid *mid = &infer->state.mids[i];
         if (clock_slot_us(mid->slot) >= infer->state.as_of_us)
             continue; /* known since the tick only: a replay at the tick has not seen it */
-        outcomes[count++] = (struct track_outcome){
-            .slot = mid->slot,
-            .mid = decimal_to_f64(mid->mid.mantissa, mid->mid.exponent),
-            .valid = mid->valid};
+        outcomes[count++] =
+            (struct track_outcome){.slot = mid->slot,
+                                   .mid = decimal_to_f64(mid->mid.mantissa, mid->mid.exponent),
+                                   .valid = mid->valid};
     }
     track_fold(&infer->track, infer->slot, outcomes, count);
 }
@@ -240,14 +239,13 @@ static double infer_return_bp(struct infer *infer)
 static void infer_remember(struct infer *infer, const struct prediction_inputs *inputs)
 {
     infer->next = infer->track;
-    struct track_pending pending = {
-        .slot = inputs->slot,
-        .mid = decimal_to_f64(inputs->mid, inputs->mid_exponent),
-        .return_bp = inputs->return_bp,
-        .p10_bp = inputs->p10_bp,
-        .p90_bp = inputs->p90_bp,
-        .confidence = inputs->confidence,
-        .map = infer_map(infer->degrade.mode)};
+    struct track_pending pending = {.slot = inputs->slot,
+                                    .mid = decimal_to_f64(inputs->mid, inputs->mid_exponent),
+                                    .return_bp = inputs->return_bp,
+                                    .p10_bp = inputs->p10_bp,
+                                    .p90_bp = inputs->p90_bp,
+                                    .confidence = inputs->confidence,
+                                    .map = infer_map(infer->degrade.mode)};
     track_add(&infer->next, &pending);
     infer->saved_size = track_save(&infer->next, infer->saved);
     infer->saved_slot = inputs->slot;
@@ -356,7 +354,7 @@ int infer_do_work(struct infer *infer, struct clock_now now)
 {
     int done = 0;
     if (infer->phase == INFER_READING && now.mono_us >= infer->deadline_mono_us) {
-            infer->counters.read_failures++;
+        infer->counters.read_failures++;
         infer_read_failed(infer, "redis slow");
         infer_predict(infer, now.mono_us);
         done++;

@@ -23,22 +23,22 @@
 #include "market/record.h"
 #include "model/model.h"
 
-#define INFER_WARM_US 5000           /* the discarded read comes so long before the slot */
-#define INFER_READ_TIMEOUT_US 20000  /* then the slot goes on without Redis */
-#define INFER_SERVE_TIMEOUT_US 50000 /* an unpublished prediction is served locally then */
-#define INFER_RETRY_US 100000        /* between attempts to drain the outbox */
-#define INFER_HOLE_GRACE_US 300000   /* wait for the other replica to fill a hole */
+#define INFER_WARM_US          5000   /* the discarded read comes so long before the slot */
+#define INFER_READ_TIMEOUT_US  20000  /* then the slot goes on without Redis */
+#define INFER_SERVE_TIMEOUT_US 50000  /* an unpublished prediction is served locally then */
+#define INFER_RETRY_US         100000 /* between attempts to drain the outbox */
+#define INFER_HOLE_GRACE_US    300000 /* wait for the other replica to fill a hole */
 
 /* How one slot went; durations in nanoseconds. */
 struct infer_timing {
     int64_t slot;
-    int64_t late_us;     /* grid time when the slot began to be worked on, minus the slot */
+    int64_t late_us;           /* grid time when the slot began to be worked on, minus the slot */
     int64_t published_late_us; /* grid time when it was acknowledged (or served), minus the slot */
     int64_t read_ns, features_ns, mlp_ns, output_ns, total_ns;
     int64_t features_age_us;
     enum degrade_mode mode;
-    bool acknowledged;   /* Redis has it; false: served from here for now */
-    bool ours;           /* our record is the slot's */
+    bool acknowledged; /* Redis has it; false: served from here for now */
+    bool ours;         /* our record is the slot's */
 };
 
 struct infer_counters {
@@ -82,21 +82,21 @@ struct infer {
     struct infer_port port;
     struct infer_observer observer;
     const struct model *model; /* NULL: none, confidence 0 */
-    struct slew grid; /* the clock that slots begin on */
+    struct slew grid;          /* the clock that slots begin on */
     struct degrade degrade;
     struct track track;
     struct journal outbox;
     struct infer_counters counters;
 
     enum infer_phase phase;
-    int64_t slot;      /* the one being worked on, or the next */
+    int64_t slot; /* the one being worked on, or the next */
     bool warmed;
     struct infer_call calls[INFER_CALLS];
     int64_t deadline_mono_us;
     int64_t started_ns;
     struct infer_timing timing;
 
-    bool has_mid;      /* the last price ever seen */
+    bool has_mid; /* the last price ever seen */
     struct state_decimal mid;
     struct state_read state; /* of this slot, when state_ok */
     int64_t early_slot;      /* the slot that state was read for shortly before it */
@@ -107,7 +107,7 @@ struct infer {
     int64_t sent_slot; /* … of this slot */
     bool served;       /* this slot's prediction was handed to the observer */
     int64_t retry_mono_us;
-    int64_t hole_since_mono_us; /* 0: none */
+    int64_t hole_since_mono_us;     /* 0: none */
     uint8_t saved[TRACK_SAVED_MAX]; /* the fold with this slot's prediction in it */
     size_t saved_size;
     int64_t saved_slot;

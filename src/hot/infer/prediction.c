@@ -158,8 +158,7 @@ bool prediction_i64(const struct prediction *prediction, enum prediction_field f
     return errno == 0 && end != text && *end == '\0';
 }
 
-bool prediction_f64(const struct prediction *prediction, enum prediction_field field,
-                    double *value)
+bool prediction_f64(const struct prediction *prediction, enum prediction_field field, double *value)
 {
     const char *text = prediction->value[field];
     char *end;

@@ -11,33 +11,33 @@
 #include "base/err.h"
 #include "base/text.h"
 
-#define PREDICTION_FIELDS 20
+#define PREDICTION_FIELDS    20
 #define PREDICTION_TEXT_SIZE 64
-#define PREDICTION_JSON_MAX 1536
+#define PREDICTION_JSON_MAX  1536
 
 /* Field names, in the order they are written; the names of the JSON members and, with
  * their values as strings, of the hash and stream fields. */
 enum prediction_field {
     PREDICTION_SYMBOL,
-    PREDICTION_TIMESTAMP,           /* ms: the slot's time */
-    PREDICTION_CURRENT_PRICE,       /* the mid */
+    PREDICTION_TIMESTAMP,     /* ms: the slot's time */
+    PREDICTION_CURRENT_PRICE, /* the mid */
     PREDICTION_PREDICTED_PRICE_10S,
-    PREDICTION_CONFIDENCE,          /* P(sign of the move is the predicted one) */
+    PREDICTION_CONFIDENCE, /* P(sign of the move is the predicted one) */
     PREDICTION_LATENCY_MS,
     PREDICTION_MODEL_VERSION,
     PREDICTION_FEATURES_AGE_MS,
-    PREDICTION_SOURCE,              /* redis | fallback */
+    PREDICTION_SOURCE, /* redis | fallback */
     PREDICTION_LATENCY_US,
     PREDICTION_SLOT,
-    PREDICTION_INGEST_EPOCH,        /* (epoch, seq) of the tick the vector was made at */
+    PREDICTION_INGEST_EPOCH, /* (epoch, seq) of the tick the vector was made at */
     PREDICTION_SEQ,
-    PREDICTION_P10,                 /* price band */
+    PREDICTION_P10, /* price band */
     PREDICTION_P90,
-    PREDICTION_MODE,                /* live | stale | degraded | fallback | blind */
-    PREDICTION_REASON,              /* "" in mode live */
-    PREDICTION_RETURN_BP,           /* predicted log return, basis points */
-    PREDICTION_CALIBRATION,         /* prior | online: what the confidence rests on */
-    PREDICTION_OUTCOMES,            /* outcomes that the calibration had seen */
+    PREDICTION_MODE,        /* live | stale | degraded | fallback | blind */
+    PREDICTION_REASON,      /* "" in mode live */
+    PREDICTION_RETURN_BP,   /* predicted log return, basis points */
+    PREDICTION_CALIBRATION, /* prior | online: what the confidence rests on */
+    PREDICTION_OUTCOMES,    /* outcomes that the calibration had seen */
 };
 const char *prediction_field_name(enum prediction_field field);
 
@@ -60,8 +60,7 @@ void prediction_fill(struct prediction *prediction, const struct prediction_inpu
 
 /* Fills one field from a published record's field/value pair; unknown names are ignored.
  * ERR_MALFORMED if the value is too long or not printable. */
-int prediction_set(struct prediction *prediction, struct bytes name,
-                   struct bytes value) MUST_CHECK;
+int prediction_set(struct prediction *prediction, struct bytes name, struct bytes value) MUST_CHECK;
 /* Reads a number back (a published record is bytes from outside): false if it is none. */
 bool prediction_i64(const struct prediction *prediction, enum prediction_field field,
                     int64_t *value);

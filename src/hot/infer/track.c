@@ -11,8 +11,8 @@
 #define TRACK_VERSION 1
 /* Before any outcome: a fair coin, less the share of 10 s spans in which the mid does not
  * move (2.4 % in a real capture), which count as wrong. */
-#define TRACK_PRIOR 0.488
-#define TRACK_BAND_STEP 0.05
+#define TRACK_PRIOR      0.488
+#define TRACK_BAND_STEP  0.05
 #define TRACK_SCALE_STEP 0.02
 /* Bins are half octaves of |return| from 1/64 bp. */
 #define TRACK_BIN_OFFSET 12
@@ -37,8 +37,7 @@ static int track_bin(double return_bp)
 
 /* Hit rates per bin with the prior mixed in, pooled with their neighbours until they do not
  * fall (pool adjacent violators). */
-static void track_monotone(const struct track *track, enum track_map map,
-                                 double rate[TRACK_BINS])
+static void track_monotone(const struct track *track, enum track_map map, double rate[TRACK_BINS])
 {
     double value[TRACK_BINS];
     double weight[TRACK_BINS];
@@ -46,15 +45,13 @@ static void track_monotone(const struct track *track, enum track_map map,
     int blocks = 0;
     for (int bin = 0; bin < TRACK_BINS; bin++) {
         weight[blocks] = track->seen[map][bin] + TRACK_PRIOR_WEIGHT;
-        value[blocks] =
-            (track->hits[map][bin] + TRACK_PRIOR * TRACK_PRIOR_WEIGHT) /
-            weight[blocks];
+        value[blocks] = (track->hits[map][bin] + TRACK_PRIOR * TRACK_PRIOR_WEIGHT) / weight[blocks];
         size[blocks++] = 1;
         while (blocks > 1 && value[blocks - 2] > value[blocks - 1]) {
             double both = weight[blocks - 2] + weight[blocks - 1];
-            value[blocks - 2] = (value[blocks - 2] * weight[blocks - 2] +
-                                 value[blocks - 1] * weight[blocks - 1]) /
-                                both;
+            value[blocks - 2] =
+                (value[blocks - 2] * weight[blocks - 2] + value[blocks - 1] * weight[blocks - 1]) /
+                both;
             weight[blocks - 2] = both;
             size[blocks - 2] += size[blocks - 1];
             blocks--;
@@ -66,8 +63,7 @@ static void track_monotone(const struct track *track, enum track_map map,
             rate[bin++] = value[block];
 }
 
-double track_confidence(const struct track *track, enum track_map map,
-                              double return_bp)
+double track_confidence(const struct track *track, enum track_map map, double return_bp)
 {
     PRE((int)map >= 0 && map < TRACK_MAPS);
     if (return_bp == 0 || !isfinite(return_bp))
@@ -77,8 +73,7 @@ double track_confidence(const struct track *track, enum track_map map,
     return rate[track_bin(return_bp)];
 }
 
-uint32_t track_seen(const struct track *track, enum track_map map,
-                          double return_bp)
+uint32_t track_seen(const struct track *track, enum track_map map, double return_bp)
 {
     return track->seen[map][track_bin(return_bp)];
 }
@@ -103,8 +98,7 @@ static int track_sign(double value)
     return (value > 0) - (value < 0);
 }
 
-static void track_learn_bin(struct track *track, int64_t map, double return_bp,
-                                  bool hit)
+static void track_learn_bin(struct track *track, int64_t map, double return_bp, bool hit)
 {
     int bin = track_bin(return_bp);
     uint32_t *seen = &track->seen[map][bin];
@@ -126,9 +120,8 @@ static void track_learn_band(struct track *track, double residual_bp)
     track->p90_bp += step * (0.9 - (residual_bp < track->p90_bp));
 }
 
-static void track_learn_accuracy(struct track *track,
-                                       const struct track_pending *pending,
-                                       double outcome_bp, bool hit)
+static void track_learn_accuracy(struct track *track, const struct track_pending *pending,
+                                 double outcome_bp, bool hit)
 {
     struct track_accuracy *accuracy = &track->accuracy;
     accuracy->outcomes++;
@@ -147,12 +140,11 @@ static void track_learn_accuracy(struct track *track,
     track->reliability[bin].confidence_sum += pending->confidence;
 }
 
-static void track_learn(struct track *track,
-                              const struct track_pending *pending, double outcome_mid)
+static void track_learn(struct track *track, const struct track_pending *pending,
+                        double outcome_mid)
 {
     double outcome_bp = 1e4 * log(outcome_mid / pending->mid);
-    bool hit = pending->return_bp != 0 &&
-               track_sign(outcome_bp) == track_sign(pending->return_bp);
+    bool hit = pending->return_bp != 0 && track_sign(outcome_bp) == track_sign(pending->return_bp);
     track_learn_bin(track, pending->map, pending->return_bp, hit);
     if (pending->map != TRACK_LIVE)
         return;
@@ -160,8 +152,8 @@ static void track_learn(struct track *track,
     track_learn_accuracy(track, pending, outcome_bp, hit);
 }
 
-static const struct track_outcome *
-track_find(const struct track_outcome *outcomes, int count, int64_t slot)
+static const struct track_outcome *track_find(const struct track_outcome *outcomes, int count,
+                                              int64_t slot)
 {
     for (int i = 0; i < count; i++)
         if (outcomes[i].slot == slot)
@@ -169,12 +161,10 @@ track_find(const struct track_outcome *outcomes, int count, int64_t slot)
     return NULL;
 }
 
-void track_fold(struct track *track, int64_t slot,
-                      const struct track_outcome *outcomes, int count)
+void track_fold(struct track *track, int64_t slot, const struct track_outcome *outcomes, int count)
 {
     uint32_t due = 0;
-    while (due < track->pending_count &&
-           track->pending[due].slot <= slot - TRACK_DELAY_SLOTS) {
+    while (due < track->pending_count && track->pending[due].slot <= slot - TRACK_DELAY_SLOTS) {
         const struct track_pending *pending = &track->pending[due++];
         const struct track_outcome *outcome =
             track_find(outcomes, count, pending->slot + CLOCK_HORIZON_SLOTS);
@@ -184,8 +174,7 @@ void track_fold(struct track *track, int64_t slot,
             track_learn(track, pending, outcome->mid);
     }
     track->pending_count -= due;
-    memmove(track->pending, track->pending + due,
-            track->pending_count * sizeof(track->pending[0]));
+    memmove(track->pending, track->pending + due, track->pending_count * sizeof(track->pending[0]));
 }
 
 double track_error(const struct track *track)
@@ -194,8 +183,8 @@ double track_error(const struct track *track)
     double total = 0;
     for (int bin = 0; bin < TRACK_RELIABILITY_BINS; bin++) {
         double seen = (double)track->reliability[bin].seen;
-        error += fabs(track->reliability[bin].confidence_sum -
-                      (double)track->reliability[bin].hits);
+        error +=
+            fabs(track->reliability[bin].confidence_sum - (double)track->reliability[bin].hits);
         total += seen;
     }
     return total > 0 ? error / total : 0;
@@ -216,9 +205,8 @@ size_t track_save(const struct track *track, uint8_t *out)
 
 static bool track_is_sane(const struct track *track)
 {
-    bool sane = track->pending_count <= TRACK_PENDING_MAX &&
-                isfinite(track->p10_bp) && isfinite(track->p90_bp) &&
-                isfinite(track->scale_bp);
+    bool sane = track->pending_count <= TRACK_PENDING_MAX && isfinite(track->p10_bp) &&
+                isfinite(track->p90_bp) && isfinite(track->scale_bp);
     for (uint32_t i = 0; sane && i < track->pending_count; i++) {
         const struct track_pending *pending = &track->pending[i];
         sane = pending->map >= 0 && pending->map < TRACK_MAPS && isfinite(pending->return_bp) &&

@@ -17,8 +17,8 @@
 #include "base/bytes.h"
 #include "base/err.h"
 
-#define TRACK_BINS 16
-#define TRACK_PENDING_MAX 8
+#define TRACK_BINS             16
+#define TRACK_PENDING_MAX      8
 #define TRACK_RELIABILITY_BINS 10
 /* Each bin's prior is worth this many outcomes. */
 #define TRACK_PRIOR_WEIGHT 3
@@ -29,7 +29,7 @@
 /* An outcome is folded so many slots after its prediction: 5 to the target, one until
  * every record up to the target has been seen. */
 #define TRACK_DELAY_SLOTS 6
-#define TRACK_SAVED_MAX 2048
+#define TRACK_SAVED_MAX   2048
 
 /* One map per age of the features (and one without any). */
 enum track_map {
@@ -82,14 +82,11 @@ struct track_outcome {
 void track_init(struct track *track, uint64_t model, double p10_bp, double p90_bp);
 /* Folds the outcomes that are due at this slot: of predictions up to slot - 6. Those that
  * are not among outcomes, or invalid, are dropped and counted. */
-void track_fold(struct track *track, int64_t slot,
-                      const struct track_outcome *outcomes, int count);
+void track_fold(struct track *track, int64_t slot, const struct track_outcome *outcomes, int count);
 /* P(sign right) for a prediction of return_bp; 0 for a prediction of no change. */
-double track_confidence(const struct track *track, enum track_map map,
-                              double return_bp);
+double track_confidence(const struct track *track, enum track_map map, double return_bp);
 /* Outcomes behind that number; fewer than TRACK_ONLINE_MIN: mostly the prior's. */
-uint32_t track_seen(const struct track *track, enum track_map map,
-                          double return_bp);
+uint32_t track_seen(const struct track *track, enum track_map map, double return_bp);
 /* Adds a prediction as pending. */
 void track_add(struct track *track, const struct track_pending *pending);
 /* Expected calibration error in mode live: mean |confidence - hit rate| over the bins of
@@ -98,7 +95,6 @@ double track_error(const struct track *track);
 
 /* The whole state as bytes with version and CRC; size at most TRACK_SAVED_MAX. */
 size_t track_save(const struct track *track, uint8_t *out);
-int track_load(struct track *track, struct bytes saved,
-                     struct err *err) MUST_CHECK;
+int track_load(struct track *track, struct bytes saved, struct err *err) MUST_CHECK;
 
 #endif

@@ -15,18 +15,18 @@
 
 /* The three streams of the specification, and the control records of a symbol. */
 enum stream_name {
-    STREAM_TRADE,         /* market-sbe-trade */
-    STREAM_DEPTH,         /* market-sbe-depth: diffs, depth20, ticks */
-    STREAM_BEST_BID_ASK,  /* market-sbe-bestbidask */
-    STREAM_CONTROL,       /* market-control: adopted anchors and declared holes */
+    STREAM_TRADE,        /* market-sbe-trade */
+    STREAM_DEPTH,        /* market-sbe-depth: diffs, depth20, ticks */
+    STREAM_BEST_BID_ASK, /* market-sbe-bestbidask */
+    STREAM_CONTROL,      /* market-control: adopted anchors and declared holes */
     STREAM_COUNT,
 };
 const char *stream_name_text(enum stream_name name);
 
 /* Kinesis' limits, kept by every engine. */
 #define STREAM_BATCH_RECORDS_MAX 500
-#define STREAM_BATCH_BYTES_MAX (5u * 1024u * 1024u)
-#define STREAM_POSITION_SIZE 160
+#define STREAM_BATCH_BYTES_MAX   (5u * 1024u * 1024u)
+#define STREAM_POSITION_SIZE     160
 
 /* One record: data is an envelope (wire/envelope.h); (epoch, last_seq) is its place in
  * the order, which makes a retry a duplicate and an old producer fenced. */

@@ -93,8 +93,8 @@ static void prediction_refuses_values_that_would_break_the_json(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_not_equal(
             prediction_set(&prediction, bytes_text("confidence"), bytes_text(bad[i])), ERR_OK);
-    assert_int_not_equal(
-        prediction_set(&prediction, bytes_text("reason"), bytes_of("a\nb", 3)), ERR_OK);
+    assert_int_not_equal(prediction_set(&prediction, bytes_text("reason"), bytes_of("a\nb", 3)),
+                         ERR_OK);
     char longer[PREDICTION_TEXT_SIZE + 1];
     memset(longer, 'a', sizeof(longer));
     struct bytes too_long = bytes_of(longer, sizeof(longer));

@@ -17,12 +17,12 @@
 static struct track_pending predicted(int64_t slot, double return_bp)
 {
     return (struct track_pending){.slot = slot,
-                                        .mid = 60000,
-                                        .return_bp = return_bp,
-                                        .p10_bp = -5,
-                                        .p90_bp = 5,
-                                        .confidence = 0.5,
-                                        .map = TRACK_LIVE};
+                                  .mid = 60000,
+                                  .return_bp = return_bp,
+                                  .p10_bp = -5,
+                                  .p90_bp = 5,
+                                  .confidence = 0.5,
+                                  .map = TRACK_LIVE};
 }
 
 static struct track_outcome outcome(int64_t slot, double bp)

@@ -10,30 +10,42 @@
 /* KEYS: predictions stream, pred hash, calibration. ARGV: slot, allow_hole, stream limit,
  * pred TTL, calibration ("" leaves it), then field, value, …
  * Returns {outcome, top slot, record}: 1 published, 0 existed (with its record), -1 hole,
- * -2 the stream is past the slot. */
+ * -2 the stream is past the slot.
+ * pred: is always the newest entry of the stream, so mostly its slot tells at little cost that
+ * the entry continues the stream; XADD itself refuses what does not. */
 static struct redis_script redis_infer_publish_script = {
     .name = "publish",
     .source = "local slot = tonumber(ARGV[1])\n"
               "local id = ARGV[1] .. '-0'\n"
-              "local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)\n"
-              "if #newest > 0 then\n"
-              "  local top = tonumber(string.match(newest[1][1], '^(%d+)-'))\n"
-              "  if top == slot then return {0, top, newest[1][2]} end\n"
-              "  if top > slot then\n"
-              "    local same = redis.call('XRANGE', KEYS[1], id, id)\n"
-              "    if #same > 0 then return {0, top, same[1][2]} end\n"
-              "    return {-2, top}\n"
-              "  end\n"
-              "  if top < slot - 1 and ARGV[2] == '0' then return {-1, top} end\n"
+              "local function add()\n"
+              "  return redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, unpack(ARGV, 6))\n"
               "end\n"
-              "redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, unpack(ARGV, 6))\n"
+              "local added\n"
+              "if redis.call('HGET', KEYS[2], 'slot') == string.format('%d', slot - 1) then\n"
+              "  added = add()\n"
+              "end\n"
+              "if added == nil or added.err then\n"
+              "  local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)\n"
+              "  if #newest > 0 then\n"
+              "    local top = tonumber(string.match(newest[1][1], '^(%d+)-'))\n"
+              "    if top == slot then return {0, top, newest[1][2]} end\n"
+              "    if top > slot then\n"
+              "      local same = redis.call('XRANGE', KEYS[1], id, id)\n"
+              "      if #same > 0 then return {0, top, same[1][2]} end\n"
+              "      return {-2, top}\n"
+              "    end\n"
+              "    if top < slot - 1 and ARGV[2] == '0' then return {-1, top} end\n"
+              "  end\n"
+              "  added = add()\n"
+              "  if added.err then return added end\n"
+              "end\n"
               "redis.call('HSET', KEYS[2], unpack(ARGV, 6))\n"
               "redis.call('EXPIRE', KEYS[2], ARGV[4])\n"
               "if ARGV[5] ~= '' then redis.call('SET', KEYS[3], ARGV[5]) end\n"
               "return {1, slot}\n",
 };
 
-/* MULTI, four HGETALL, GET, EXEC. */
+/* MULTI, four HMGET, GET, EXEC. */
 #define REDIS_INFER_REPLIES 5
 #define REDIS_INFER_CALLS   8
 
@@ -87,15 +99,24 @@ static bool redis_infer_is_text(const redisReply *reply)
     return reply->type == REDIS_REPLY_STRING;
 }
 
-static void redis_infer_parse_hash(struct state_read *state, enum state_key key,
+/* The values of HMGET, in the order of state_parse_fields; nil: the field is not there. True
+ * if any was. */
+static bool redis_infer_parse_hash(struct state_read *state, enum state_key key,
                                    const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY)
-        return;
-    for (size_t i = 0; i + 1 < reply->elements; i += 2)
-        if (redis_infer_is_text(reply->element[i]) && redis_infer_is_text(reply->element[i + 1]))
-            state_parse_field(state, key, redis_infer_bytes(reply->element[i]),
-                              redis_infer_bytes(reply->element[i + 1]));
+    const char *const *names;
+    int count = state_parse_fields(key, &names);
+    bool any = false;
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != (size_t)count)
+        return false;
+    for (int i = 0; i < count; i++) {
+        const redisReply *value = reply->element[i];
+        if (!redis_infer_is_text(value))
+            continue;
+        any = true;
+        state_parse_field(state, key, bytes_text(names[i]), redis_infer_bytes(value));
+    }
+    return any;
 }
 
 static void redis_infer_read_done(void *context, int result, const redisReply *reply)
@@ -112,10 +133,8 @@ static void redis_infer_read_done(void *context, int result, const redisReply *r
     }
     bool any = false;
     state_parse_begin(&read.state);
-    for (int i = 0; i < STATE_READ_HASHES; i++) {
-        redis_infer_parse_hash(&read.state, redis_infer_hashes[i], reply->element[i]);
-        any = any || reply->element[i]->elements > 0;
-    }
+    for (int i = 0; i < STATE_READ_HASHES; i++)
+        any |= redis_infer_parse_hash(&read.state, redis_infer_hashes[i], reply->element[i]);
     state_parse_finish(&read.state);
     const redisReply *calibration = reply->element[STATE_READ_HASHES];
     if (redis_infer_is_text(calibration))
@@ -131,6 +150,17 @@ static int redis_infer_queue(struct redis_infer *infer, const char *command, con
     return redis_link_send(infer->link, argv, key == NULL ? 1 : 2, NULL, NULL);
 }
 
+static int redis_infer_queue_hash(struct redis_infer *infer, enum state_key key)
+{
+    const char *const *names;
+    int count = state_parse_fields(key, &names);
+    struct bytes argv[2 + STATE_PARSE_FIELDS_MAX] = {BYTES_LITERAL("HMGET"),
+                                                     bytes_text(infer->keys[key])};
+    for (int i = 0; i < count; i++)
+        argv[2 + i] = bytes_text(names[i]);
+    return redis_link_send(infer->link, argv, 2 + count, NULL, NULL);
+}
+
 static int redis_infer_read(void *self, infer_read_fn done, void *context)
 {
     struct redis_infer *infer = self;
@@ -138,7 +168,7 @@ static int redis_infer_read(void *self, infer_read_fn done, void *context)
         return ERR_CONNECTION;
     int result = redis_infer_queue(infer, "MULTI", NULL);
     for (int i = 0; i < STATE_READ_HASHES && result == ERR_OK; i++)
-        result = redis_infer_queue(infer, "HGETALL", infer->keys[redis_infer_hashes[i]]);
+        result = redis_infer_queue_hash(infer, redis_infer_hashes[i]);
     if (result == ERR_OK)
         result = redis_infer_queue(infer, "GET", infer->keys[STATE_CALIBRATION]);
     if (result != ERR_OK)

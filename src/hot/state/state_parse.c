@@ -19,6 +19,26 @@ enum state_part {
     STATE_PART_ALL = 63,
 };
 
+#define STATE_PARSE_COUNT(names) (int)(sizeof(names) / sizeof((names)[0]))
+
+int state_parse_fields(enum state_key hash, const char *const **names)
+{
+    static const char *const book[] = {
+        STATE_FIELD_EPOCH,  STATE_FIELD_SEQ,      STATE_FIELD_LAST_UPDATE_ID, STATE_FIELD_TS_US,
+        STATE_FIELD_SOURCE, STATE_FIELD_BEST_BID, STATE_FIELD_BEST_ASK};
+    static const char *const window[] = {STATE_FIELD_EPOCH, STATE_FIELD_SEQ};
+    static const char *const features[] = {
+        STATE_FIELD_EPOCH,   STATE_FIELD_SEQ,       STATE_FIELD_VEC,      STATE_FIELD_VEC_EPOCH,
+        STATE_FIELD_VEC_SEQ, STATE_FIELD_AS_OF_US,  STATE_FIELD_MID,      STATE_FIELD_VEC_LIVE,
+        STATE_FIELD_WRITER,  STATE_FIELD_BOOK_LIVE, STATE_FIELD_SLOT_MIDS};
+    _Static_assert(STATE_PARSE_COUNT(features) <= STATE_PARSE_FIELDS_MAX, "room");
+    PRE(hash < STATE_READ_HASHES);
+    *names = hash == STATE_OB ? book : hash == STATE_FEAT ? features : window;
+    return hash == STATE_OB     ? STATE_PARSE_COUNT(book)
+           : hash == STATE_FEAT ? STATE_PARSE_COUNT(features)
+                                : STATE_PARSE_COUNT(window);
+}
+
 void state_parse_begin(struct state_read *read)
 {
     memset(read, 0, sizeof(*read));

@@ -58,6 +58,11 @@ struct state_read {
     unsigned seen; /* which parts of the vector came; private */
 };
 
+/* The fields of a hash that a reader uses, all that need be fetched: *names static, returns
+ * their count, at most STATE_PARSE_FIELDS_MAX. */
+#define STATE_PARSE_FIELDS_MAX 12
+int state_parse_fields(enum state_key hash, const char *const **names);
+
 /* Order: begin, every pair of every hash, finish. */
 void state_parse_begin(struct state_read *read);
 /* One pair of the hash STATE_OB, STATE_TR_1S, STATE_TR_5S or STATE_FEAT. Fields that the

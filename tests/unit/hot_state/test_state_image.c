@@ -185,6 +185,29 @@ static void a_world_without_book_or_vector_is_readable(void **state)
     assert_string_equal(state_image_judge(&image), "best_bid");
 }
 
+static void the_named_fields_are_all_that_a_reader_needs(void **state)
+{
+    (void)state;
+    struct world_view view = view_full();
+    struct state_image image;
+    struct state_read whole, named;
+    image_of(&view, &image);
+    read_of(&image, &whole);
+    state_parse_begin(&named);
+    for (int hash = 0; hash < STATE_HASH_COUNT; hash++) {
+        const char *const *names;
+        int count = state_parse_fields((enum state_key)hash, &names);
+        assert_in_range(count, 2, STATE_PARSE_FIELDS_MAX);
+        for (int i = 0; i < count; i++) {
+            struct bytes value = state_image_value(&image, (enum state_key)hash, names[i]);
+            assert_non_null(value.data);
+            state_parse_field(&named, (enum state_key)hash, bytes_text(names[i]), value);
+        }
+    }
+    state_parse_finish(&named);
+    assert_memory_equal(&whole, &named, sizeof(whole));
+}
+
 static void reader_gets_back_what_was_written(void **state)
 {
     (void)state;
@@ -355,6 +378,7 @@ int main(void)
         cmocka_unit_test(a_quiet_market_still_has_its_windows),
         cmocka_unit_test(a_world_without_book_or_vector_is_readable),
         cmocka_unit_test(reader_gets_back_what_was_written),
+        cmocka_unit_test(the_named_fields_are_all_that_a_reader_needs),
         cmocka_unit_test(hashes_of_two_flushes_are_not_consistent),
         cmocka_unit_test(reader_refuses_malformed_values),
         cmocka_unit_test(a_vector_with_a_nan_is_refused),

@@ -205,7 +205,11 @@ static void the_named_fields_are_all_that_a_reader_needs(void **state)
         }
     }
     state_parse_finish(&named);
-    assert_memory_equal(&whole, &named, sizeof(whole));
+    assert_memory_equal(&whole, &named, offsetof(struct state_read, mids));
+    assert_int_equal(whole.seen, named.seen);
+    assert_int_equal(whole.mid_count, named.mid_count);
+    for (int i = 0; i < whole.mid_count; i++)
+        assert_int_equal(whole.mids[i].mid.mantissa, named.mids[i].mid.mantissa);
 }
 
 static void reader_gets_back_what_was_written(void **state)

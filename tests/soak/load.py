@@ -77,6 +77,32 @@ def slots(redis):
     return [int(name.split("-")[0]) for name in ids]
 
 
+def loss(port):
+    """What any stage says it lost or refused; all have to be 0."""
+    names = {"ingestor_missing_ids_total": "sbe-ingestor",
+             "ingestor_entries_dropped_total": "sbe-ingestor",
+             "ingestor_sbe_malformed_total": "sbe-ingestor",
+             "ingestor_sbe_reconnections_total": "sbe-ingestor",
+             "aggregator_stream_records_missing": "aggregator",
+             "aggregator_trades_missing": "aggregator"}
+    return {name: harness.metric(port[service], name) for name, service in names.items()}
+
+
+def book_differences(exchange, redis):
+    """Level fields that differ from the exchange's own book once the market stands still."""
+    harness.post_json(exchange, "/control/pause", {"paused": True})
+    time.sleep(1)
+    ours = redis.hash("ob:BTCUSDT")
+    theirs = harness.get_json(exchange, "/control/book?id=" + ours["last_update_id"])
+    different = 0
+    for side, name in (("bids", "bid"), ("asks", "ask")):
+        for level in range(10):
+            price, quantity = theirs[side][level]
+            different += ours.get(f"{name}{level + 1}_p") != price
+            different += ours.get(f"{name}{level + 1}_q") != quantity
+    return different
+
+
 def measure(options):
     folder = harness.temp_dir()
     offset = harness.free_port_offset()
@@ -122,6 +148,8 @@ def measure(options):
         "memory_growth_kb": (after_two[-1] - after_two[0]) if after_two else None,
         "sequence_gaps": harness.metric(port["sbe-ingestor"], "ingestor_sbe_sequence_gaps_total"),
     }
+    result.update(loss(port))
+    result["book_fields_different"] = book_differences(port["exchange-sim"], redis)
     up.stop()
     return result
 

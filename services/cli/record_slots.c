@@ -10,8 +10,9 @@
 #include "edge/redis/redis_link.h"
 #include "hot/infer/prediction.h"
 
-#define RECORD_SLOTS_BATCH   "512"
-#define RECORD_SLOTS_ID_SIZE 48
+#define RECORD_SLOTS_BATCH_COUNT 512
+#define RECORD_SLOTS_BATCH       "512"
+#define RECORD_SLOTS_ID_SIZE     48
 
 struct record_slots {
     struct record_slots_options options;
@@ -94,7 +95,7 @@ static void record_slots_answer(void *context, int result, const redisReply *rep
         return;
     for (size_t i = 0; i < reply->elements; i++)
         record_slots_entry(slots, reply->element[i]);
-    slots->full = reply->elements == (size_t)atoi(RECORD_SLOTS_BATCH);
+    slots->full = reply->elements == RECORD_SLOTS_BATCH_COUNT;
 }
 
 static void record_slots_ask(struct record_slots *slots)

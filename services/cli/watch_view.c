@@ -38,7 +38,7 @@ static void watch_view_prediction(const char *json, int64_t wall_us, bool colour
     text_add_format(
         out,
         "  made        %.1f s ago from %s (%s), features %lld ms old, model %s" WATCH_EOL WATCH_EOL,
-        (double)(wall_us / CLOCK_US_PER_MS - line.timestamp_ms) / 1e3, line.source, line.mode,
+        (double)(wall_us - line.timestamp_ms * CLOCK_US_PER_MS) / 1e6, line.source, line.mode,
         (long long)line.age_ms, line.model);
 }
 

@@ -110,7 +110,7 @@ static size_t capture_resync(struct bytes data)
     return at;
 }
 
-int capture_read_record(struct bytes data, struct record *record, size_t *size)
+int capture_peek_record(struct bytes data, struct record *record, size_t *size)
 {
     *size = 0;
     if (data.size < CAPTURE_RECORD_PAYLOAD)
@@ -123,17 +123,27 @@ int capture_read_record(struct bytes data, struct record *record, size_t *size)
     if (data.size < CAPTURE_OVERHEAD + payload_size)
         return ERR_EMPTY;
     *size = CAPTURE_OVERHEAD + payload_size;
-    const uint8_t *payload = data.data + CAPTURE_RECORD_PAYLOAD;
-    uint32_t head_crc = bytes_load_u32(data.data + CAPTURE_RECORD_HEAD_CRC);
-    if (bytes_load_u32(payload + payload_size) != crc32c(head_crc, payload, payload_size))
-        return ERR_CORRUPT;
     *record = (struct record){
         .epoch = bytes_load_u64(data.data + CAPTURE_RECORD_EPOCH),
         .seq = bytes_load_u64(data.data + CAPTURE_RECORD_SEQ),
         .recv_us = bytes_load_i64(data.data + CAPTURE_RECORD_RECV),
         .kind = data.data[CAPTURE_RECORD_KIND],
         .flags = data.data[CAPTURE_RECORD_FLAGS],
-        .payload = bytes_of(payload, payload_size),
+        .payload = bytes_of(data.data + CAPTURE_RECORD_PAYLOAD, payload_size),
     };
+    return ERR_OK;
+}
+
+int capture_read_record(struct bytes data, struct record *record, size_t *size)
+{
+    struct record whole;
+    int result = capture_peek_record(data, &whole, size);
+    if (result != ERR_OK)
+        return result;
+    uint32_t head_crc = bytes_load_u32(data.data + CAPTURE_RECORD_HEAD_CRC);
+    uint32_t crc = crc32c(head_crc, whole.payload.data, whole.payload.size);
+    if (bytes_load_u32(whole.payload.data + whole.payload.size) != crc)
+        return ERR_CORRUPT;
+    *record = whole;
     return ERR_OK;
 }

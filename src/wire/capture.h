@@ -36,5 +36,7 @@ size_t capture_write_record(const struct record *record, uint8_t *out, size_t ca
  * ERR_CORRUPT: a CRC differs; going on by *size leads behind the damaged record, or to the
  * next good head, so damage costs only what it hit. The payload is borrowed. */
 int capture_read_record(struct bytes data, struct record *record, size_t *size) MUST_CHECK;
+/* The same without looking at the payload's CRC: for an index, and to pass over records. */
+int capture_peek_record(struct bytes data, struct record *record, size_t *size) MUST_CHECK;
 
 #endif

@@ -138,15 +138,26 @@ static int capture_control_compare(const void *a, const void *b)
     return left->order < right->order ? -1 : left->order > right->order;
 }
 
+/* Payload CRCs of data records are left to the reading; controls are kept, so theirs count. */
+static int capture_file_peek(struct bytes data, struct record *record, size_t *size)
+{
+    int result = capture_peek_record(data, record, size);
+    if (result == ERR_OK && record_is_control(record))
+        result = capture_read_record(data, record, size);
+    return result;
+}
+
+typedef int (*capture_file_read_fn)(struct bytes data, struct record *record, size_t *size);
+
 /* The next whole record in file order. *corrupt counts what was skipped on the way. */
-static int capture_file_step(struct capture_file *file, struct record *record, uint64_t *corrupt,
-                             uint64_t *cut)
+static int capture_file_step(struct capture_file *file, capture_file_read_fn read,
+                             struct record *record, uint64_t *corrupt, uint64_t *cut)
 {
     while (file->segment < file->counters.segments) {
         const struct bytes *data = &file->segments[file->segment].data;
         const struct bytes rest = bytes_of(data->data + file->at, data->size - file->at);
         size_t size = 0;
-        int result = capture_read_record(rest, record, &size);
+        int result = read(rest, record, &size);
         file->at += size;
         if (result == ERR_OK)
             return ERR_OK;
@@ -183,8 +194,9 @@ static void capture_file_unique(struct capture_file *file)
 static int capture_file_index(struct capture_file *file, struct err *err)
 {
     struct record record;
+    uint64_t counted_later = 0;
     capture_file_rewind(file);
-    while (capture_file_step(file, &record, &file->counters.corrupt,
+    while (capture_file_step(file, capture_file_peek, &record, &counted_later,
                              &file->counters.cut_tail_bytes) == ERR_OK) {
         file->counters.records++;
         if (!record_is_control(&record))
@@ -254,6 +266,7 @@ void capture_file_rewind(struct capture_file *file)
 {
     file->segment = 0;
     file->at = CAPTURE_HEADER_SIZE;
+    file->counters.corrupt = 0;
     file->control_next = 0;
     file->has_held = false;
     file->last_epoch = file->last_seq = 0;
@@ -280,7 +293,8 @@ int capture_file_next(struct capture_file *file, struct record *record)
     uint64_t ignored = 0;
     /* Controls pass where they belong: in file order they are skipped. */
     while (!file->has_held) {
-        if (capture_file_step(file, &file->held, &ignored, &ignored) != ERR_OK)
+        if (capture_file_step(file, capture_read_record, &file->held, &file->counters.corrupt,
+                              &ignored) != ERR_OK)
             break;
         file->has_held = capture_file_is_new(file, &file->held);
         if (!file->has_held)

@@ -22,7 +22,7 @@
 struct capture_file_counters {
     uint64_t records, controls; /* in the whole set, known after opening */
     uint64_t slots;             /* … of which say where a prediction was made */
-    uint64_t corrupt;           /* damaged records skipped */
+    uint64_t corrupt;           /* damaged records skipped while reading, up to now */
     uint64_t cut_tail_bytes;    /* after the last whole record of each file */
     uint64_t bytes;
     int segments;

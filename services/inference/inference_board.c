@@ -79,9 +79,11 @@ int inference_board_open(struct inference_board *board, struct metrics *metrics,
     inference_board_counts(board, metrics);
     inference_board_gauges(board, metrics);
     pthread_mutex_init(&board->lock, NULL);
-    board->history = calloc(INFERENCE_HISTORY_MAX, sizeof(*board->history));
+    size_t size = INFERENCE_HISTORY_MAX * sizeof(*board->history);
+    board->history = malloc(size);
     if (board->history == NULL)
         return err_set(err, ERR_MEMORY, "prediction history");
+    memset(board->history, 0, size); /* resident from the start: memory stays flat */
     return ERR_OK;
 }
 

@@ -67,8 +67,9 @@ def children(pid):
 
 
 def memory_kb(pids):
-    return sum(pss_kb(pids.get(name, 0))
-               for name in ("sbe-ingestor", "aggregator", "inference", "inference-2"))
+    """{service: Pss in kB} of the four hot processes."""
+    return {name: pss_kb(pids.get(name, 0))
+            for name in ("sbe-ingestor", "aggregator", "inference", "inference-2")}
 
 
 def slots(redis):
@@ -144,10 +145,12 @@ def measure(options):
         "published_late_us_max": quantile(late, [], 1.0),
         "prediction_us_p50": quantile(total, [], 0.5),
         "prediction_us_p99": quantile(total, [], 0.99),
-        "memory_kb": memory[-1][1],
-        "memory_growth_kb": (after_two[-1] - after_two[0]) if after_two else None,
+        "memory_kb": sum(memory[-1][1].values()),
+        "memory_growth_kb": sum(after_two[-1].values()) - sum(after_two[0].values()),
         "sequence_gaps": harness.metric(port["sbe-ingestor"], "ingestor_sbe_sequence_gaps_total"),
     }
+    for name, kb in after_two[-1].items():
+        result[f"memory_growth_kb {name}"] = kb - after_two[0][name]
     result.update(loss(port))
     result["book_fields_different"] = book_differences(port["exchange-sim"], redis)
     up.stop()
@@ -165,7 +168,7 @@ def main():
         print(json.dumps(result))
         return
     for name, value in result.items():
-        print(f"{name:24} {value:,.0f}" if value is not None else f"{name:24} -")
+        print(f"{name:34} {value:,.0f}" if value is not None else f"{name:34} -")
 
 
 if __name__ == "__main__":

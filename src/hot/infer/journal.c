@@ -30,6 +30,8 @@ static void journal_pop(struct journal *journal)
 {
     journal->first = (journal->first + 1) % journal->capacity;
     journal->count--;
+    if (journal->count == 0)
+        journal->first = 0; /* an outbox that drains each slot stays on one page of memory */
 }
 
 void journal_push(struct journal *journal, int64_t slot, const struct prediction *prediction)

@@ -117,6 +117,7 @@ static void journal_keeps_slot_order_and_drops_the_oldest_when_full(void **state
     assert_int_equal(journal_first(&journal)->slot, 5);
     journal_pop_through(&journal, 100);
     assert_null(journal_first(&journal));
+    assert_int_equal(journal.first, 0);
     journal_close(&journal);
 }
 

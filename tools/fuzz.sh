@@ -18,7 +18,7 @@ fuzz_one() {
     local target=$1 runs=$2 corpus=$work/$1-corpus seeds=tests/fuzz/corpus/$1
     mkdir -p "$corpus"
     [ -d "$seeds" ] || seeds=$corpus
-    [ "$target" = config ] && runs=$((runs / 5))
+    if [ "$target" = config ]; then runs=$((runs / 5)); fi
     if ! LLVM_PROFILE_FILE="$work/$target.profraw" "build-fuzz/fuzz/fuzz_$target" -runs="$runs" \
         -max_total_time="${FUZZ_SECONDS_MAX:-1500}" -timeout=10 -rss_limit_mb=4096 \
         -artifact_prefix="$work/$target-" \

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Every test that needs no network: unit and integration tests under ASan and UBSan, then
-# the end-to-end tests over the release binary.
+# Every test that needs no network: a short run of each fuzz target, unit and integration tests
+# under ASan and UBSan, then the end-to-end tests over the release binary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 jobs=$(nproc)
@@ -11,6 +11,7 @@ cmake --preset release >/dev/null
 cmake --build --preset release
 
 status=0
+FUZZ_SECONDS_MAX=20 tools/fuzz.sh 100000 || status=1
 ctest --test-dir build-dev --output-on-failure -j "$jobs" -L 'unit|integration|tidy' || status=1
 ctest --test-dir build --output-on-failure -L 'e2e' || status=1
 exit "$status"

@@ -56,9 +56,12 @@ static bool world_touch_fits(const struct book_touch *touch, struct scale_step s
            scale_fit_value(touch->ask_qty, step.qty_shift) == SCALE_FITS;
 }
 
+/* Levels of a snapshot that was compared already are nothing: a checkpoint leaves them out. */
 static bool world_pending_fits(const struct world_pending *pending, struct scale_step step)
 {
     bool fits = true;
+    if (!pending->is_there)
+        return true;
     for (uint32_t i = 0; i < pending->bid_count; i++)
         fits = fits && scale_fit_value(pending->bids[i].price, step.price_shift) == SCALE_FITS &&
                scale_fit_value(pending->bids[i].qty, step.qty_shift) == SCALE_FITS;
@@ -104,8 +107,10 @@ static void world_rescale(struct world *world, struct scale target)
     world_rescale_touch(&world->quote, step);
     world_rescale_touch(&world->touch, step);
     world->mid2 = world->touch.bid_price + world->touch.ask_price;
-    world_rescale_levels(world->pending.bids, world->pending.bid_count, step);
-    world_rescale_levels(world->pending.asks, world->pending.ask_count, step);
+    if (world->pending.is_there) {
+        world_rescale_levels(world->pending.bids, world->pending.bid_count, step);
+        world_rescale_levels(world->pending.asks, world->pending.ask_count, step);
+    }
     flow_rescale(&world->flow, step);
     windows_rescale(&world->windows, step);
     book_rescale(&world->book, step);

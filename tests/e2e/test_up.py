@@ -27,6 +27,8 @@ def pids_of(parent):
                 words = f.read().decode().split("\0")
         except OSError:
             continue
+        if len(words) < 2:
+            continue  # not the program yet
         name = "redis" if "redis-server" in words[0] else words[1]
         name = "recorder" if name == "record" else name
         found[name + "-2" if "replica=2" in words else name] = int(entry)

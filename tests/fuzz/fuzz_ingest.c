@@ -1,3 +1,4 @@
+/* covers: src/hot/ingest/ingest.c src/hot/ingest/splice.c src/hot/ingest/publisher.c */
 /* The ingest agent under arbitrary frames from two connections, arbitrary pauses and an
  * unsteady stream. Input: a list of actions, each one byte and its data. Whatever comes in,
  * what goes out is stamped without a gap, in order, and readable.

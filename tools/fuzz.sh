@@ -19,6 +19,7 @@ fuzz_one() {
     mkdir -p "$corpus"
     [ -d "$seeds" ] || seeds=$corpus
     if [ "$target" = config ]; then runs=$((runs / 5)); fi
+    export LLVM_PROFILE_FILE="$work/unused.profraw"
     if ! LLVM_PROFILE_FILE="$work/$target.profraw" "build-fuzz/fuzz/fuzz_$target" -runs="$runs" \
         -max_total_time="${FUZZ_SECONDS_MAX:-1500}" -timeout=10 -rss_limit_mb=4096 \
         -artifact_prefix="$work/$target-" \

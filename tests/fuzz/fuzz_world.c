@@ -37,7 +37,7 @@ static int64_t feed_value(struct feed *feed, int64_t usual)
 {
     int8_t step = (int8_t)feed_byte(feed);
     if (step != 127)
-        return usual + step;
+        return (int64_t)((uint64_t)usual + (uint64_t)step); /* may wrap: any value is fair */
     uint64_t value = 0;
     for (int i = 0; i < 8; i++)
         value = value << 8 | feed_byte(feed);
@@ -63,7 +63,7 @@ static void feed_book_event(struct feed *feed, struct event *event)
     struct level_view bids = feed_levels(feed, feed->bids, touch, -1);
     struct level_view asks = feed_levels(feed, feed->asks, touch + 1, 1);
     if (event->kind == EVENT_DIFF) {
-        event->diff.first_id = feed_value(feed, feed->book_id + 1);
+        event->diff.first_id = feed_value(feed, (int64_t)((uint64_t)feed->book_id + 1));
         event->diff.last_id = feed_value(feed, event->diff.first_id);
         event->diff.bids = bids;
         event->diff.asks = asks;
@@ -106,7 +106,8 @@ static struct event feed_event(struct feed *feed)
     uint8_t head = feed_byte(feed);
     uint8_t scale = feed_byte(feed);
     feed->now_us = feed_value(feed, feed->now_us);
-    feed->now_us += (head & 0x10) != 0 ? 100000 : 0;
+    if ((head & 0x10) != 0 && feed->now_us < INT64_MAX - 100000)
+        feed->now_us += 100000;
     if (head >= 250) {
         feed->epoch++;
         feed->seq = 0;

@@ -7,6 +7,9 @@ runs=${BENCH_RUNS:-5}
 results=$(mktemp)
 trap 'rm -f "$results"' EXIT
 
+# Peers that no distribution package has; without them their rows are missing.
+tools/npm_peers.sh >/dev/null || echo "bench: no peers from npm" >&2
+
 for bench in build/bench/bench_*; do
     [ -x "$bench" ] || continue
     for run in $(seq "$runs"); do

@@ -278,6 +278,27 @@ static void infer_publishes_every_slot_once_with_two_replicas(void **state)
     free(shared);
 }
 
+static void infer_with_a_stagger_finds_the_slot_published(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica b;
+    struct replica *late_first[] = {&b, &a};
+    replica_open(&a, shared);
+    replica_open(&b, shared);
+    b.infer.options.stagger_us = 3000;
+    run(late_first, 2, 20000000);
+    assert_int_equal(b.infer.counters.published, 0);
+    assert_int_equal(b.infer.counters.existed, shared->count);
+    assert_int_equal(a.infer.counters.published, shared->count);
+    assert_every_slot_once(shared);
+    assert_in_range(b.timing.late_us, 3000, 4000);
+    infer_close(&a.infer);
+    infer_close(&b.infer);
+    free(shared);
+}
+
 static void infer_goes_on_blind_while_redis_is_away_and_appends_afterwards(void **state)
 {
     (void)state;
@@ -481,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup(infer_judges_by_what_was_true_at_the_tick, setup),
         cmocka_unit_test_setup(infer_counts_no_outcome_that_the_tick_had_not_seen, setup),
         cmocka_unit_test_setup(infer_publishes_every_slot_once_with_two_replicas, setup),
+        cmocka_unit_test_setup(infer_with_a_stagger_finds_the_slot_published, setup),
         cmocka_unit_test_setup(infer_goes_on_blind_while_redis_is_away_and_appends_afterwards,
                                setup),
         cmocka_unit_test_setup(infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one,

@@ -141,9 +141,14 @@ void service_stop(struct service *service)
         loop_wake(service->loop);
 }
 
+void service_unserve(struct service *service)
+{
+    service_probes_close(service); /* may be called twice */
+}
+
 void service_close(struct service *service)
 {
-    service_probes_close(service);
+    service_unserve(service);
     if (service->loop != NULL) {
         log_info("stopped", "uptime_s=%lld",
                  (long long)((loop_wall_us() - service->started_wall_us) / CLOCK_US_PER_S));

@@ -71,6 +71,8 @@ int service_refuse(const char *name, const struct err *err);
 void service_run(struct service *service, int64_t (*step)(void *context, struct clock_now now),
                  void *context);
 void service_stop(struct service *service);
+/* Ends the HTTP thread, which reads what the service is about to close; service_close would. */
+void service_unserve(struct service *service);
 void service_close(struct service *service);
 
 #endif

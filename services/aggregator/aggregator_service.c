@@ -265,10 +265,7 @@ static int aggregator_service_run(int argc, char **argv)
         aggregator_service_finish(&self);
     }
     /* The links use the loop, the HTTP thread the board: in this order. */
-    if (self.service.http != NULL) {
-        http_server_close(self.service.http);
-        self.service.http = NULL;
-    }
+    service_unserve(&self.service);
     aggregator_service_close(&self);
     service_close(&self.service);
     return status;

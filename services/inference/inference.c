@@ -251,10 +251,7 @@ static int inference_run(int argc, char **argv)
         service_run(&inference.service, inference_step, &inference);
     }
     /* The link uses the loop, the HTTP thread the board: in this order. */
-    if (inference.service.http != NULL) {
-        http_server_close(inference.service.http);
-        inference.service.http = NULL;
-    }
+    service_unserve(&inference.service);
     inference_close(&inference);
     service_close(&inference.service);
     return status;

@@ -208,10 +208,7 @@ static int reanchor_service_run(int argc, char **argv)
         reanchor_service_finish(&self);
     }
     /* The links use the loop, the HTTP thread the board: in this order. */
-    if (self.service.http != NULL) {
-        http_server_close(self.service.http);
-        self.service.http = NULL;
-    }
+    service_unserve(&self.service);
     reanchor_service_close(&self);
     service_close(&self.service);
     return status;

@@ -23,7 +23,7 @@
 #include "market/record.h"
 #include "model/model.h"
 
-#define INFER_WARM_US          5000   /* the discarded read comes so long before the slot */
+#define INFER_WARM_US          5000   /* the early read comes so long before the slot */
 #define INFER_READ_TIMEOUT_US  20000  /* then the slot goes on without Redis */
 #define INFER_SERVE_TIMEOUT_US 50000  /* an unpublished prediction is served locally then */
 #define INFER_RETRY_US         100000 /* between attempts to drain the outbox */

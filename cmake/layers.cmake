@@ -1,8 +1,14 @@
-# btcast_layer(name folder [LINK libs...] [EXCLUDE files...]): the library bt_<name>
-# from every .c below folder. A folder without sources becomes an interface target.
+# btcast_layer(name folder [LINK libs...] [EXCLUDE files...] [FOLDERS names...]): the
+# library bt_<name> from every .c below folder (below those of its folders that are named).
+# A folder without sources becomes an interface target.
 function(btcast_layer name folder)
-    cmake_parse_arguments(L "" "" "LINK;EXCLUDE" ${ARGN})
-    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${folder}/*.c)
+    cmake_parse_arguments(L "" "" "LINK;EXCLUDE;FOLDERS" ${ARGN})
+    set(patterns ${CMAKE_SOURCE_DIR}/${folder}/*.c)
+    if(L_FOLDERS)
+        list(TRANSFORM L_FOLDERS REPLACE "(.+)" "${CMAKE_SOURCE_DIR}/${folder}/\\1/*.c"
+             OUTPUT_VARIABLE patterns)
+    endif()
+    file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${patterns})
     foreach(file ${L_EXCLUDE})
         list(REMOVE_ITEM sources ${CMAKE_SOURCE_DIR}/${file})
     endforeach()

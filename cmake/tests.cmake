@@ -23,7 +23,8 @@ else()
 endif()
 
 if(NOT BTCAST_FUZZ)
-    foreach(layer base market model wire hot_stream hot_ingest hot_state hot_infer recover edge services)
+    foreach(layer base market model wire hot_stream hot_ingest hot_state hot_infer learn_lake learn recover edge
+            sim services)
         file(GLOB sources CONFIGURE_DEPENDS tests/unit/${layer}/test_*.c)
         foreach(source ${sources})
             btcast_test(unit bt_${layer} ${source})

@@ -19,7 +19,9 @@ LAYERS = {
     "hot/ingest": ["base", "market", "wire", "hot/stream", "hot/ingest"],
     "hot/state": ["base", "market", "wire", "hot/stream", "hot/state"],
     "hot/infer": ["base", "market", "model", "wire", "hot/state", "hot/infer"],
-    "recover": ["base", "market", "wire", "hot/state", "recover"],
+    "learn/lake": ["base", "market", "wire", "hot/stream", "learn/lake"],
+    "learn": ["base", "market", "model", "wire", "learn"],
+    "recover": ["base", "market", "wire", "hot/state", "learn/lake", "recover"],
     "edge": ["base", "market", "model", "wire", "hot", "recover", "learn", "edge"],
 }
 FUNCTION_LINES_MAX = 70

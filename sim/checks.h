@@ -1,0 +1,127 @@
+/* What has to be true whatever happens: the rules, and the checkers that watch every step
+ * of the server, every record stamped and every prediction served (docs/simulation.md).
+ * SPDX-License-Identifier: Apache-2.0 */
+#ifndef BTCAST_SIM_CHECKS_H
+#define BTCAST_SIM_CHECKS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "hot/infer/infer.h"
+#include "hot/state/state_port.h"
+#include "hot/stream/stream_port.h"
+#include "market/record.h"
+#include "sim/model/model_redis.h"
+#include "sim/virtual_link.h"
+
+/* constant, name, what it says */
+#define CHECK_RULE_TABLE(X)                                                                        \
+    X(CHECK_BOOK_EQUAL, "book.equal",                                                              \
+      "the ten levels shown at an update id are the exchange's at that id")                        \
+    X(CHECK_READER_COMPLETE, "reader.complete",                                                    \
+      "once there, none of the four keys is ever missing")                                         \
+    X(CHECK_READER_SINGLE, "reader.single", "all four keys carry one epoch and seq")               \
+    X(CHECK_ANCHOR_CLAIM, "anchor.claim", "only the holder of the claim's token is swapped in")    \
+    X(CHECK_ANCHOR_ONCE, "anchor.once", "a document is swapped in at most once")                   \
+    X(CHECK_FENCE_MONOTONE, "fence.monotone", "the stored fence never falls")                      \
+    X(CHECK_WRITER_MONOTONE, "writer.monotone",                                                    \
+      "readers never see an older writer after a newer one")                                       \
+    X(CHECK_SLOT_ONCE, "slot.once", "a slot stands once in the stream, in order")                  \
+    X(CHECK_SLOT_MISSING, "slot.missing", "no slot is missing in the stream in the end")           \
+    X(CHECK_SLOT_SERVED, "slot.served", "every slot is served by a replica in time")               \
+    X(CHECK_SLOT_SAME, "slot.same", "the pred hash is the newest record of the stream")            \
+    X(CHECK_STREAM_ONCE, "stream.once", "a stamped record stands once in the streams, in order")   \
+    X(CHECK_STREAM_MISSING, "stream.missing", "no stamped record is missing in the streams")       \
+    X(CHECK_WINDOW_AGES, "window.ages",                                                            \
+      "the trade windows hold the trades of the last one and five seconds")                        \
+    X(CHECK_POSITION_DURABLE, "position.durable",                                                  \
+      "a writer's registered position is not past its stored checkpoint")                          \
+    X(CHECK_END_LIVE, "end.live", "after the last fault the book is live again")                   \
+    X(CHECK_END_FRESH, "end.fresh", "after the last fault the hot state is fresh again")
+
+enum check_rule {
+#define X(constant, name, text) constant,
+    CHECK_RULE_TABLE(X)
+#undef X
+        CHECK_RULES
+};
+const char *check_rule_name(enum check_rule rule);
+const char *check_rule_text(enum check_rule rule);
+
+struct check_failure {
+    enum check_rule rule;
+    int64_t at_us; /* since the start */
+    char text[400];
+};
+
+#define CHECK_HASHES     4
+#define CHECK_SLOTS_MAX  256
+#define CHECK_TOKENS_MAX 256
+#define CHECK_TRADES_MAX 65536
+
+struct simulation;
+
+struct checks {
+    struct simulation *simulation;
+    int keys[STATE_KEY_COUNT];
+    int streams[STREAM_COUNT], consumers[STREAM_COUNT];
+    /* the hot state as readers see it */
+    bool live;              /* the four keys have been there */
+    int64_t lost_until_us;  /* the store has lost data: until then the keys may be missing */
+    uint64_t fence, writer; /* the highest seen */
+    int64_t book_id;        /* last one compared */
+    /* anchors */
+    char tokens[CHECK_TOKENS_MAX][STATE_TOKEN_SIZE]; /* swapped in */
+    int token_count;
+    char claim[STATE_TOKEN_SIZE]; /* who holds it, as the server answered */
+    /* slots */
+    int64_t top_slot;                /* newest of the stream, 0: none */
+    int64_t first_slot;              /* first one that was served at all */
+    uint8_t served[CHECK_SLOTS_MAX]; /* by slot - first_slot: replicas that served it in time */
+    int64_t last_slot;
+    /* records */
+    struct stream_top tops[STREAM_COUNT]; /* last one seen in each stream */
+    struct check_trade {
+        int64_t recv_us, id_count;
+        uint64_t epoch, seq;
+    } * trades;
+    int trade_count;
+    uint64_t epoch, seq; /* stamped last */
+    struct check_epoch {
+        uint64_t epoch, stamped, stored; /* highest seq stamped; records found in the streams */
+        bool ended;                      /* its ingestor has died: its last ones may be lost */
+    } epochs[64];
+    int epoch_count;
+    bool streams_lost; /* FLUSHALL: what the streams held is gone */
+};
+
+void checks_open(struct checks *checks, struct simulation *simulation);
+void checks_close(struct checks *checks);
+void checks_before_step(struct checks *checks, const struct virtual_step *step);
+void checks_after_step(struct checks *checks, const struct virtual_step *step,
+                       const redisReply *reply);
+/* The store has changed: a reader looks. */
+void checks_changed(struct checks *checks);
+void checks_stamped(struct checks *checks, const struct record *record);
+void checks_served(struct checks *checks, const struct process *process,
+                   const struct prediction *prediction, const struct infer_timing *timing);
+/* The store has lost its last writes, or everything. */
+void checks_store_lost(struct checks *checks, bool everything);
+void checks_ingestor_died(struct checks *checks);
+void checks_end(struct checks *checks);
+
+/* The parts. */
+void check_reader(struct checks *checks);
+void check_book(struct checks *checks);
+void check_window(struct checks *checks);
+void check_slots_appended(struct checks *checks);
+void check_slots_end(struct checks *checks);
+void check_streams_appended(struct checks *checks);
+void check_streams_end(struct checks *checks);
+void check_anchor_step(struct checks *checks, const struct virtual_step *step,
+                       const redisReply *reply);
+void check_commit_step(struct checks *checks, const struct virtual_step *step);
+/* The value of a hash's field as a number; false when there is none. */
+bool check_number(struct checks *checks, enum state_key key, const char *field, int64_t *value);
+
+#endif

@@ -10,8 +10,19 @@
 
 static const struct model_value *check_hash(struct checks *checks, int hash)
 {
-    struct simulation *simulation = checks->simulation;
-    return model_redis_value(simulation->redis, checks->keys[hash], simulation->queue.now_us);
+    return check_value(checks, checks->keys[hash]);
+}
+
+void check_fence(struct checks *checks)
+{
+    const struct model_value *value = check_value(checks, checks->keys[STATE_FENCE]);
+    if (value->type != MODEL_STRING)
+        return;
+    uint64_t fence = strtoull((const char *)value->data->data, NULL, 10);
+    if (fence < checks->fence)
+        simulation_fail(checks->simulation, CHECK_FENCE_MONOTONE, "%llu after %llu",
+                        (unsigned long long)fence, (unsigned long long)checks->fence);
+    checks->fence = fence;
 }
 
 static int check_present(struct checks *checks)
@@ -52,18 +63,18 @@ static void check_writer(struct checks *checks)
         checks->writer = (uint64_t)writer;
 }
 
-void check_reader(struct checks *checks)
+static void check_ttls(struct checks *checks)
 {
-    int present = check_present(checks);
-    if (present == CHECK_HASHES) {
-        checks->live = true;
-        check_single(checks);
-        check_writer(checks);
-        check_book(checks);
-        check_window(checks);
-    } else if (checks->live) {
-        simulation_fail(checks->simulation, CHECK_READER_COMPLETE, "%d of the four keys are there",
-                        present);
+    static const int64_t ttl_s[CHECK_HASHES] = {0, STATE_TTL_TR_S, STATE_TTL_TR_S,
+                                                STATE_TTL_FEAT_S};
+    int64_t now_us = checks->simulation->queue.now_us;
+    for (int hash = 0; hash < CHECK_HASHES; hash++) {
+        int64_t expire_us = check_hash(checks, hash)->expire_us;
+        int64_t left_us = expire_us == 0 ? 0 : expire_us - now_us;
+        if ((expire_us == 0) != (ttl_s[hash] == 0) || left_us > ttl_s[hash] * 1000000)
+            simulation_fail(checks->simulation, CHECK_READER_TTL, "%s lives for %lld us",
+                            model_redis_key_name(checks->simulation->redis, checks->keys[hash]),
+                            (long long)left_us);
     }
 }
 
@@ -112,24 +123,24 @@ static int check_levels(const struct blob *hash, const char *side, struct sbe_le
 }
 
 static void check_side(struct checks *checks, const struct blob *hash, int side, const char *name,
-                       const struct sim_top *top)
+                       const struct sim_top *top, int64_t id)
 {
     struct sbe_level levels[SIM_TOP_LEVELS] = {{0, 0}};
     int count = check_levels(hash, name, levels);
+    const struct sbe_level *theirs = top->levels[side];
     if (count != top->counts[side])
-        simulation_fail(checks->simulation, CHECK_BOOK_EQUAL, "%d %ss, the exchange had %d at %lld",
-                        count, name, top->counts[side], (long long)checks->book_id);
+        simulation_fail(checks->simulation, CHECK_BOOK_EQUAL,
+                        "%d levels of %s, the exchange had %d at id %lld", count, name,
+                        top->counts[side], (long long)id);
     for (int i = 0; i < count && i < top->counts[side]; i++)
-        if (levels[i].price != top->levels[side][i].price ||
-            levels[i].qty != top->levels[side][i].qty)
+        if (levels[i].price != theirs[i].price || levels[i].qty != theirs[i].qty)
             simulation_fail(checks->simulation, CHECK_BOOK_EQUAL,
                             "%s %d is %lld x %lld, the exchange had %lld x %lld at id %lld", name,
                             i + 1, (long long)levels[i].price, (long long)levels[i].qty,
-                            (long long)top->levels[side][i].price,
-                            (long long)top->levels[side][i].qty, (long long)checks->book_id);
+                            (long long)theirs[i].price, (long long)theirs[i].qty, (long long)id);
 }
 
-void check_book(struct checks *checks)
+static void check_book(struct checks *checks)
 {
     int64_t id;
     if (!check_number(checks, STATE_OB, STATE_FIELD_LAST_UPDATE_ID, &id) || id == 0)
@@ -137,15 +148,23 @@ void check_book(struct checks *checks)
     const struct sim_top *top = sim_tape_top(&checks->simulation->exchange.feed.tape, id);
     if (top == NULL)
         return;
-    checks->book_id = id;
     const struct blob *hash = check_hash(checks, STATE_OB)->data;
-    check_side(checks, hash, SIM_BID, "bid", top);
-    check_side(checks, hash, SIM_ASK, "ask", top);
+    check_side(checks, hash, SIM_BID, "bid", top, id);
+    check_side(checks, hash, SIM_ASK, "ask", top, id);
 }
 
-/* --- the windows ------------------------------------------------------------------------ */
-
-void check_window(struct checks *checks)
+void check_reader(struct checks *checks)
 {
-    (void)checks;
+    int present = check_present(checks);
+    if (present == CHECK_HASHES) {
+        checks->live = true;
+        check_single(checks);
+        check_ttls(checks);
+        check_writer(checks);
+        check_book(checks);
+        check_window(checks);
+    } else if (checks->live) {
+        simulation_fail(checks->simulation, CHECK_READER_COMPLETE, "%d of the four keys are there",
+                        present);
+    }
 }

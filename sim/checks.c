@@ -7,7 +7,6 @@
 #include "base/check.h"
 #include "hot/stream/stream_key.h"
 #include "sim/simulation.h"
-#include "wire/sbe.h"
 
 const char *check_rule_name(enum check_rule rule)
 {
@@ -46,20 +45,24 @@ void checks_open(struct checks *checks, struct simulation *simulation)
                             bytes_text(stream_key_consumers((enum stream_name)i, STREAM_KEYS_PLAIN,
                                                             SIMULATION_SYMBOL, name)));
     }
-    checks->trades = calloc(CHECK_TRADES_MAX, sizeof(*checks->trades));
-    CHECK(checks->trades != NULL);
 }
 
 void checks_close(struct checks *checks)
 {
+    for (int i = 0; i < checks->epoch_count; i++)
+        free(checks->epochs[i].stream);
     free(checks->trades);
+}
+
+const struct model_value *check_value(struct checks *checks, int key)
+{
+    struct simulation *simulation = checks->simulation;
+    return model_redis_value(simulation->redis, key, simulation->queue.now_us);
 }
 
 bool check_number(struct checks *checks, enum state_key key, const char *field, int64_t *value)
 {
-    struct simulation *simulation = checks->simulation;
-    const struct model_value *hash =
-        model_redis_value(simulation->redis, checks->keys[key], simulation->queue.now_us);
+    const struct model_value *hash = check_value(checks, checks->keys[key]);
     struct bytes text = {NULL, 0};
     char buffer[32];
     if (hash->type == MODEL_HASH)
@@ -72,26 +75,32 @@ bool check_number(struct checks *checks, enum state_key key, const char *field, 
     return true;
 }
 
-void checks_before_step(struct checks *checks, const struct virtual_step *step)
+/* SET flag token NX PX ttl was answered with OK. */
+static bool checks_is_claim(const struct checks *checks, const struct virtual_step *step,
+                            const redisReply *reply)
 {
-    (void)checks;
-    (void)step;
+    const char *flag = model_redis_key_name(checks->simulation->redis, checks->keys[STATE_REANCHOR]);
+    return step->script == NULL && reply->type == REDIS_REPLY_STATUS && step->arg_count > 3 &&
+           blob_same(step->args[0], BYTES_LITERAL("SET")) &&
+           blob_same(step->args[1], bytes_text(flag));
 }
 
 void checks_after_step(struct checks *checks, const struct virtual_step *step,
                        const redisReply *reply)
 {
-    if (step->script == NULL && step->arg_count > 3 &&
-        blob_same(step->args[0], BYTES_LITERAL("SET")))
-        check_anchor_step(checks, step, reply);
+    bool ok = reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+              reply->element[0]->type == REDIS_REPLY_STRING &&
+              strcmp(reply->element[0]->str, "ok") == 0;
+    if (checks_is_claim(checks, step, reply))
+        check_claim(checks, step);
     if (step->script == NULL)
         return;
-    if (strcmp(step->script, "swap") == 0)
-        check_anchor_step(checks, step, reply);
+    if (ok && strcmp(step->script, "swap") == 0)
+        check_swap(checks, step);
+    if (ok && strcmp(step->script, "flush") == 0)
+        checks->simulation->result.flushes++;
     if (strcmp(step->script, "commit") == 0)
-        check_commit_step(checks, step);
-    if (strcmp(step->script, "flush") == 0 && reply->type == REDIS_REPLY_ARRAY)
-        checks->simulation->result.flushes += strcmp(reply->element[0]->str, "ok") == 0;
+        check_commit(checks, step);
 }
 
 static bool checks_touched(const struct checks *checks, int key)
@@ -99,36 +108,43 @@ static bool checks_touched(const struct checks *checks, int key)
     return (model_redis_touched(checks->simulation->redis) >> (key & 63) & 1u) != 0;
 }
 
-static void check_fence(struct checks *checks)
+void checks_store_lost(struct checks *checks, bool everything)
 {
-    struct simulation *simulation = checks->simulation;
-    const struct model_value *value =
-        model_redis_value(simulation->redis, checks->keys[STATE_FENCE], simulation->queue.now_us);
-    if (value->type != MODEL_STRING)
+    checks->relearn = true;
+    if (!everything)
         return;
-    uint64_t fence = strtoull((const char *)value->data->data, NULL, 10);
-    if (fence < checks->fence)
-        simulation_fail(simulation, CHECK_FENCE_MONOTONE, "fence %llu after %llu",
-                        (unsigned long long)fence, (unsigned long long)checks->fence);
-    checks->fence = fence;
+    checks->writer = 0;
+    for (int i = 0; i < checks->epoch_count; i++)
+        checks->epochs[i].floor = checks->epochs[i].stamped;
+}
+
+/* What is left after a loss is where the rules begin anew. */
+static void checks_relearn(struct checks *checks)
+{
+    checks->relearn = false;
+    checks->live = false;
+    checks->fence = 0;
+    check_slots_relearn(checks);
+    check_streams_relearn(checks);
 }
 
 void checks_changed(struct checks *checks)
 {
-    bool state = false;
+    bool state = false, streams = false;
+    if (checks->relearn)
+        checks_relearn(checks);
     for (int hash = 0; hash < CHECK_HASHES; hash++)
         state |= checks_touched(checks, checks->keys[hash]);
+    for (int i = 0; i < STREAM_CONTROL; i++)
+        streams |= checks_touched(checks, checks->streams[i]);
+    if (streams)
+        check_streams_appended(checks);
     if (state)
         check_reader(checks);
     if (checks_touched(checks, checks->keys[STATE_FENCE]))
         check_fence(checks);
     if (checks_touched(checks, checks->keys[STATE_PREDICTIONS]))
         check_slots_appended(checks);
-    for (int i = 0; i < STREAM_CONTROL; i++)
-        if (checks_touched(checks, checks->streams[i])) {
-            check_streams_appended(checks);
-            break;
-        }
 }
 
 void checks_end(struct checks *checks)
@@ -137,10 +153,18 @@ void checks_end(struct checks *checks)
     int64_t value;
     check_slots_end(checks);
     check_streams_end(checks);
+    check_worlds(checks);
     if (!check_number(checks, STATE_OB, STATE_FIELD_BOOK_LIVE, &value) || value != 1)
         simulation_fail(simulation, CHECK_END_LIVE, "book_live is not 1");
     if (!check_number(checks, STATE_OB, STATE_FIELD_TS_US, &value) ||
-        simulation->queue.now_us - value > 1000000)
+        llabs(simulation->queue.now_us - value) > 1000000)
         simulation_fail(simulation, CHECK_END_FRESH, "the newest record is %lld us old",
                         (long long)(simulation->queue.now_us - value));
+    const struct model_value *pred = check_value(checks, checks->keys[STATE_PRED]);
+    struct bytes mode = {NULL, 0};
+    if (pred->type == MODEL_HASH)
+        mode = blob_find(pred->data, BYTES_LITERAL("mode"));
+    if (!blob_same(mode, BYTES_LITERAL("live")))
+        simulation_fail(simulation, CHECK_END_MODE, "the last prediction is \"%.*s\"",
+                        (int)mode.size, (const char *)mode.data);
 }

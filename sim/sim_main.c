@@ -23,6 +23,7 @@ int main(int argc, char **argv)
     if (argc > 1)
         options.seed = strtoull(argv[1], NULL, 10);
     options.trace = argc > 2;
+    options.faults = getenv("NOFAULTS") == NULL;
     simulation_run(&options, &result);
     printf("seed %llu hash %016llx events %llu frames %llu steps %llu flushes %llu swaps %llu "
            "predictions %llu\n",

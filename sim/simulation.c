@@ -85,9 +85,13 @@ struct process *simulation_process(struct simulation *simulation, enum process_k
 
 /* --- what happens ---------------------------------------------------------------------- */
 
-void simulation_before_step(struct simulation *simulation)
+/* A script's "ok" or 1, or anything that is no error. */
+static bool simulation_accepts(const redisReply *reply)
 {
-    checks_before_step(&simulation->checks, simulation->step);
+    if (reply->type == REDIS_REPLY_ARRAY && reply->elements > 0 &&
+        reply->element[0]->type == REDIS_REPLY_STRING)
+        return strcmp(reply->element[0]->str, "ok") == 0 || reply->element[0]->str[0] == 'W';
+    return reply->type != REDIS_REPLY_INTEGER || reply->integer == 1;
 }
 
 void simulation_after_step(struct simulation *simulation, const redisReply *reply)
@@ -98,6 +102,7 @@ void simulation_after_step(struct simulation *simulation, const redisReply *repl
     simulation_mix(simulation, (uint64_t)step->process->kind << 8 | (uint64_t)step->process->index);
     simulation_mix(simulation, (uint64_t)reply->type << 32 | (uint64_t)step->arg_count);
     checks_after_step(&simulation->checks, step, reply);
+    anchor_steps_executed(simulation, step, simulation_accepts(reply));
 }
 
 void simulation_stamped(struct simulation *simulation, const struct record *record)
@@ -111,17 +116,23 @@ void simulation_served(struct simulation *simulation, const struct process *proc
                        const struct prediction *prediction, const struct infer_timing *timing)
 {
     simulation_mix(simulation, (uint64_t)timing->slot);
-    checks_served(&simulation->checks, process, prediction, timing);
+    (void)process;
+    checks_served(&simulation->checks, prediction, timing);
+}
+
+void simulation_sent(struct simulation *simulation, const struct virtual_step *step)
+{
+    anchor_steps_sent(simulation, step);
 }
 
 void simulation_rest_asked(struct simulation *simulation, struct process *process)
 {
-    simulation_trace(simulation, "%s asks the exchange", process->name);
+    anchor_steps_asked(simulation, process);
 }
 
-void simulation_rest_answered(struct simulation *simulation, struct process *process)
+void simulation_rest_answered(struct simulation *simulation, struct process *process, int64_t at_us)
 {
-    simulation_trace(simulation, "%s hears from the exchange", process->name);
+    anchor_steps_answered(simulation, process, at_us);
 }
 
 static void simulation_on_exit(void *context, void *object, uint64_t number)
@@ -200,6 +211,8 @@ static void simulation_open(struct simulation *simulation, const struct simulati
     simulation_add(simulation, 6, PROCESS_INFERENCE, 1, &agent_inference);
     virtual_exchange_open(&simulation->exchange, simulation, &simulation->processes[0],
                           options->seed);
+    simulation->step_now = STEP_NONE;
+    faults_open(&simulation->faults, simulation);
 }
 
 static void simulation_close(struct simulation *simulation)
@@ -234,6 +247,8 @@ void simulation_run(const struct simulation_options *options, struct simulation_
         simulation->result.events++;
     if (!simulation->result.failed)
         checks_end(&simulation->checks);
+    simulation->result.faults = simulation->faults.total;
+    memcpy(simulation->result.hits, simulation->faults.hits, sizeof(simulation->result.hits));
     *result = simulation->result;
     simulation_close(simulation);
     log_init("sim", LOG_INFO, NULL);

@@ -8,6 +8,7 @@
 #include "market/record.h"
 #include "model/model.h"
 #include "sim/checks.h"
+#include "sim/faults.h"
 #include "sim/virtual_exchange.h"
 #include "sim/virtual_link.h"
 #include "sim/virtual_process.h"
@@ -36,6 +37,8 @@ struct simulation_result {
     uint64_t hash; /* of everything that happened */
     uint64_t events, frames, steps;
     uint64_t predictions, flushes, swaps, restarts;
+    uint32_t faults;
+    uint32_t hits[FAULT_COUNT][STEP_COUNT + 1];
     bool failed;
     struct check_failure failure;
 };
@@ -54,6 +57,8 @@ struct simulation {
     struct process processes[SIMULATION_PROCESSES];
     const struct virtual_step *step; /* what the server executes now, NULL: nothing */
     struct checks checks;
+    struct faults faults;
+    enum anchor_step step_now; /* of the re-anchor under way */
     struct process_post *posts; /* free ones */
     struct simulation_result result;
 };
@@ -73,13 +78,15 @@ void simulation_fail(struct simulation *simulation, enum check_rule rule, const 
     __attribute__((format(printf, 3, 4)));
 
 /* --- what happens */
-void simulation_before_step(struct simulation *simulation);
+void simulation_sent(struct simulation *simulation, const struct virtual_step *step);
 void simulation_after_step(struct simulation *simulation, const redisReply *reply);
 void simulation_stamped(struct simulation *simulation, const struct record *record);
 void simulation_served(struct simulation *simulation, const struct process *process,
                        const struct prediction *prediction, const struct infer_timing *timing);
 void simulation_rest_asked(struct simulation *simulation, struct process *process);
-void simulation_rest_answered(struct simulation *simulation, struct process *process);
+/* The reply will reach it at at_us. */
+void simulation_rest_answered(struct simulation *simulation, struct process *process,
+                              int64_t at_us);
 /* The process ends by itself and is started again by its supervisor. */
 void simulation_exit(struct process *process);
 void simulation_restart_at(struct simulation *simulation, struct process *process, int64_t time_us);

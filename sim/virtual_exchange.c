@@ -225,11 +225,11 @@ struct exchange_call {
 static void exchange_on_reply(struct process *process, void *object, uint64_t number, bool deliver)
 {
     struct exchange_call *call = object;
+    (void)process;
     (void)number;
     if (deliver) {
         if (call->body != NULL)
             call->reply.body = blob_bytes(call->body);
-        simulation_rest_answered(process->simulation, process);
         call->done(call->context, &call->reply);
     }
     blob_drop(call->body);
@@ -295,6 +295,7 @@ static void exchange_on_call(void *context, void *object, uint64_t number)
     } else if (!exchange_refuses(call)) {
         exchange_answer(call);
     }
+    simulation_rest_answered(simulation, call->process, reply_us);
     process_post(call->process, reply_us, exchange_on_reply, call, 0);
 }
 

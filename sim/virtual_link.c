@@ -205,24 +205,31 @@ static void virtual_answer(struct virtual_conn *conn, struct model_reply *reply)
     process_post(process, virtual_later(&conn->in_us, at_us), virtual_on_answer, answer, 0);
 }
 
+static struct virtual_step virtual_step_of(struct virtual_server *server,
+                                           const struct virtual_request *request)
+{
+    struct virtual_step step = {.process = request->conn->process,
+                                .args = request->words + request->key_count,
+                                .arg_count = request->count - request->key_count};
+    if (request->source != NULL) {
+        step.script = model_redis_script_name(server->redis, request->source);
+        CHECK(step.script != NULL);
+    }
+    return step;
+}
+
 static struct model_reply *virtual_do(struct virtual_server *server,
                                       struct virtual_request *request, int only_key, bool *blocked)
 {
     struct simulation *simulation = server->simulation;
-    struct virtual_step step = {.process = request->conn->process,
-                                .args = request->words + request->key_count,
-                                .arg_count = request->count - request->key_count};
+    struct virtual_step step = virtual_step_of(server, request);
     struct model_reply *reply;
     server->executed++;
     simulation->step = &step;
     if (request->source != NULL) {
-        step.script = model_redis_script_name(server->redis, request->source);
-        CHECK(step.script != NULL);
-        simulation_before_step(simulation);
         reply = model_redis_script(server->redis, simulation->queue.now_us, request->source,
                                    request->words, request->key_count, step.args, step.arg_count);
     } else {
-        simulation_before_step(simulation);
         reply = model_redis_command(server->redis, simulation->queue.now_us, request->words,
                                     request->count, only_key, blocked);
     }
@@ -646,6 +653,8 @@ static void virtual_send(struct redis_link *link, struct virtual_request *reques
     struct virtual_conn *conn = link->conn;
     struct simulation *simulation = link->process->simulation;
     link->stats.commands++;
+    struct virtual_step step = virtual_step_of(conn->server, request);
+    simulation_sent(simulation, &step);
     if (link->process->partitioned) {
         conn->server->lost_requests++;
         virtual_request_free(request);

@@ -30,9 +30,9 @@ void process_init(struct process *process, struct simulation *simulation, enum p
                                 .index = index,
                                 .type = type,
                                 .wake_us = INT64_MAX,
-                                .cost_us = 15,
-                                .latency_us = 60,
-                                .jitter_us = 80};
+                                .cost_us = PROCESS_COST_US,
+                                .latency_us = PROCESS_LATENCY_US,
+                                .jitter_us = PROCESS_JITTER_US};
     snprintf(process->name, sizeof(process->name), "%s-%d", process_names[kind], index + 1);
     process->mono_offset_us =
         -simulation->queue.now_us + (int64_t)prng_below(&simulation->prng, 1000000000000);

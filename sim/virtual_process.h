@@ -12,6 +12,11 @@
 #include "base/prng.h"
 #include "sim/virtual_queue.h"
 
+/* One cycle of an agent; the network in good order: least delay and what is added at random. */
+#define PROCESS_COST_US    15
+#define PROCESS_LATENCY_US 60
+#define PROCESS_JITTER_US  80
+
 enum process_kind {
     PROCESS_INGESTOR,
     PROCESS_AGGREGATOR,

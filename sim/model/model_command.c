@@ -202,7 +202,7 @@ static redisReply *model_do_xread(struct model_call *call)
         if ((call->only_key >= 0 && call->only_key != key) || value->type != MODEL_STREAM)
             continue;
         CHECK(model_id_parse(call->argv[at + 1 + names + i], &id));
-        int from = model_stream_above(&value->stream, id);
+        int from = model_redis_stream_above(&value->stream, id);
         int count = value->stream.count - from;
         if (count == 0)
             continue;

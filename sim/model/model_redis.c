@@ -484,7 +484,7 @@ struct model_id model_next_id(struct model_redis *redis, int key)
     return (struct model_id){last.ms, last.seq + 1};
 }
 
-int model_stream_above(const struct model_stream *stream, struct model_id id)
+int model_redis_stream_above(const struct model_stream *stream, struct model_id id)
 {
     int low = 0, high = stream->count;
     while (low < high) {

@@ -91,6 +91,8 @@ int model_redis_key(struct model_redis *redis, struct bytes name);
 /* The primary's value; type MODEL_NONE when it is not there or has expired. */
 const struct model_value *model_redis_value(const struct model_redis *redis, int key,
                                             int64_t now_us);
+/* The first entry above id, counted from stream.first; stream.count if there is none. */
+int model_redis_stream_above(const struct model_stream *stream, struct model_id id);
 /* Grows by one with each call that has changed something. */
 uint64_t model_redis_writes(const struct model_redis *redis);
 /* Keys changed by the last call, as a bit per key number modulo 64. */

@@ -77,9 +77,6 @@ struct model_id model_next_id(struct model_redis *redis, int key);
 int model_trim(struct model_redis *redis, int key, struct model_id id);
 /* All but the newest `length` go. */
 int model_trim_length(struct model_redis *redis, int key, int64_t length);
-/* The first entry above id, as an index into stream.entries from stream.first; count if none. */
-int model_stream_above(const struct model_stream *stream, struct model_id id);
-
 /* Begin and end of a call. */
 void model_begin(struct model_redis *redis, int64_t now_us);
 void model_end(struct model_redis *redis);

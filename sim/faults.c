@@ -9,7 +9,6 @@
 #define FAULTS_FROM_US   4000000
 #define FAULTS_LOOSE_MIN 2
 #define FAULTS_LOOSE_MAX 5
-#define FAULTS_AIMED_MIN 3
 /* Between two losses of the book. */
 #define FAULTS_SPACE_US 9000000
 
@@ -105,7 +104,9 @@ void faults_on_step(struct faults *faults, enum anchor_step step, int64_t span_u
 
 static enum fault_kind faults_draw(struct faults *faults)
 {
-    return (enum fault_kind)prng_below(&faults->prng, FAULT_COUNT);
+    enum fault_kind only = faults->simulation->options.only;
+    enum fault_kind drawn = (enum fault_kind)prng_below(&faults->prng, FAULT_COUNT);
+    return only == FAULT_COUNT ? drawn : only;
 }
 
 void faults_open(struct faults *faults, struct simulation *simulation)

@@ -25,6 +25,7 @@ struct simulation_options {
     uint64_t seed;
     int seconds;
     bool faults, trace;
+    enum fault_kind only;      /* aimed at every step; FAULT_COUNT: all kinds */
     const struct model *model; /* borrowed */
 };
 

@@ -36,29 +36,23 @@ void check_swap(struct checks *checks, const struct virtual_step *step)
         memcpy(checks->tokens[checks->token_count++], token, sizeof(token));
 }
 
-/* COMMIT by the holder of the lease: name, then one position for each stream it follows. */
-void check_commit(struct checks *checks, const struct virtual_step *step)
+/* The trimming rule goes by what consumers have registered: never past what the stored
+ * checkpoint begins with. */
+void check_trim(struct checks *checks)
 {
-    const struct model_value *lease = check_value(checks, checks->keys[STATE_LEASE]);
     const struct model_value *saved = check_value(checks, checks->keys[STATE_CHECKPOINT]);
-    struct bytes name = step->args[0];
-    if (lease->type != MODEL_STRING || saved->type != MODEL_STRING ||
-        lease->data->size <= name.size || memcmp(lease->data->data, name.data, name.size) != 0 ||
-        lease->data->data[name.size] != '/' || step->arg_count != 1 + STREAM_COUNT)
-        return;
-    for (int i = 0; i < STREAM_COUNT; i++) {
+    for (int i = 0; saved->type == MODEL_STRING && i < STREAM_COUNT; i++) {
         const char *text = (const char *)saved->data->data + CHECK_POSITIONS_AT +
                            (size_t)i * STREAM_POSITION_SIZE;
-        struct model_id stored = {0, 0}, registered;
+        struct model_id trimmed = check_value(checks, checks->streams[i])->stream.trimmed;
+        struct model_id stored = {0, 0};
         if (text[0] != '\0' && !model_id_parse(bytes_text(text), &stored))
             continue;
-        if (model_id_parse(step->args[1 + i], &registered) &&
-            model_id_compare(registered, stored) > 0)
+        if (model_id_compare(trimmed, stored) > 0)
             simulation_fail(checks->simulation, CHECK_POSITION_DURABLE,
-                            "%.*s registers %.*s in %s, its checkpoint is at %s", (int)name.size,
-                            (const char *)name.data, (int)step->args[1 + i].size,
-                            (const char *)step->args[1 + i].data,
-                            stream_name_text((enum stream_name)i), text);
+                            "%s is trimmed up to %llu-%llu, the checkpoint is at %s",
+                            stream_name_text((enum stream_name)i), (unsigned long long)trimmed.ms,
+                            (unsigned long long)trimmed.seq, text);
     }
 }
 

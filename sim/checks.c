@@ -99,8 +99,8 @@ void checks_after_step(struct checks *checks, const struct virtual_step *step,
         check_swap(checks, step);
     if (ok && strcmp(step->script, "flush") == 0)
         checks->simulation->result.flushes++;
-    if (strcmp(step->script, "commit") == 0)
-        check_commit(checks, step);
+    if (strcmp(step->script, "trim") == 0)
+        check_trim(checks);
 }
 
 static bool checks_touched(const struct checks *checks, int key)
@@ -113,7 +113,6 @@ void checks_store_lost(struct checks *checks, bool everything)
     checks->relearn = true;
     if (!everything)
         return;
-    checks->writer = 0;
     for (int i = 0; i < checks->epoch_count; i++)
         checks->epochs[i].floor = checks->epochs[i].stamped;
 }
@@ -124,6 +123,7 @@ static void checks_relearn(struct checks *checks)
     checks->relearn = false;
     checks->live = false;
     checks->fence = 0;
+    checks->writer = 0;
     check_slots_relearn(checks);
     check_streams_relearn(checks);
 }

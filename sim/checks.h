@@ -36,7 +36,7 @@
     X(CHECK_WINDOW_AGES, "window.ages",                                                            \
       "the trade windows hold the trades of the last one and five seconds")                        \
     X(CHECK_POSITION_DURABLE, "position.durable",                                                  \
-      "a writer's registered position is not past its stored checkpoint")                          \
+      "nothing is trimmed that a restart from the stored checkpoint reads")                          \
     X(CHECK_WORLD_SAME, "world.same", "writer and standby have the same world at the same place")  \
     X(CHECK_END_LIVE, "end.live", "after the last fault the book is live again")                   \
     X(CHECK_END_FRESH, "end.fresh", "after the last fault the hot state is fresh again")           \
@@ -134,7 +134,7 @@ void check_streams_relearn(struct checks *checks);
 void check_streams_end(struct checks *checks);
 void check_claim(struct checks *checks, const struct virtual_step *step);
 void check_swap(struct checks *checks, const struct virtual_step *step);
-void check_commit(struct checks *checks, const struct virtual_step *step);
+void check_trim(struct checks *checks);
 void check_worlds(struct checks *checks);
 /* A key's value now. */
 const struct model_value *check_value(struct checks *checks, int key);

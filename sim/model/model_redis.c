@@ -151,6 +151,7 @@ static void model_stream_append(struct model_stream *stream, const struct model_
 static void model_stream_trim(struct model_stream *stream, struct model_id id)
 {
     while (stream->count > 0 && model_id_compare(stream->entries[stream->first].id, id) < 0) {
+        stream->trimmed = stream->entries[stream->first].id;
         blob_drop(stream->entries[stream->first].pairs);
         stream->first++;
         stream->count--;
@@ -273,6 +274,7 @@ void model_redis_failover(struct model_redis *redis, int64_t now_us, int64_t los
                                 &(struct model_effect){.id = entry->id, .data = entry->pairs});
         }
         copy->stream.last = value->stream.last;
+        copy->stream.trimmed = value->stream.trimmed;
     }
     redis->dirty = true;
     redis->touched = UINT64_MAX;

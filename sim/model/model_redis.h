@@ -43,6 +43,7 @@ struct model_stream {
     struct model_entry *entries; /* [first, first + count) in a buffer that is moved down */
     int first, count, room;
     struct model_id last;
+    struct model_id trimmed; /* the newest entry that was trimmed away */
 };
 
 struct model_value {

@@ -35,6 +35,7 @@ struct state_feed {
     struct stream_position positions[STREAM_COUNT];
     struct state_feed_counters counters;
     uint64_t epoch, seq; /* the last record passed */
+    uint64_t restored_epoch, restored_seq; /* where it began: controls before are in the world */
     int64_t recv_us;
     uint64_t skip_epoch, skip_seq; /* records before this one were given up by a placed hole */
     int64_t waited_us;             /* the clock of the wait: runs while drained */
@@ -165,6 +166,11 @@ static void state_feed_control(struct state_feed *feed, const struct record *rec
     if (!record_is_control(record))
         return;
     int order = record_compare(record->epoch, record->seq, feed->epoch, feed->seq);
+    /* Delivered again because the checkpoint's position lies before it: the world has it. */
+    if (state_feed_before(record, feed->restored_epoch, feed->restored_seq)) {
+        feed->counters.controls_known++;
+        return;
+    }
     if (order > 0) {
         state_controls_add(&feed->controls, record);
         feed->counters.controls_dropped = feed->controls.dropped;
@@ -251,6 +257,8 @@ int state_feed_restart(struct state_feed *feed, uint64_t epoch, uint64_t seq,
         merge_start_after(feed->merge, epoch, seq);
     feed->epoch = epoch;
     feed->seq = seq;
+    feed->restored_epoch = epoch;
+    feed->restored_seq = seq;
     feed->skip_epoch = 0;
     feed->skip_seq = 0;
     feed->due_us = -1;

@@ -13,15 +13,15 @@ const char *anchor_step_name(enum anchor_step step)
 #define X(constant, name) name,
         ANCHOR_STEP_TABLE(X)
 #undef X
-        "-"};
+            "-"};
     return names[step];
 }
 
 /* About how long a step lasts: a fault aimed at it falls somewhere inside. */
 static const int64_t anchor_step_span_us[STEP_COUNT] = {
-    [STEP_CLAIM] = 250, [STEP_FETCH] = 20000, [STEP_JUDGE] = 0,   [STEP_HAND] = 120,
-    [STEP_TAKE] = 12000, [STEP_STAGE] = 200,  [STEP_SWAP] = 120, [STEP_VERIFY] = 20000,
-    [STEP_LOG] = 100};
+    [STEP_CLAIM] = 250, [STEP_FETCH] = 20000,  [STEP_JUDGE] = 0,
+    [STEP_HAND] = 120,  [STEP_TAKE] = 12000,   [STEP_STAGE] = 200,
+    [STEP_SWAP] = 120,  [STEP_VERIFY] = 20000, [STEP_LOG] = 100};
 
 static void anchor_steps_enter(struct simulation *simulation, enum anchor_step step)
 {

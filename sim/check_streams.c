@@ -63,6 +63,11 @@ void checks_ingestor_died(struct checks *checks)
         checks->epochs[checks->epoch_count - 1].died = true;
 }
 
+static unsigned check_stored_in(const struct check_epoch *epoch, uint64_t seq)
+{
+    return epoch->stream[seq] & ~CHECK_ONCE_STORED;
+}
+
 static void check_mark(struct checks *checks, const struct record *record, int stream)
 {
     struct check_epoch *epoch = check_epoch(checks, record->epoch);
@@ -71,10 +76,10 @@ static void check_mark(struct checks *checks, const struct record *record, int s
                         (unsigned long long)record->epoch, (unsigned long long)record->seq);
         return;
     }
-    if (epoch->stream[record->seq] != 0 && record->seq > epoch->floor)
+    if (check_stored_in(epoch, record->seq) != 0 && record->seq > epoch->floor)
         simulation_fail(checks->simulation, CHECK_STREAM_ONCE, "(%llu, %llu) is there twice",
                         (unsigned long long)record->epoch, (unsigned long long)record->seq);
-    epoch->stream[record->seq] = (uint8_t)(stream + 1);
+    epoch->stream[record->seq] = (uint8_t)(CHECK_ONCE_STORED | (unsigned)(stream + 1));
 }
 
 static void check_entry(struct checks *checks, int stream, const struct model_entry *entry)
@@ -91,9 +96,10 @@ static void check_entry(struct checks *checks, int stream, const struct model_en
     }
     while (envelope_next(&envelope, &record) == ERR_OK) {
         if (record.seq <= last || record.epoch != entry->id.ms || record.seq > entry->id.seq)
-            simulation_fail(checks->simulation, CHECK_STREAM_ONCE, "(%llu, %llu) in entry %llu-%llu",
-                            (unsigned long long)record.epoch, (unsigned long long)record.seq,
-                            (unsigned long long)entry->id.ms, (unsigned long long)entry->id.seq);
+            simulation_fail(checks->simulation, CHECK_STREAM_ONCE,
+                            "(%llu, %llu) in entry %llu-%llu", (unsigned long long)record.epoch,
+                            (unsigned long long)record.seq, (unsigned long long)entry->id.ms,
+                            (unsigned long long)entry->id.seq);
         last = record.seq;
         check_mark(checks, &record, stream);
     }
@@ -118,12 +124,12 @@ void check_streams_relearn(struct checks *checks)
         struct model_id top = check_value(checks, checks->streams[i])->stream.last;
         for (int j = 0; j < checks->epoch_count; j++) {
             struct check_epoch *epoch = &checks->epochs[j];
-            uint64_t kept = epoch->epoch < top.ms ? epoch->stamped
+            uint64_t kept = epoch->epoch < top.ms   ? epoch->stamped
                             : epoch->epoch > top.ms ? 0
                                                     : top.seq;
             for (uint64_t seq = kept + 1; seq <= epoch->stamped; seq++)
-                if (epoch->stream[seq] == i + 1)
-                    epoch->stream[seq] = 0;
+                if (check_stored_in(epoch, seq) == (unsigned)(i + 1))
+                    epoch->stream[seq] = CHECK_ONCE_STORED;
         }
         checks->seen[i] = top;
     }
@@ -145,13 +151,13 @@ void check_streams_end(struct checks *checks)
     for (int i = 0; i < checks->epoch_count; i++) {
         const struct check_epoch *epoch = &checks->epochs[i];
         uint64_t last = epoch->stamped;
-        while (epoch->died && last > 0 && epoch->stream[last] == 0)
+        while (epoch->died && last > 0 && check_stored_in(epoch, last) == 0)
             last--;
         /* The newest may still be on their way. */
         if (i == checks->epoch_count - 1 && !epoch->died)
             last = last > 100 ? last - 100 : 0;
         for (uint64_t seq = epoch->floor + 1; seq <= last; seq++)
-            if (epoch->stream[seq] == 0) {
+            if (check_stored_in(epoch, seq) == 0) {
                 simulation_fail(checks->simulation, CHECK_STREAM_MISSING,
                                 "(%llu, %llu) is not there, (%llu, %llu) is",
                                 (unsigned long long)epoch->epoch, (unsigned long long)seq,
@@ -192,8 +198,7 @@ static bool check_windows_whole(struct checks *checks, int64_t ts_us)
 {
     uint64_t holes = 0;
     for (int i = 0; i < SIMULATION_AGGREGATORS; i++) {
-        struct process *process =
-            simulation_process(checks->simulation, PROCESS_AGGREGATOR, i);
+        struct process *process = simulation_process(checks->simulation, PROCESS_AGGREGATOR, i);
         if (!process_is_up(process))
             continue;
         const struct world *world = aggregator_world(agent_aggregator_of(process->agent));

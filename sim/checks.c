@@ -79,7 +79,8 @@ bool check_number(struct checks *checks, enum state_key key, const char *field, 
 static bool checks_is_claim(const struct checks *checks, const struct virtual_step *step,
                             const redisReply *reply)
 {
-    const char *flag = model_redis_key_name(checks->simulation->redis, checks->keys[STATE_REANCHOR]);
+    const char *flag =
+        model_redis_key_name(checks->simulation->redis, checks->keys[STATE_REANCHOR]);
     return step->script == NULL && reply->type == REDIS_REPLY_STATUS && step->arg_count > 3 &&
            blob_same(step->args[0], BYTES_LITERAL("SET")) &&
            blob_same(step->args[1], bytes_text(flag));
@@ -124,6 +125,7 @@ static void checks_relearn(struct checks *checks)
     checks->live = false;
     checks->fence = 0;
     checks->writer = 0;
+    check_anchor_relearn(checks);
     check_slots_relearn(checks);
     check_streams_relearn(checks);
 }

@@ -36,7 +36,7 @@
     X(CHECK_WINDOW_AGES, "window.ages",                                                            \
       "the trade windows hold the trades of the last one and five seconds")                        \
     X(CHECK_POSITION_DURABLE, "position.durable",                                                  \
-      "nothing is trimmed that a restart from the stored checkpoint reads")                          \
+      "nothing is trimmed that a restart from the stored checkpoint reads")                        \
     X(CHECK_WORLD_SAME, "world.same", "writer and standby have the same world at the same place")  \
     X(CHECK_END_LIVE, "end.live", "after the last fault the book is live again")                   \
     X(CHECK_END_FRESH, "end.fresh", "after the last fault the hot state is fresh again")           \
@@ -61,6 +61,8 @@ struct check_failure {
 #define CHECK_SLOTS_MAX  256
 #define CHECK_TOKENS_MAX 256
 #define CHECK_EPOCHS_MAX 64
+/* It has been there, whatever a failover made of it: somebody may have read it. */
+#define CHECK_ONCE_STORED 0x80u
 
 struct simulation;
 
@@ -76,7 +78,7 @@ struct check_epoch {
     uint64_t epoch;
     uint64_t stamped; /* highest seq */
     uint64_t floor;   /* up to here the store has lost them for good */
-    uint8_t *stream;  /* by seq: 1 + the stream it stands in, 0: in none */
+    uint8_t *stream;  /* by seq: 1 + the stream it stands in, 0: in none; CHECK_ONCE_STORED */
     size_t room;
     bool died; /* its last ones may never have been sent */
 };
@@ -87,10 +89,12 @@ struct checks {
     int streams[STREAM_COUNT], consumers[STREAM_COUNT];
     bool relearn; /* the store has lost data: what it holds now is the new beginning */
     /* the hot state as readers see it */
-    bool live;              /* the four keys have been there */
-    uint64_t fence, writer; /* the highest seen */
+    bool live;               /* the four keys have been there */
+    uint64_t fence, writer;  /* the highest seen */
     int64_t windows_from_us; /* the windows are whole again from then on (receive time) */
     uint64_t holes;
+    int64_t trims_from_us;                 /* trimming is covered from then on */
+    struct model_id trimmed[STREAM_COUNT]; /* as of the last look */
     /* anchors */
     char tokens[CHECK_TOKENS_MAX][STATE_TOKEN_SIZE]; /* swapped in */
     int token_count;
@@ -135,6 +139,7 @@ void check_streams_end(struct checks *checks);
 void check_claim(struct checks *checks, const struct virtual_step *step);
 void check_swap(struct checks *checks, const struct virtual_step *step);
 void check_trim(struct checks *checks);
+void check_anchor_relearn(struct checks *checks);
 void check_worlds(struct checks *checks);
 /* A key's value now. */
 const struct model_value *check_value(struct checks *checks, int key);

@@ -23,13 +23,12 @@ static int64_t fault_between(struct fault_call *call, int64_t from, int64_t to)
 static struct process *fault_active(struct fault_call *call, bool active)
 {
     struct simulation *simulation = call->simulation;
-    const struct model_value *lease = model_redis_value(
-        simulation->redis, simulation->checks.keys[STATE_LEASE], call->now_us);
+    const struct model_value *lease =
+        model_redis_value(simulation->redis, simulation->checks.keys[STATE_LEASE], call->now_us);
     int index = 0;
     for (int i = 0; lease->type == MODEL_STRING && i < SIMULATION_AGGREGATORS; i++) {
         const char *name = simulation_process(simulation, PROCESS_AGGREGATOR, i)->name;
-        if (lease->data->size > strlen(name) &&
-            memcmp(lease->data->data, name, strlen(name)) == 0)
+        if (lease->data->size > strlen(name) && memcmp(lease->data->data, name, strlen(name)) == 0)
             index = i;
     }
     return simulation_process(simulation, PROCESS_AGGREGATOR, active ? index : 1 - index);
@@ -39,8 +38,8 @@ static struct process *fault_active(struct fault_call *call, bool active)
 static struct process *fault_coordinator(struct fault_call *call)
 {
     struct simulation *simulation = call->simulation;
-    const struct model_value *flag = model_redis_value(
-        simulation->redis, simulation->checks.keys[STATE_REANCHOR], call->now_us);
+    const struct model_value *flag =
+        model_redis_value(simulation->redis, simulation->checks.keys[STATE_REANCHOR], call->now_us);
     int index = (int)prng_below(&call->faults->prng, SIMULATION_REANCHORS);
     if (flag->type == MODEL_STRING)
         index = flag->data->data[0] - '1';
@@ -95,8 +94,8 @@ static bool fault_pause(struct fault_call *call, struct process *process, int64_
     return true;
 }
 
-/* Which of its troubles ends is in number: the life it had when it began. */
-enum fault_heal { FAULT_HEAL_STORE, FAULT_HEAL_REST, FAULT_HEAL_SLOW, FAULT_HEAL_LINK, FAULT_HEAL_CLOCK };
+/* Which of a process' troubles ends. */
+enum fault_heal { FAULT_HEAL_SLOW, FAULT_HEAL_LINK, FAULT_HEAL_CLOCK };
 
 static void fault_on_heal(void *context, void *object, uint64_t number)
 {
@@ -106,12 +105,6 @@ static void fault_on_heal(void *context, void *object, uint64_t number)
         return;
     simulation_trace(simulation, "heals %s", process->name);
     switch ((enum fault_heal)number) {
-    case FAULT_HEAL_STORE:
-        process->partitioned = false;
-        break;
-    case FAULT_HEAL_REST:
-        process->rest_partitioned = false;
-        break;
     case FAULT_HEAL_SLOW:
         process->cost_us = PROCESS_COST_US;
         break;
@@ -139,8 +132,8 @@ static bool fault_partition(struct fault_call *call, struct process *process, in
         return false;
     simulation_trace(call->simulation, "FAULT %s does not reach the store for %lld ms",
                      process->name, (long long)(until_us - call->now_us) / 1000);
-    process->partitioned = true;
-    fault_heal_at(call, process, FAULT_HEAL_STORE, until_us);
+    process->away_until_us = until_us;
+    faults_lasts(call->faults, until_us);
     return true;
 }
 
@@ -148,11 +141,9 @@ static bool fault_partition_rest(struct fault_call *call, int64_t until_us)
 {
     simulation_trace(call->simulation, "FAULT nobody reaches REST for %lld ms",
                      (long long)(until_us - call->now_us) / 1000);
-    for (int i = 0; i < SIMULATION_REANCHORS; i++) {
-        struct process *process = simulation_process(call->simulation, PROCESS_REANCHOR, i);
-        process->rest_partitioned = true;
-        fault_heal_at(call, process, FAULT_HEAL_REST, until_us);
-    }
+    for (int i = 0; i < SIMULATION_REANCHORS; i++)
+        simulation_process(call->simulation, PROCESS_REANCHOR, i)->rest_away_until_us = until_us;
+    faults_lasts(call->faults, until_us);
     return true;
 }
 
@@ -228,8 +219,8 @@ static bool fault_failover(struct fault_call *call)
     if (simulation->server.down)
         return false;
     int64_t until_us = call->now_us + fault_between(call, 200000, 2500000);
-    int64_t lost_us = fault_between(call, 0, prng_below(&call->faults->prng, 4) == 0 ? 300000
-                                                                                     : 20000);
+    int64_t lost_us =
+        fault_between(call, 0, prng_below(&call->faults->prng, 4) == 0 ? 300000 : 20000);
     simulation_trace(simulation, "FAULT the store dies");
     virtual_server_down(&simulation->server);
     checks_store_lost(&simulation->checks, false);
@@ -264,8 +255,7 @@ static bool fault_full(struct fault_call *call, int64_t until_us)
     simulation_trace(call->simulation, "FAULT the store is full for %lld ms",
                      (long long)(until_us - call->now_us) / 1000);
     model_redis_set_full(call->simulation->redis, true);
-    virtual_queue_add(&call->simulation->queue, until_us, fault_on_room, call->simulation, NULL,
-                      0);
+    virtual_queue_add(&call->simulation->queue, until_us, fault_on_room, call->simulation, NULL, 0);
     faults_lasts(call->faults, until_us);
     return true;
 }

@@ -95,9 +95,8 @@ void faults_on_step(struct faults *faults, enum anchor_step step, int64_t span_u
             continue;
         faults->aimed[i].fired = true;
         int64_t after_us = (int64_t)prng_below(&faults->prng, (uint64_t)span_us + 1);
-        virtual_queue_add(&faults->simulation->queue,
-                          faults->simulation->queue.now_us + after_us, faults_on_aimed, faults,
-                          NULL, (uint64_t)i);
+        virtual_queue_add(&faults->simulation->queue, faults->simulation->queue.now_us + after_us,
+                          faults_on_aimed, faults, NULL, (uint64_t)i);
         return;
     }
 }
@@ -120,8 +119,8 @@ void faults_open(struct faults *faults, struct simulation *simulation)
     int64_t span_us = simulation->end_us - from_us;
     if (span_us <= 0)
         return;
-    int loose = FAULTS_LOOSE_MIN +
-                (int)prng_below(&faults->prng, FAULTS_LOOSE_MAX - FAULTS_LOOSE_MIN + 1);
+    int loose =
+        FAULTS_LOOSE_MIN + (int)prng_below(&faults->prng, FAULTS_LOOSE_MAX - FAULTS_LOOSE_MIN + 1);
     for (int i = 0; i < loose; i++)
         virtual_queue_add(&simulation->queue,
                           from_us + (int64_t)prng_below(&faults->prng, (uint64_t)span_us),

@@ -59,7 +59,7 @@ struct simulation {
     const struct virtual_step *step; /* what the server executes now, NULL: nothing */
     struct checks checks;
     struct faults faults;
-    enum anchor_step step_now; /* of the re-anchor under way */
+    enum anchor_step step_now;  /* of the re-anchor under way */
     struct process_post *posts; /* free ones */
     struct simulation_result result;
 };

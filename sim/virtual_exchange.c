@@ -289,7 +289,9 @@ static void exchange_on_call(void *context, void *object, uint64_t number)
     if (simulation->queue.now_us < exchange->rest.slow_until_us)
         reply_us += exchange->rest.slow_us;
     call->reply = (struct exchange_reply){.result = ERR_OK, .retry_after_s = -1, .used_weight = -1};
-    if (call->process->rest_partitioned || reply_us > call->deadline_us) {
+    if (simulation->queue.now_us < call->process->rest_away_until_us)
+        reply_us += call->process->rest_away_until_us - simulation->queue.now_us;
+    if (reply_us > call->deadline_us) {
         call->reply.result = ERR_TIMEOUT;
         reply_us = call->deadline_us;
     } else if (!exchange_refuses(call)) {

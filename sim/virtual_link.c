@@ -169,6 +169,15 @@ static int64_t virtual_later(int64_t *last_us, int64_t time_us)
     return time_us;
 }
 
+/* When a message sent now is there. What a partition holds up is sent again by TCP until it
+ * is over, or until somebody hangs up. */
+static int64_t virtual_passes_us(struct process *process)
+{
+    int64_t now_us = process->simulation->queue.now_us;
+    int64_t from_us = now_us > process->away_until_us ? now_us : process->away_until_us;
+    return from_us + process_delay_us(process);
+}
+
 struct virtual_answer {
     struct virtual_conn *conn;
     struct model_reply *reply;
@@ -192,7 +201,7 @@ static void virtual_on_answer(struct process *process, void *object, uint64_t nu
 static void virtual_answer(struct virtual_conn *conn, struct model_reply *reply)
 {
     struct process *process = conn->process;
-    if (conn->link == NULL || conn->cut || process->partitioned) {
+    if (conn->link == NULL || conn->cut) {
         conn->server->lost_replies++;
         model_reply_free(reply);
         return;
@@ -201,7 +210,7 @@ static void virtual_answer(struct virtual_conn *conn, struct model_reply *reply)
     CHECK(answer != NULL);
     *answer = (struct virtual_answer){conn, reply};
     conn->refs++;
-    int64_t at_us = conn->server->simulation->queue.now_us + process_delay_us(process);
+    int64_t at_us = virtual_passes_us(process);
     process_post(process, virtual_later(&conn->in_us, at_us), virtual_on_answer, answer, 0);
 }
 
@@ -403,7 +412,7 @@ static void virtual_on_resume(void *context, void *object, uint64_t number)
     struct virtual_server *server = context;
     (void)object;
     (void)number;
-    if (server->simulation->queue.now_us < server->paused_until_us)
+    if (server->simulation->ending || server->simulation->queue.now_us < server->paused_until_us)
         return;
     struct virtual_request *list = server->stalled;
     server->stalled = server->stalled_last = NULL;
@@ -457,6 +466,12 @@ void virtual_server_close(struct virtual_server *server)
 {
     virtual_request_free_list(&server->stalled);
     server->stalled_last = NULL;
+    /* A MULTI whose EXEC was lost with its connection. */
+    struct virtual_conn *next;
+    for (struct virtual_conn *conn = server->conns; conn != NULL; conn = next) {
+        next = conn->next;
+        virtual_conn_forget(conn);
+    }
     CHECK(server->conns == NULL);
 }
 
@@ -655,12 +670,7 @@ static void virtual_send(struct redis_link *link, struct virtual_request *reques
     link->stats.commands++;
     struct virtual_step step = virtual_step_of(conn->server, request);
     simulation_sent(simulation, &step);
-    if (link->process->partitioned) {
-        conn->server->lost_requests++;
-        virtual_request_free(request);
-        return;
-    }
-    int64_t at_us = simulation->queue.now_us + process_delay_us(link->process);
+    int64_t at_us = virtual_passes_us(link->process);
     virtual_queue_add(&simulation->queue, virtual_later(&conn->out_us, at_us), virtual_on_request,
                       conn->server, request, 0);
 }
@@ -787,11 +797,10 @@ static void virtual_link_dial(struct redis_link *link, int64_t mono_us)
     link->conn = conn;
     link->state = VIRTUAL_DIALING;
     link->started_us = mono_us;
-    bool silent = process->partitioned || simulation->queue.now_us < server->paused_until_us;
-    if (silent && !server->down)
+    if (simulation->queue.now_us < server->paused_until_us && !server->down)
         return;
     conn->refs++;
-    process_post(process, simulation->queue.now_us + 2 * process_delay_us(process),
+    process_post(process, virtual_passes_us(process) + process_delay_us(process),
                  virtual_on_connected, conn, !server->down);
 }
 

@@ -74,8 +74,8 @@ struct process {
 
     /* the network between it and the others */
     int64_t latency_us, jitter_us;
-    bool partitioned;      /* from the store */
-    bool rest_partitioned; /* from the exchange */
+    int64_t away_until_us;      /* cut off from the store: messages arrive when that is over */
+    int64_t rest_away_until_us; /* cut off from the exchange */
 
     struct process_post *inbox, *inbox_last;
 };

@@ -35,6 +35,7 @@ static void poller_klines_ask(struct poller *poller)
     if (poller->repeats_klines) {
         query.start_us = page->first;
         query.end_us = page->last;
+        query.limit = (int)page->count;
     } else if (poller->next_open_us > poller->klines_end_us) {
         poller_klines_end(poller);
         return;

@@ -47,6 +47,8 @@ void world_reset(struct world *world)
     world->last_trade_id = -1;
     world->last_trade_us = 0;
     world->vector = (struct feature_vector){.schema = feature_schema_hash()};
+    world->hole_first_id = world->hole_last_id = 0;
+    minutes_init(&world->minutes);
     slots_init(&world->slots);
     flow_init(&world->flow);
     history_init(&world->history);
@@ -113,10 +115,18 @@ static bool world_trades_are_sane(const struct trade_view *list)
     return true;
 }
 
+/* Several in one event are told as one that holds them all. */
+static void world_note_trade_hole(struct world *world, int64_t first_id, int64_t last_id)
+{
+    if (world->hole_first_id == 0)
+        world->hole_first_id = first_id;
+    world->hole_last_id = last_id;
+}
+
 /* Ids rise by one on the spot market; a jump is a candidate for a loss, not a proof
  * (BINANCE.md section 7). */
 static unsigned world_apply_trade(struct world *world, const struct trade *trade,
-                                  struct scale_step step)
+                                  int64_t transact_us, struct scale_step step)
 {
     if (trade->id <= world->last_trade_id) {
         world->counters.trades_duplicate++;
@@ -126,6 +136,7 @@ static unsigned world_apply_trade(struct world *world, const struct trade *trade
     if (world->last_trade_id >= 0 && trade->id > world->last_trade_id + 1) {
         world->counters.trade_holes++;
         world->counters.trades_missing += (uint64_t)(trade->id - world->last_trade_id - 1);
+        world_note_trade_hole(world, world->last_trade_id + 1, trade->id - 1);
         effects |= WORLD_TRADE_HOLE;
     }
     world->last_trade_id = trade->id;
@@ -136,6 +147,8 @@ static unsigned world_apply_trade(struct world *world, const struct trade *trade
                      qty, trade->is_buyer_maker))
         world->counters.trades_evicted_full++;
     flow_on_trade(&world->flow, qty, trade->is_buyer_maker);
+    if (minutes_add(&world->minutes, transact_us, trade->id, qty))
+        effects |= WORLD_MINUTE;
     return effects;
 }
 
@@ -146,9 +159,10 @@ static unsigned world_apply_trades(struct world *world, const struct event *even
         return world_reject(world);
     struct scale_step step = world_step(world, event);
     unsigned effects = 0;
+    world->hole_first_id = world->hole_last_id = 0;
     for (uint32_t i = 0; i < list->count; i++) {
         struct trade trade = trade_at(list, i);
-        effects |= world_apply_trade(world, &trade, step);
+        effects |= world_apply_trade(world, &trade, event->trades.transact_us, step);
     }
     return effects;
 }
@@ -212,6 +226,7 @@ static unsigned world_apply_hole(struct world *world)
     world->counters.holes++;
     world->hole_is_open = true;
     slots_mark_bad(&world->slots, world->now_us);
+    minutes_spoil(&world->minutes);
     return 0;
 }
 
@@ -226,7 +241,8 @@ static void world_restart_time(struct world *world)
     world->last_trade_us = 0;
 }
 
-static void world_take_time(struct world *world, const struct event *event)
+/* Returns WORLD_MINUTE or 0. */
+static unsigned world_take_time(struct world *world, const struct event *event)
 {
     int64_t now_us = event->recv_us;
     bool is_new_epoch = event->epoch != world->epoch;
@@ -244,18 +260,11 @@ static void world_take_time(struct world *world, const struct event *event)
     world->now_us = now_us;
     world->epoch = event->epoch;
     world->seq = event->seq;
+    return minutes_advance(&world->minutes, now_us) ? WORLD_MINUTE : 0;
 }
 
-unsigned world_apply(struct world *world, const struct event *event)
+static unsigned world_apply_kind(struct world *world, const struct event *event)
 {
-    /* Control records stand between two others: they have no time of their own. */
-    if (event->kind == EVENT_ANCHOR)
-        return world_apply_anchor(world, event);
-    if (event->kind == EVENT_HOLE)
-        return world_apply_hole(world);
-    if (event->recv_us < 0 || event->recv_us > WORLD_TIME_US_MAX)
-        return world_reject(world);
-    world_take_time(world, event);
     switch (event->kind) {
     case EVENT_TRADES:
         return world_apply_trades(world, event);
@@ -274,6 +283,19 @@ unsigned world_apply(struct world *world, const struct event *event)
     return world_reject(world);
 }
 
+unsigned world_apply(struct world *world, const struct event *event)
+{
+    /* Control records stand between two others: they have no time of their own. */
+    if (event->kind == EVENT_ANCHOR)
+        return world_apply_anchor(world, event);
+    if (event->kind == EVENT_HOLE)
+        return world_apply_hole(world);
+    if (event->recv_us < 0 || event->recv_us > WORLD_TIME_US_MAX)
+        return world_reject(world);
+    unsigned closed = world_take_time(world, event);
+    return closed | world_apply_kind(world, event);
+}
+
 const struct world_counters *world_counters(const struct world *world)
 {
     return &world->counters;
@@ -282,4 +304,15 @@ const struct world_counters *world_counters(const struct world *world)
 int world_slot_mids(const struct world *world, struct world_slot_mid *mids, int capacity)
 {
     return slots_newest(&world->slots, mids, capacity);
+}
+
+int world_minutes(const struct world *world, struct minute *minutes, int capacity)
+{
+    return minutes_newest(&world->minutes, minutes, capacity);
+}
+
+void world_trade_hole(const struct world *world, int64_t *first_id, int64_t *last_id)
+{
+    *first_id = world->hole_first_id;
+    *last_id = world->hole_last_id;
 }

@@ -18,6 +18,9 @@
 #define WORLD_LEVELS 10
 /* Slot mids kept for outcomes: 16 slots are 32 s. */
 #define WORLD_SLOT_MIDS 16
+/* Without a market frame for so long (ticks do not count) an anchor is all there is: the
+ * book is REST's until a diff is applied again (DESIGN.md section 5, Degradation). */
+#define WORLD_SILENCE_US INT64_C(30000000)
 
 struct world; /* opaque; one block, taken at world_open */
 
@@ -43,6 +46,8 @@ struct world_counters {
     uint64_t snapshots, snapshots_verified, snapshots_diverged, snapshots_unmatched;
     uint64_t crossed_events, rejected, holes, ticks, far_levels_dropped, trades_evicted_full;
     uint64_t depth_ids_missing;
+    uint64_t trades_refilled;   /* lost ones that an anchor brought back */
+    uint64_t anchor_trades_bad; /* lists in anchors that were no chain of sane trades */
 };
 
 struct world_level {
@@ -55,8 +60,11 @@ struct world_view {
     uint64_t epoch, seq; /* last record applied */
     int64_t recv_us;     /* its receive time */
     int price_exponent, qty_exponent;
-    bool book_live;  /* synced: false before the first anchor and after a gap */
-    int64_t book_id; /* lastUpdateId of the levels below; 0: never had a book */
+    bool book_live;    /* synced: false before the first anchor and after a gap */
+    bool book_is_rest; /* the levels are an anchor's that came in silence, no diff since */
+    int64_t market_us; /* receive time of the last market frame; before one: of the first record */
+    int64_t join_min;  /* an anchor has to have at least this id; 0: any will do */
+    int64_t book_id;   /* lastUpdateId of the levels below; 0: never had a book */
     int64_t book_event_us;
     int bid_count, ask_count; /* levels present, at most WORLD_LEVELS */
     struct world_level bids[WORLD_LEVELS], asks[WORLD_LEVELS];

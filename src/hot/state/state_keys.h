@@ -32,6 +32,11 @@ enum state_key {
     STATE_LEASE,        /* lease:{symbol}              string: owner of the writer lease */
     STATE_CHECKPOINT,   /* checkpoint:{symbol}         string: world + positions */
     STATE_GAP,          /* gap:{symbol}                hash: what the aggregator sees */
+    STATE_GAP_EVENTS,   /* gap-events:{symbol}         stream: each loss, hole and closed minute */
+    STATE_GAP_VERDICT,  /* gap:verdict:{symbol}        string: what gap-detector says (JSON) */
+    STATE_GAP_OVERRIDE, /* gap:override:{symbol}       string: what an operator says (JSON) */
+    STATE_GAP_MEMORY,   /* gap:memory:{symbol}         string: gap-detector's place and state */
+    STATE_GAP_AUDIT,    /* gap-audit:{symbol}          stream: overrides and verdicts */
     STATE_PRED,         /* pred:{symbol}               hash, 600 s */
     STATE_PREDICTIONS,  /* predictions:{symbol}        stream, entry id <slot>-0 */
     STATE_CALIBRATION,  /* calibration:{symbol}:MODEL  string: the online calibration fold */

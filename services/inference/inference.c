@@ -12,6 +12,7 @@
 #include "services/inference/inference_models.h"
 #include "services/inference/inference_options.h"
 #include "services/inference/inference_priority.h"
+#include "services/inference/inference_view.h"
 #include "services/service_options.h"
 
 #define INFERENCE_PORT   8085
@@ -31,6 +32,7 @@ struct inference {
     struct redis_link *link;
     struct redis_infer *redis;
     struct inference_models models;
+    struct inference_view view;
     struct infer infer;
     struct inference_board board;
 };
@@ -182,6 +184,7 @@ static int inference_open_agent(struct inference *inference, struct err *err)
     const struct inference_options *options = &inference->options;
     struct infer_options agent = {.journal_capacity = (int)options->journal_slots,
                                   .stagger_us = (options->replica - 1) * INFERENCE_STAGGER_US,
+                                  .view = inference_view_port(&inference->view),
                                   .mono_ns = inference_mono_ns};
     snprintf(agent.symbol, sizeof(agent.symbol), "%s", options->symbol);
     struct infer_port port = redis_infer_port(inference->redis);
@@ -205,6 +208,10 @@ static int inference_open(struct inference *inference, struct err *err)
         result = inference_models_open(&inference->models, &inference->options,
                                        inference->service.loop, &inference->service.metrics, err);
     if (result == ERR_OK)
+        result = inference_view_open(&inference->view, inference->options.view_path,
+                                     inference->options.common.data_dir, inference->options.symbol,
+                                     &inference->service.metrics, err);
+    if (result == ERR_OK)
         result = inference_open_redis(inference, err);
     if (result == ERR_OK)
         result = inference_open_agent(inference, err);
@@ -219,6 +226,7 @@ static void inference_close(struct inference *inference)
     if (inference->link != NULL)
         redis_link_close(inference->link);
     inference_models_close(&inference->models);
+    inference_view_close(&inference->view);
     inference_board_close(&inference->board);
 }
 

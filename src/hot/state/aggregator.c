@@ -79,7 +79,7 @@ static void aggregator_on_effects(void *context, unsigned effects, const struct 
     if (loss != NULL) {
         aggregator->book_live = false;
         aggregator->report_cause = loss;
-        aggregator_anchor_want(aggregator, loss);
+        aggregator_ask_want(aggregator, loss);
     }
     if (!aggregator->lease.holds && (loss != NULL || own))
         aggregator_restore_want_resync(aggregator);

@@ -26,6 +26,7 @@ static const struct state_key_name {
     [STATE_LEASE] = {"lease:", ""},
     [STATE_CHECKPOINT] = {"checkpoint:", ""},
     [STATE_GAP] = {"gap:", ""},
+    [STATE_GAP_VERDICT] = {"gap:verdict:", ""},
     [STATE_PRED] = {"pred:", ""},
     [STATE_PREDICTIONS] = {"predictions:", ""},
     [STATE_CALIBRATION] = {"calibration:", ""},

@@ -30,6 +30,7 @@ enum state_key {
     STATE_LEASE,        /* lease:{symbol}              string: owner of the writer lease */
     STATE_CHECKPOINT,   /* checkpoint:{symbol}         string: world + positions */
     STATE_GAP,          /* gap:{symbol}                hash: what the aggregator sees */
+    STATE_GAP_VERDICT,  /* gap:verdict:{symbol}        string: what gap-detector says (JSON) */
     STATE_PRED,         /* pred:{symbol}               hash, 600 s */
     STATE_PREDICTIONS,  /* predictions:{symbol}        stream, entry id <slot>-0 */
     STATE_CALIBRATION,  /* calibration:{symbol}        string: the online calibration fold */

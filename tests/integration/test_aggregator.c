@@ -45,8 +45,10 @@ struct scene {
     struct redis_anchor *claim;
     struct reanchor *reanchor;
     struct metrics metrics;
-    anchor_rest_fn rest_done;
-    void *rest_context;
+    struct rest_call {
+        rest_done_fn done; /* NULL: none under way */
+        void *context;
+    } rest[REST_ENDPOINTS];
     int rest_calls, rest_failures;
     bool rest_running;
 };
@@ -55,15 +57,16 @@ static struct scene scene;
 
 /* --- the exchange's REST side ----------------------------------------------------- */
 
-static int rest_get(void *self, const struct anchor_rest_query *query, anchor_rest_fn done,
-                    void *context)
+static int rest_get(void *self, const char *symbol, const struct rest_query *query,
+                    rest_done_fn done, void *context)
 {
     (void)self;
-    assert_string_equal(query->symbol, FAKE_SYMBOL);
-    assert_int_equal(query->limit, 1000);
-    scene.rest_done = done;
-    scene.rest_context = context;
-    scene.rest_calls++;
+    assert_string_equal(symbol, FAKE_SYMBOL);
+    struct rest_call *call = &scene.rest[query->endpoint];
+    assert_null(call->done);
+    call->done = done;
+    call->context = context;
+    scene.rest_calls += query->endpoint == REST_ENDPOINT_DEPTH;
     return ERR_OK;
 }
 
@@ -85,27 +88,38 @@ static void rest_depth(struct text *out)
     text_add(out, "}");
 }
 
-static int rest_work(void *self, int64_t mono_us)
+/* The exchange has no trades and no klines to tell of. */
+static void rest_answer(enum rest_endpoint endpoint)
 {
+    struct rest_call call = scene.rest[endpoint];
     char buffer[REST_REPLY_SIZE];
     struct text body = text_begin(buffer, sizeof(buffer));
-    anchor_rest_fn done = scene.rest_done;
-    (void)self;
-    (void)mono_us;
-    if (done == NULL)
-        return 0;
-    scene.rest_done = NULL;
-    struct anchor_rest_reply reply = {
+    struct rest_reply reply = {
         .result = ERR_OK, .status = 200, .retry_after_s = -1, .used_weight = 50};
-    if (scene.rest_failures > 0) {
+    scene.rest[endpoint].done = NULL;
+    if (endpoint != REST_ENDPOINT_DEPTH) {
+        text_add(&body, "[]");
+    } else if (scene.rest_failures > 0) {
         scene.rest_failures--;
         reply.status = 500;
     } else {
         rest_depth(&body);
-        reply.body = bytes_of(buffer, body.size);
     }
-    done(scene.rest_context, &reply);
-    return 1;
+    reply.body = bytes_of(buffer, body.size);
+    call.done(call.context, &reply);
+}
+
+static int rest_work(void *self, int64_t mono_us)
+{
+    int answered = 0;
+    (void)self;
+    (void)mono_us;
+    for (int i = 0; i < REST_ENDPOINTS; i++)
+        if (scene.rest[i].done != NULL) {
+            rest_answer((enum rest_endpoint)i);
+            answered++;
+        }
+    return answered;
 }
 
 /* --- wiring ----------------------------------------------------------------------- */

@@ -64,6 +64,7 @@ struct infer_options {
     /* Work begins so long after the slot: a second replica that is not needed then finds the
      * record published instead of racing for the same core. */
     int64_t stagger_us;
+    struct infer_view_port view;
     int64_t (*mono_ns)(void *clock); /* read within a slot only: stages are timed apart */
     void *clock;
 };
@@ -101,6 +102,8 @@ struct infer {
     struct state_read state; /* of this slot, when state_ok */
     int64_t early_slot;      /* the slot that state was read for shortly before it */
     bool state_ok;
+    struct state_read view; /* of this slot, when view_ok: the hot state could not be read */
+    bool view_ok;
     const char *state_reason;
 
     bool publishing;   /* a publish is in flight … */

@@ -45,4 +45,12 @@ struct infer_port {
                    void *context);
 };
 
+/* The REST view (hot/state/rest_view), for when the hot state cannot be read: at once, from
+ * memory, never waiting. False: there is none, or it is older than REST_VIEW_OLD_US at
+ * slot_us. state is filled as a read of the hot state would be; read NULL: no view at all. */
+struct infer_view_port {
+    void *self;
+    bool (*read)(void *self, int64_t slot_us, struct state_read *state);
+};
+
 #endif

@@ -77,6 +77,10 @@ static void aggregator_on_effects(void *context, unsigned effects, const struct 
     if (record->kind == RECORD_HOLE && own && aggregator->lease.holds)
         aggregator_outbox_add(aggregator, record);
     if (loss != NULL) {
+        if (aggregator->lease.holds)
+            log_warn("book_lost", "symbol=%s cause=\"%s\" epoch=%llu seq=%llu",
+                     aggregator->options.symbol, loss, (unsigned long long)record->epoch,
+                     (unsigned long long)record->seq);
         aggregator->book_live = false;
         aggregator->report_cause = loss;
         aggregator_ask_want(aggregator, loss);

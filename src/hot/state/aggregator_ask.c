@@ -19,7 +19,7 @@ void aggregator_ask_want(struct aggregator *aggregator, const char *cause)
     struct aggregator_anchor *anchor = &aggregator->anchor;
     int64_t recv_us;
     snprintf(anchor->cause, sizeof(anchor->cause), "%s", cause);
-    anchor->next_ask_us = 0;
+    anchor->next_ask_us = anchor->next_look_us = 0;
     anchor->levels = AGGREGATOR_ASK_LEVELS;
     state_feed_place(aggregator->feed, &anchor->lost_epoch, &anchor->lost_seq, &recv_us);
     if (anchor->started_us == 0)

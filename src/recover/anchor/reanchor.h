@@ -29,7 +29,7 @@
 /* A snapshot far from the klines is asked for again so often, then believed. */
 #define REANCHOR_PLAUSIBLE_TRIES 3
 #define REANCHOR_INFO_US         3600000000 /* the weight limit is read so often */
-#define REANCHOR_INFO_RETRY_US   60000000
+#define REANCHOR_INFO_RETRY_US   5000000
 /* No connection, no snapshot, no weight: asked again sooner. */
 #define REANCHOR_RECONNECT_US    250000
 #define REANCHOR_WAIT_US         5000000 /* for the aggregator to take the document */

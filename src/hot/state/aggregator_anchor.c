@@ -224,11 +224,12 @@ static void aggregator_anchor_lost(struct aggregator *aggregator,
                                    const struct aggregator_call *call)
 {
     metric_add(aggregator->metrics.anchors_lost, 1);
-    aggregator_anchor_roll_back(aggregator, call->text);
+    aggregator_anchor_roll_back(aggregator,
+                                call->text[0] != 0 ? call->text : err_text(call->result));
     aggregator->anchor.next_look_us = 0;
     if (call->result == ERR_FENCED)
         aggregator_demote(aggregator, "anchor", call->epoch);
-    else if (call->result != ERR_REFUSED)
+    if (call->result != ERR_REFUSED)
         aggregator->anchor.judged[0] = 0; /* the same document may be tried again */
 }
 

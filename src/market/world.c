@@ -49,6 +49,8 @@ void world_reset(struct world *world)
     world->last_trade_id = -1;
     world->last_trade_us = 0;
     world->vector = (struct feature_vector){.schema = feature_schema_hash()};
+    world->hole_first_id = world->hole_last_id = 0;
+    minutes_init(&world->minutes);
     lost_init(&world->lost);
     slots_init(&world->slots);
     flow_init(&world->flow);
@@ -165,6 +167,7 @@ static unsigned world_apply_hole(struct world *world)
     world->counters.holes++;
     world->hole_is_open = true;
     slots_mark_bad(&world->slots, world->now_us);
+    minutes_spoil(&world->minutes);
     return 0;
 }
 
@@ -181,7 +184,8 @@ static void world_restart_time(struct world *world)
     world->market_us = 0;
 }
 
-static void world_take_time(struct world *world, const struct event *event)
+/* Returns WORLD_MINUTE or 0. */
+static unsigned world_take_time(struct world *world, const struct event *event)
 {
     int64_t now_us = event->recv_us;
     bool is_new_epoch = event->epoch != world->epoch;
@@ -201,18 +205,11 @@ static void world_take_time(struct world *world, const struct event *event)
     world->now_us = now_us;
     world->epoch = event->epoch;
     world->seq = event->seq;
+    return minutes_advance(&world->minutes, now_us) ? WORLD_MINUTE : 0;
 }
 
-unsigned world_apply(struct world *world, const struct event *event)
+static unsigned world_apply_kind(struct world *world, const struct event *event)
 {
-    /* Control records stand between two others: they have no time of their own. */
-    if (event->kind == EVENT_ANCHOR)
-        return world_apply_anchor(world, event);
-    if (event->kind == EVENT_HOLE)
-        return world_apply_hole(world);
-    if (event->recv_us < 0 || event->recv_us > WORLD_TIME_US_MAX)
-        return world_reject(world);
-    world_take_time(world, event);
     switch (event->kind) {
     case EVENT_TRADES:
         return world_apply_trades(world, event);
@@ -231,6 +228,19 @@ unsigned world_apply(struct world *world, const struct event *event)
     return world_reject(world);
 }
 
+unsigned world_apply(struct world *world, const struct event *event)
+{
+    /* Control records stand between two others: they have no time of their own. */
+    if (event->kind == EVENT_ANCHOR)
+        return world_apply_anchor(world, event);
+    if (event->kind == EVENT_HOLE)
+        return world_apply_hole(world);
+    if (event->recv_us < 0 || event->recv_us > WORLD_TIME_US_MAX)
+        return world_reject(world);
+    unsigned closed = world_take_time(world, event);
+    return closed | world_apply_kind(world, event);
+}
+
 const struct world_counters *world_counters(const struct world *world)
 {
     return &world->counters;
@@ -239,4 +249,15 @@ const struct world_counters *world_counters(const struct world *world)
 int world_slot_mids(const struct world *world, struct world_slot_mid *mids, int capacity)
 {
     return slots_newest(&world->slots, mids, capacity);
+}
+
+int world_minutes(const struct world *world, struct minute *minutes, int capacity)
+{
+    return minutes_newest(&world->minutes, minutes, capacity);
+}
+
+void world_trade_hole(const struct world *world, int64_t *first_id, int64_t *last_id)
+{
+    *first_id = world->hole_first_id;
+    *last_id = world->hole_last_id;
 }

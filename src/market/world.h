@@ -12,6 +12,7 @@
 #include "base/err.h"
 #include "market/event.h"
 #include "market/feature.h"
+#include "market/minute.h"
 
 /* Levels a side in the readers' view. */
 #define WORLD_LEVELS 10
@@ -34,6 +35,7 @@ enum world_effect {
     WORLD_REJECTED = 64,    /* the event was malformed or inconsistent; counted */
     WORLD_DIVERGED = 128,   /* depth20 at an equal id differs: also a gap */
     WORLD_TRADE_HOLE = 256, /* trade ids jumped: a candidate loss */
+    WORLD_MINUTE = 512,     /* a minute of trades closed (world_minutes) */
 };
 
 /* Why the book is not live, or what happened to events (all since world_open). */
@@ -108,6 +110,12 @@ bool world_book_is_rest(const struct world *world);
 const struct world_counters *world_counters(const struct world *world);
 /* Newest first; returns how many were filled (at most WORLD_SLOT_MIDS). */
 int world_slot_mids(const struct world *world, struct world_slot_mid *mids, int capacity);
+
+/* Closed minutes, newest first, volumes at world_view.qty_exponent; returns how many were
+ * filled (at most MINUTES_KEPT). */
+int world_minutes(const struct world *world, struct minute *minutes, int capacity);
+/* First and last of the trade ids that the last WORLD_TRADE_HOLE left out. */
+void world_trade_hole(const struct world *world, int64_t *first_id, int64_t *last_id);
 
 /* Checkpoint: the whole state as bytes (with magic, version, feature schema and CRC);
  * loading it and going on equals never having stopped. world_save returns the size

@@ -15,7 +15,7 @@
 #define WORLD_SAVE_SIZE_MAX                                                                        \
     (WORLD_SAVE_HEAD_SIZE + WORLD_SAVE_SELF_SIZE_MAX + SLOTS_CODE_SIZE_MAX + FLOW_CODE_SIZE_MAX +  \
      HISTORY_CODE_SIZE_MAX + WINDOWS_CODE_SIZE_MAX + RECENT_CODE_SIZE_MAX + BOOK_CODE_SIZE_MAX +   \
-     LOST_CODE_SIZE_MAX + WORLD_SAVE_CRC_SIZE)
+     MINUTES_CODE_SIZE_MAX + LOST_CODE_SIZE_MAX + WORLD_SAVE_CRC_SIZE)
 
 size_t world_save_size_max(const struct world *world)
 {
@@ -128,6 +128,7 @@ static void world_code(struct world *world, struct codec *codec)
 {
     world_code_self(world, codec);
     slots_code(&world->slots, codec);
+    minutes_code(&world->minutes, codec);
     flow_code(&world->flow, codec);
     history_code(&world->history, codec);
     windows_code(&world->windows, codec);

@@ -27,6 +27,9 @@ static unsigned world_lose_trades(struct world *world, int64_t next_id)
         return 0;
     world->counters.trade_holes++;
     world->counters.trades_missing += (uint64_t)(next_id - world->last_trade_id - 1);
+    if (world->hole_first_id == 0) /* several in one event are told as one that holds them all */
+        world->hole_first_id = world->last_trade_id + 1;
+    world->hole_last_id = next_id - 1;
     return WORLD_TRADE_HOLE;
 }
 
@@ -43,7 +46,7 @@ static bool world_trades_are_sane(const struct trade_view *list)
 /* Ids rise by one on the spot market; a jump is a candidate for a loss, not a proof
  * (BINANCE.md section 7). */
 static unsigned world_apply_trade(struct world *world, const struct trade *trade,
-                                  struct scale_step step)
+                                  int64_t transact_us, struct scale_step step)
 {
     if (trade->id <= world->last_trade_id) {
         world->counters.trades_duplicate++;
@@ -60,6 +63,8 @@ static unsigned world_apply_trade(struct world *world, const struct trade *trade
                      qty, trade->is_buyer_maker))
         world->counters.trades_evicted_full++;
     flow_on_trade(&world->flow, qty, trade->is_buyer_maker);
+    if (minutes_add(&world->minutes, transact_us, trade->id, qty))
+        effects |= WORLD_MINUTE;
     return effects;
 }
 
@@ -71,9 +76,10 @@ unsigned world_apply_trades(struct world *world, const struct event *event)
     struct scale_step step = world_step(world, event);
     unsigned effects = 0;
     world_note_lag(world, event, event->trades.transact_us);
+    world->hole_first_id = world->hole_last_id = 0;
     for (uint32_t i = 0; i < list->count; i++) {
         struct trade trade = trade_at(list, i);
-        effects |= world_apply_trade(world, &trade, step);
+        effects |= world_apply_trade(world, &trade, event->trades.transact_us, step);
     }
     return effects;
 }
@@ -198,6 +204,7 @@ unsigned world_refill_trades(struct world *world, const struct event *event)
         world->counters.anchor_trades_bad++;
         return 0;
     }
+    world->hole_first_id = world->hole_last_id = 0;
     refill.left = world_refill_walk(&refill, false);
     refill.fill = windows_fill_begin(&world->windows, refill.left);
     (void)world_refill_walk(&refill, true);

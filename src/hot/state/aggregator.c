@@ -70,10 +70,6 @@ static void aggregator_on_effects(void *context, unsigned effects, const struct 
         metric_add(aggregator->metrics.updates, 1);
     if (effects & WORLD_ANCHORED)
         aggregator->book_live = true;
-    if (effects & WORLD_TRADE_HOLE)
-        aggregator->report_cause = "trade id hole";
-    if (record->kind == RECORD_HOLE)
-        aggregator->report_cause = "records missing";
     if (record->kind == RECORD_HOLE && own && aggregator->lease.holds)
         aggregator_outbox_add(aggregator, record);
     if (loss != NULL) {
@@ -82,9 +78,9 @@ static void aggregator_on_effects(void *context, unsigned effects, const struct 
                      aggregator->options.symbol, loss, (unsigned long long)record->epoch,
                      (unsigned long long)record->seq);
         aggregator->book_live = false;
-        aggregator->report_cause = loss;
         aggregator_ask_want(aggregator, loss);
     }
+    aggregator_report_effects(aggregator, effects, record, loss);
     if (!aggregator->lease.holds && (loss != NULL || own))
         aggregator_restore_want_resync(aggregator);
 }
@@ -120,6 +116,7 @@ static void aggregator_follow_lease(struct aggregator *aggregator)
         return;
     }
     aggregator->resync_wanted = false;
+    aggregator_report_add(aggregator, GAP_STATE, "became active");
     aggregator->checkpoint_us = 0;
     aggregator_mark_dirty(aggregator);
 }

@@ -152,10 +152,11 @@ static void gap_say_verdict_out(struct gap_detector *detector)
 {
     struct gap_verdict verdict = gap_say_verdict(detector);
     bool changed = !gap_say_is_same(&verdict, &detector->verdict);
-    bool due = detector->now.mono_us >= detector->say_us;
+    bool once = detector->options.once, due = detector->now.mono_us >= detector->say_us;
     gap_say_remember(detector);
     bool news = strcmp(detector->memory, detector->memory_said) != 0 || detector->say_wanted;
-    if (detector->say.in_flight || !(changed || (due && (news || verdict.action != GAP_ACT_NONE))))
+    bool again = due && !once && verdict.action != GAP_ACT_NONE;
+    if (detector->say.in_flight || !(changed || again || (news && (due || once))))
         return;
     if (changed)
         gap_say_changed(detector, &verdict);

@@ -121,10 +121,16 @@ static bool gap_say_send(struct gap_detector *detector, const struct gap_verdict
     return port->say(port->self, &saying, gap_say_answer, &detector->say) == ERR_OK;
 }
 
+static void gap_say_retry(struct gap_detector *detector)
+{
+    detector->say_wanted = true;
+    detector->say_us = detector->now.mono_us + GAP_LOOK_US;
+}
+
 static void gap_say_said(struct gap_detector *detector)
 {
     if (detector->say.result != ERR_OK) {
-        detector->say_wanted = true; /* after the pause that do_work keeps */
+        gap_say_retry(detector);
         return;
     }
     memcpy(detector->memory_said, detector->memory_sent, sizeof(detector->memory_said));
@@ -165,7 +171,7 @@ static void gap_say_verdict_out(struct gap_detector *detector)
     detector->say_wanted = false;
     detector->say.in_flight = gap_say_send(detector, &verdict);
     if (!detector->say.in_flight)
-        detector->say_wanted = true;
+        gap_say_retry(detector);
 }
 
 /* --- audit ---------------------------------------------------------------------------------- */

@@ -11,7 +11,8 @@ struct ingest;
 struct infer;
 struct reanchor;
 
-extern const struct process_agent agent_ingestor, agent_aggregator, agent_reanchor, agent_inference;
+extern const struct process_agent agent_ingestor, agent_aggregator, agent_reanchor, agent_inference,
+    agent_gap;
 
 /* From the exchange. */
 void agent_ingestor_frame(void *agent, int line, struct bytes frame);

@@ -192,8 +192,9 @@ static int64_t check_trades(struct checks *checks, uint64_t epoch, uint64_t seq,
     return count;
 }
 
-/* Records that somebody had to go on without, or a clock set back, spoil the windows of the
- * next five seconds. */
+/* Records that somebody had to go on without, trades that an anchor has brought, or an
+ * ingestor's new epoch: the windows of the next five seconds hold other trades than those
+ * stamped. */
 static bool check_windows_whole(struct checks *checks, int64_t ts_us)
 {
     uint64_t holes = 0;
@@ -202,10 +203,11 @@ static bool check_windows_whole(struct checks *checks, int64_t ts_us)
         if (!process_is_up(process))
             continue;
         const struct world *world = aggregator_world(agent_aggregator_of(process->agent));
-        holes += world_counters(world)->holes;
+        holes += world_counters(world)->holes + world_counters(world)->anchors;
     }
     const struct model_value *control = check_value(checks, checks->streams[STREAM_CONTROL]);
-    holes += (uint64_t)checks->epoch_count << 32 | control->stream.last.seq;
+    holes +=
+        (uint64_t)checks->epoch_count << 32 ^ control->stream.last.ms ^ control->stream.last.seq;
     if (holes != checks->holes)
         checks->windows_from_us = ts_us + 6000000;
     checks->holes = holes;

@@ -141,8 +141,8 @@ static bool fault_partition_rest(struct fault_call *call, int64_t until_us)
 {
     simulation_trace(call->simulation, "FAULT nobody reaches REST for %lld ms",
                      (long long)(until_us - call->now_us) / 1000);
-    for (int i = 0; i < SIMULATION_REANCHORS; i++)
-        simulation_process(call->simulation, PROCESS_REANCHOR, i)->rest_away_until_us = until_us;
+    for (int i = 0; i < SIMULATION_PROCESSES; i++)
+        call->simulation->processes[i].rest_away_until_us = until_us;
     faults_lasts(call->faults, until_us);
     return true;
 }
@@ -359,6 +359,8 @@ static bool fault_process(struct fault_call *call, enum fault_kind kind)
         return fault_crash(call, fault_active(call, false), soon_us);
     case FAULT_CRASH_COORDINATOR:
         return fault_crash(call, fault_coordinator(call), soon_us);
+    case FAULT_CRASH_DETECTOR:
+        return fault_crash(call, simulation_process(call->simulation, PROCESS_GAP, 0), soon_us);
     case FAULT_CRASH_REPLICA:
         return fault_crash(call, fault_replica(call, soon_us), soon_us);
     case FAULT_PAUSE_INGESTOR:

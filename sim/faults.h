@@ -24,6 +24,7 @@
     X(FAULT_CRASH_ACTIVE, "crash-active", "kill -9 of the writing aggregator")                     \
     X(FAULT_CRASH_STANDBY, "crash-standby", "kill -9 of the other aggregator")                     \
     X(FAULT_CRASH_COORDINATOR, "crash-coordinator", "kill -9 of the coordinator at work")          \
+    X(FAULT_CRASH_DETECTOR, "crash-detector", "kill -9 of the gap detector")                       \
     X(FAULT_CRASH_REPLICA, "crash-replica", "kill -9 of an inference replica")                     \
     X(FAULT_PAUSE_INGESTOR, "pause-ingestor", "SIGSTOP of the ingestor")                           \
     X(FAULT_PAUSE_ACTIVE, "pause-active", "SIGSTOP of the writing aggregator")                     \

@@ -209,6 +209,7 @@ static void simulation_open(struct simulation *simulation, const struct simulati
     simulation_add(simulation, 4, PROCESS_REANCHOR, 1, &agent_reanchor);
     simulation_add(simulation, 5, PROCESS_INFERENCE, 0, &agent_inference);
     simulation_add(simulation, 6, PROCESS_INFERENCE, 1, &agent_inference);
+    simulation_add(simulation, 7, PROCESS_GAP, 0, &agent_gap);
     virtual_exchange_open(&simulation->exchange, simulation, &simulation->processes[0],
                           options->seed);
     simulation->step_now = STEP_NONE;

@@ -14,7 +14,7 @@
 #include "sim/virtual_process.h"
 
 #define SIMULATION_SYMBOL      "BTCUSDT"
-#define SIMULATION_PROCESSES   7
+#define SIMULATION_PROCESSES   8
 #define SIMULATION_AGGREGATORS 2
 #define SIMULATION_REANCHORS   2
 #define SIMULATION_REPLICAS    2

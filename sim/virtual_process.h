@@ -22,6 +22,7 @@ enum process_kind {
     PROCESS_AGGREGATOR,
     PROCESS_REANCHOR,
     PROCESS_INFERENCE,
+    PROCESS_GAP,
     PROCESS_KINDS,
 };
 

@@ -140,29 +140,13 @@ static redisReply *model_do_xadd(struct model_call *call)
     return model_reply_string(call->reply, bytes_text(model_id_text(id, text)));
 }
 
-static redisReply *model_entry_reply(struct model_call *call, const struct model_entry *entry)
-{
-    struct bytes rest = blob_bytes(entry->pairs), field, value;
-    char text[MODEL_ID_TEXT];
-    size_t count = 0;
-    for (struct bytes at = rest; blob_next_pair(&at, &field, &value);)
-        count++;
-    redisReply *both = model_reply_array(call->reply, 2);
-    both->element[0] = model_reply_string(call->reply, bytes_text(model_id_text(entry->id, text)));
-    both->element[1] = model_reply_array(call->reply, 2 * count);
-    for (size_t i = 0; blob_next_pair(&rest, &field, &value); i += 2) {
-        both->element[1]->element[i] = model_reply_string(call->reply, field);
-        both->element[1]->element[i + 1] = model_reply_string(call->reply, value);
-    }
-    return both;
-}
-
 static redisReply *model_entries_reply(struct model_call *call, const struct model_stream *stream,
                                        int from, int count)
 {
     redisReply *list = model_reply_array(call->reply, (size_t)count);
     for (int i = 0; i < count; i++)
-        list->element[i] = model_entry_reply(call, &stream->entries[stream->first + from + i]);
+        list->element[i] =
+            model_reply_entry(call->reply, &stream->entries[stream->first + from + i]);
     return list;
 }
 
@@ -180,7 +164,7 @@ static redisReply *model_do_xinfo(struct model_call *call)
     list->element[2] = model_reply_string(call->reply, BYTES_LITERAL("first-entry"));
     list->element[3] = stream->count == 0
                            ? model_reply_nil(call->reply)
-                           : model_entry_reply(call, &stream->entries[stream->first]);
+                           : model_reply_entry(call->reply, &stream->entries[stream->first]);
     return list;
 }
 

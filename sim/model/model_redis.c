@@ -37,6 +37,33 @@ bool model_id_parse(struct bytes text, struct model_id *id)
     return true;
 }
 
+redisReply *model_reply_entry(struct model_reply *reply, const struct model_entry *entry)
+{
+    struct bytes rest = blob_bytes(entry->pairs), field, value;
+    char text[MODEL_ID_TEXT];
+    size_t count = 0;
+    for (struct bytes at = rest; blob_next_pair(&at, &field, &value);)
+        count++;
+    redisReply *both = model_reply_array(reply, 2);
+    both->element[0] = model_reply_string(reply, bytes_text(model_id_text(entry->id, text)));
+    both->element[1] = model_reply_array(reply, 2 * count);
+    for (size_t i = 0; blob_next_pair(&rest, &field, &value); i += 2) {
+        both->element[1]->element[i] = model_reply_string(reply, field);
+        both->element[1]->element[i + 1] = model_reply_string(reply, value);
+    }
+    return both;
+}
+
+double model_real(struct bytes text)
+{
+    char buffer[40];
+    size_t size = text.size < sizeof(buffer) - 1 ? text.size : sizeof(buffer) - 1;
+    if (size > 0)
+        memcpy(buffer, text.data, size);
+    buffer[size] = '\0';
+    return strtod(buffer, NULL);
+}
+
 int64_t model_number(struct bytes text)
 {
     char buffer[32];

@@ -210,13 +210,59 @@ static redisReply *script_ask(struct model_script_call *call)
 static redisReply *script_look(struct model_script_call *call)
 {
     struct blob *document = model_get(call->redis, script_key(call, 1));
-    if (document == NULL)
-        return script_text(call, "empty", bytes_text(""));
-    redisReply *list = model_reply_array(call->reply, 3);
-    list->element[0] = model_reply_string(call->reply, BYTES_LITERAL("ok"));
-    list->element[1] = model_reply_string(call->reply, script_get(call, 2));
-    list->element[2] = model_reply_blob(call->reply, document);
+    redisReply *list = model_reply_array(call->reply, 4);
+    list->element[0] =
+        model_reply_string(call->reply, bytes_text(document == NULL ? "empty" : "ok"));
+    list->element[1] =
+        model_reply_string(call->reply, document == NULL ? bytes_text("") : script_get(call, 2));
+    list->element[2] = document == NULL ? model_reply_string(call->reply, bytes_text(""))
+                                        : model_reply_blob(call->reply, document);
+    list->element[3] = model_reply_string(call->reply, script_get(call, 3));
     return list;
+}
+
+/* TTL as the server says it: -2 none, -1 for ever, else rounded to the nearest second. */
+static int64_t script_ttl_s(struct model_script_call *call, int index)
+{
+    const struct model_value *value = model_live(call->redis, script_key(call, index));
+    if (value->type == MODEL_NONE)
+        return -2;
+    if (value->expire_us == 0)
+        return -1;
+    return ((value->expire_us - call->redis->now_us) / 1000 + 500) / 1000;
+}
+
+static redisReply *script_wrong(struct model_script_call *call, int index, const char *what)
+{
+    char text[160];
+    snprintf(text, sizeof(text), "%.*s %s", (int)call->keys[index - 1].size,
+             (const char *)call->keys[index - 1].data, what);
+    return script_text(call, "wrong", bytes_text(text));
+}
+
+static redisReply *script_verify(struct model_script_call *call)
+{
+    static const char *const touch[] = {"best_bid", "best_ask", "bid1_p", "ask1_p", "spread"};
+    int64_t stored = script_fence(call, 5);
+    if (script_number(call, 1) < stored)
+        return script_value(call, "fenced", stored);
+    for (int i = 1; i <= 4; i++) {
+        int key = script_key(call, i);
+        if (!blob_same(model_hget(call->redis, key, "epoch"), script_arg(call, 2)) ||
+            !blob_same(model_hget(call->redis, key, "seq"), script_arg(call, 3)))
+            return script_wrong(call, i, "is elsewhere");
+        int64_t ttl = script_ttl_s(call, i), most = script_number(call, 3 + i);
+        if ((most < 0 && ttl != -1) || (most > 0 && (ttl < 0 || ttl > most)))
+            return script_wrong(call, i, "has another TTL");
+    }
+    for (int i = 0; i < 5; i++)
+        if (model_hget(call->redis, script_key(call, 1), touch[i]).data == NULL)
+            return script_wrong(call, 1, "has no touch");
+    double bid = model_real(model_hget(call->redis, script_key(call, 1), "best_bid"));
+    double ask = model_real(model_hget(call->redis, script_key(call, 1), "best_ask"));
+    if (bid <= 0 || bid >= ask)
+        return script_wrong(call, 1, "is crossed");
+    return script_value(call, "ok", stored);
 }
 
 static redisReply *script_refuse(struct model_script_call *call)
@@ -305,7 +351,7 @@ static bool script_publish_add(struct model_script_call *call, int64_t slot)
 {
     int key = script_key(call, 1);
     struct model_id id = {(uint64_t)slot, 0};
-    if (!model_append(call->redis, key, id, &call->args[5], (call->arg_count - 5) / 2))
+    if (!model_append(call->redis, key, id, &call->args[6], (call->arg_count - 6) / 2))
         return false;
     model_trim_length(call->redis, key, script_number(call, 3));
     return true;
@@ -348,13 +394,84 @@ static redisReply *script_publish(struct model_script_call *call)
         if (!script_publish_add(call, slot))
             return model_reply_error(call->reply, call->redis->error);
     }
-    if (!model_hset(call->redis, hash, &call->args[5], (call->arg_count - 5) / 2))
+    if (!model_hset(call->redis, hash, &call->args[6], (call->arg_count - 6) / 2))
         return script_refused(call);
     model_expire(call->redis, hash, script_after_ms(call, script_number(call, 4) * 1000));
-    if (script_arg(call, 5).size > 0 &&
-        !model_set(call->redis, script_key(call, 3), script_arg(call, 5), 0))
+    if (script_arg(call, 6).size > 0 &&
+        !model_set(call->redis, script_key(call, 3), script_arg(call, 6),
+                   script_after_ms(call, script_number(call, 5) * 1000)))
         return script_refused(call);
     return script_publish_answer(call, 1, slot, NULL);
+}
+
+/* --- gap detector, silence */
+
+static redisReply *script_field(struct model_script_call *call, int index, const char *field,
+                                bool nil)
+{
+    struct bytes value = model_hget(call->redis, script_key(call, index), field);
+    return value.data == NULL && nil ? model_reply_nil(call->reply)
+                                     : model_reply_string(call->reply, value);
+}
+
+static redisReply *script_gap_look(struct model_script_call *call)
+{
+    static const char *const shown[] = {"last_update_id", "ts_us", "event_us", "book_live",
+                                        "source"};
+    const struct model_stream *events = &model_live(call->redis, script_key(call, 1))->stream;
+    struct model_id after = {0, 0};
+    char newest[MODEL_ID_TEXT] = "";
+    bool begins = script_arg(call, 1).size == 0;
+    int from = events->count, limit = (int)script_number(call, 2);
+    if (begins && events->count > 0)
+        model_id_text(events->entries[events->first + events->count - 1].id, newest);
+    if (!begins && model_id_parse(script_arg(call, 1), &after))
+        from = model_redis_stream_above(events, after);
+    int count = events->count - from < limit ? events->count - from : limit;
+    redisReply *list = model_reply_array(call->reply, 6);
+    list->element[0] = model_reply_array(call->reply, (size_t)count);
+    for (int i = 0; i < count; i++)
+        list->element[0]->element[i] =
+            model_reply_entry(call->reply, &events->entries[events->first + from + i]);
+    list->element[1] = model_reply_string(call->reply, bytes_text(newest));
+    list->element[2] = model_reply_array(call->reply, 7);
+    for (int i = 0; i < 5; i++)
+        list->element[2]->element[i] = script_field(call, 2, shown[i], true);
+    list->element[2]->element[5] = script_field(call, 3, "last_ts_us", true);
+    list->element[2]->element[6] = script_field(call, 4, "mid", true);
+    list->element[3] = script_field(call, 5, "anchor_token", false);
+    list->element[4] = model_reply_string(call->reply, script_get(call, 6));
+    list->element[5] = model_reply_string(call->reply, script_get(call, 7));
+    return list;
+}
+
+static redisReply *script_gap_say(struct model_script_call *call)
+{
+    struct bytes verdict = script_arg(call, 1), ask = script_arg(call, 3);
+    struct bytes memory = script_arg(call, 6);
+    if (verdict.size == 0)
+        model_delete(call->redis, script_key(call, 1));
+    else if (!model_set(call->redis, script_key(call, 1), verdict,
+                        script_after_ms(call, script_number(call, 2))))
+        return script_refused(call);
+    struct bytes token = model_hget(call->redis, script_key(call, 3), "anchor_token");
+    if (ask.size > 0 && blob_same(token, script_arg(call, 5)) &&
+        !model_set(call->redis, script_key(call, 2), ask,
+                   script_after_ms(call, script_number(call, 4))))
+        return script_refused(call);
+    if (memory.size > 0 && !model_set(call->redis, script_key(call, 4), memory, 0))
+        return script_refused(call);
+    return model_reply_integer(call->reply, 1);
+}
+
+static redisReply *script_silence(struct model_script_call *call)
+{
+    struct bytes old = script_get(call, 1);
+    int64_t until_ms = script_number(call, 1);
+    if (until_ms > (old.data == NULL ? 0 : model_number(old)) &&
+        !model_set(call->redis, script_key(call, 1), script_arg(call, 1), until_ms * 1000))
+        return script_refused(call);
+    return model_reply_integer(call->reply, 1);
 }
 
 /* --- streams */
@@ -480,14 +597,18 @@ static const struct {
     {"flush", 0x6fb2b59f, script_flush},
     {"stage", 0x92b5933b, script_stage},
     {"swap", 0x9e286970, script_swap},
+    {"verify", 0xe55c7c8c, script_verify},
     {"ask", 0xbe626089, script_ask},
-    {"look", 0x5e0661e2, script_look},
+    {"look", 0x09074245, script_look},
     {"refuse", 0xbb0f52f0, script_refuse},
     {"anchor_look", 0xef3e2e59, script_anchor_look},
     {"renew", 0x56c52916, script_anchor_renew},
     {"hand", 0x691b8b09, script_anchor_hand},
     {"drop", 0xbe7ac337, script_anchor_drop},
-    {"publish", 0x64337e1f, script_publish},
+    {"publish", 0xa6cb6b58, script_publish},
+    {"gap_look", 0x47de8034, script_gap_look},
+    {"gap_say", 0x91af6ac5, script_gap_say},
+    {"silence", 0xb5d86308, script_silence},
     {"put", 0xf0c5b50a, script_put},
     {"tops", 0x6ec9ce71, script_tops},
     {"trim", 0x38a51f05, script_trim},

@@ -82,5 +82,8 @@ void model_begin(struct model_redis *redis, int64_t now_us);
 void model_end(struct model_redis *redis);
 
 int64_t model_number(struct bytes text);
+double model_real(struct bytes text);
+/* [id, [field, value, …]] */
+redisReply *model_reply_entry(struct model_reply *reply, const struct model_entry *entry);
 
 #endif

@@ -259,14 +259,14 @@ static void model_write(struct model_redis *redis, struct model_effect effect)
     model_apply(redis, &redis->spaces[redis->primary], &effect);
     if (redis->options.replicated)
         model_remember(redis, &effect);
-    redis->dirty = true;
+    redis->dirty = redis->wrote = true;
     redis->touched |= 1ull << (effect.key & 63);
 }
 
 void model_begin(struct model_redis *redis, int64_t now_us)
 {
     redis->now_us = now_us;
-    redis->dirty = false;
+    redis->dirty = redis->wrote = false;
     redis->touched = 0;
     redis->error[0] = '\0';
 }
@@ -342,10 +342,11 @@ struct model_value *model_live(struct model_redis *redis, int key)
     struct model_value *value = &redis->spaces[redis->primary].values[key];
     if (value->expire_us != 0 && value->expire_us <= redis->now_us) {
         /* As the real one: expired keys go when they are looked at, told to the replica. */
-        bool dirty = redis->dirty;
+        bool dirty = redis->dirty, wrote = redis->wrote;
         uint64_t touched = redis->touched;
         model_write(redis, (struct model_effect){.kind = MODEL_EFFECT_DELETE, .key = key});
         redis->dirty = dirty;
+        redis->wrote = wrote;
         redis->touched = touched;
     }
     return value;
@@ -371,8 +372,10 @@ struct bytes model_hget(struct model_redis *redis, int key, const char *field)
  * written already (Redis 7, scriptCall). */
 static bool model_may_grow(struct model_redis *redis)
 {
-    if (!redis->full || redis->dirty)
+    if (!redis->full || redis->wrote) {
+        redis->wrote = true;
         return true;
+    }
     snprintf(redis->error, sizeof(redis->error),
              "OOM command not allowed when used memory > 'maxmemory'.");
     return false;
@@ -463,12 +466,14 @@ bool model_hdel(struct model_redis *redis, int key, struct bytes field)
 
 void model_delete(struct model_redis *redis, int key)
 {
+    redis->wrote = true;
     if (model_live(redis, key)->type != MODEL_NONE)
         model_write(redis, (struct model_effect){.kind = MODEL_EFFECT_DELETE, .key = key});
 }
 
 void model_expire(struct model_redis *redis, int key, int64_t expire_us)
 {
+    redis->wrote = true;
     if (model_live(redis, key)->type != MODEL_NONE)
         model_write(redis, (struct model_effect){
                                .kind = MODEL_EFFECT_EXPIRE, .key = key, .expire_us = expire_us});

@@ -43,7 +43,8 @@ struct model_redis {
     size_t log_first, log_count, log_room;
     int64_t now_us;
     bool full;
-    bool dirty;              /* this call has written: full memory does not stop it any more */
+    bool dirty; /* this call has changed something */
+    bool wrote; /* it has run a writing command: full memory does not stop it any more */
     char error[MODEL_ERROR]; /* why this call was refused; "" */
     uint64_t writes, touched;
     struct {

@@ -350,6 +350,8 @@ static bool fault_process(struct fault_call *call, enum fault_kind kind)
 {
     struct process *ingestor = simulation_process(call->simulation, PROCESS_INGESTOR, 0);
     int64_t soon_us = call->now_us + fault_between(call, 50000, 3000000);
+    /* Longer than a lease, a document and a claim live. */
+    int64_t late_us = prng_below(&call->faults->prng, 3) == 0 ? soon_us + 9000000 : soon_us;
     switch (kind) {
     case FAULT_CRASH_INGESTOR:
         return fault_crash(call, ingestor, soon_us);
@@ -366,15 +368,15 @@ static bool fault_process(struct fault_call *call, enum fault_kind kind)
     case FAULT_PAUSE_INGESTOR:
         return fault_pause(call, ingestor, soon_us);
     case FAULT_PAUSE_ACTIVE:
-        return fault_pause(call, fault_active(call, true), soon_us);
+        return fault_pause(call, fault_active(call, true), late_us);
     case FAULT_PAUSE_COORDINATOR:
-        return fault_pause(call, fault_coordinator(call), soon_us);
+        return fault_pause(call, fault_coordinator(call), late_us);
     case FAULT_PAUSE_REPLICA:
         return fault_pause(call, fault_replica(call, soon_us), soon_us);
     case FAULT_PARTITION_INGESTOR:
         return fault_partition(call, ingestor, soon_us);
     case FAULT_PARTITION_ACTIVE:
-        return fault_partition(call, fault_active(call, true), soon_us);
+        return fault_partition(call, fault_active(call, true), late_us);
     case FAULT_PARTITION_COORDINATOR:
         return fault_partition(call, fault_coordinator(call), soon_us);
     case FAULT_PARTITION_REPLICA:

@@ -180,8 +180,8 @@ static void models_compare_hash(struct models *models, int key, const struct mod
     struct bytes rest = blob_bytes(value->data), field, content;
     long long count = 0;
     while (blob_next_pair(&rest, &field, &content)) {
-        redisReply *real = redis_fixture_command(&models->fixture, "HGET %s %b", name, field.data,
-                                                 field.size);
+        redisReply *real =
+            redis_fixture_command(&models->fixture, "HGET %s %b", name, field.data, field.size);
         if (real->type != REDIS_REPLY_STRING || models_comparable(real) > content.size ||
             memcmp(real->str, content.data, models_comparable(real)) != 0)
             fail_msg("%s: field %.*s differs", name, (int)field.size, (const char *)field.data);
@@ -332,7 +332,8 @@ static void models_anchor(struct models *models)
         return;
     }
     static const char *const one[] = {"flag"}, *const two[] = {"flag", "doc"};
-    static const char *const look[] = {"ask", "flag", "doc", "gap"}, *const ask[] = {"ask", "fence"};
+    static const char *const look[] = {"ask", "flag", "doc", "gap"}, *const ask[] = {"ask",
+                                                                                     "fence"};
     const char *const *keys = which == 1 ? one : which <= 3 ? two : which == 4 ? look : ask;
     int count = which == 1 ? 1 : which <= 3 ? 2 : which == 4 ? 4 : 2;
     const char *source = which == 1   ? redis_anchor_renew_source
@@ -415,7 +416,8 @@ static void models_streams(struct models *models)
         models_arg(models, "s1");
         models_arg(models, "s2");
         for (int i = 0; i < 2; i++)
-            models_arg(models, "5-%lld", (long long)(models->seq - (int64_t)models_below(models, 9)));
+            models_arg(models, "5-%lld",
+                       (long long)(models->seq - (int64_t)models_below(models, 9)));
         models_command(models);
     }
 }

@@ -36,7 +36,7 @@ static struct redis_link_options link_options(const char *name)
                                          .backoff_max_us = 50000,
                                          .seed = 7};
     snprintf(options.name, sizeof(options.name), "%s", name);
-    memcpy(options.target, server.target, sizeof(options.target));
+    snprintf(options.target, sizeof(options.target), "%s", server.target);
     return options;
 }
 

@@ -80,6 +80,7 @@ int redis_infer_open(struct redis_link *link, enum state_key_style style, const 
     infer->link = link;
     for (int key = 0; key < STATE_KEY_COUNT; key++)
         state_key((enum state_key)key, style, symbol, infer->keys[key]);
+    redis_link_bind(link, infer->keys[STATE_OB]);
     *out = infer;
     return ERR_OK;
 }

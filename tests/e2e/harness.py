@@ -190,13 +190,17 @@ class RedisError(Exception):
 
 
 class Redis:
-    """The smallest RESP client: r("SET", "a", 1). Strings come back as str, undecodable
-    bytes as bytes."""
+    """The smallest RESP client on a socket's path or host:port: r("SET", "a", 1). Strings come
+    back as str, undecodable bytes as bytes."""
 
     def __init__(self, path, timeout_s=5):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(timeout_s)
-        self.socket.connect(path)
+        if "/" in path:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout_s)
+            self.socket.connect(path)
+        else:
+            host, port = path.rsplit(":", 1)
+            self.socket = socket.create_connection((host, int(port)), timeout_s)
         self.reader = self.socket.makefile("rb")
 
     def __call__(self, *words):

@@ -22,6 +22,15 @@ struct redis_link_options redis_settings_link(const struct redis_settings *setti
     return link;
 }
 
+struct redis_link_options redis_settings_named(const struct redis_settings *settings,
+                                               const char *name, struct metrics *metrics)
+{
+    struct redis_link_options link = redis_settings_link(settings);
+    snprintf(link.name, sizeof(link.name), "%s", name);
+    link.metrics = metrics;
+    return link;
+}
+
 int redis_settings_wait(const struct redis_settings *settings, struct redis_link *link,
                         struct loop *loop, struct err *err)
 {

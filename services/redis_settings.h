@@ -65,6 +65,10 @@ extern const char *const redis_settings_key_styles[];
     }
 
 struct redis_link_options redis_settings_link(const struct redis_settings *settings);
+/* The same with a name (CLIENT SETNAME, the metrics' label, log lines) and metrics
+ * (redis_link_*): each link of a process under a name of its own. */
+struct redis_link_options redis_settings_named(const struct redis_settings *settings,
+                                               const char *name, struct metrics *metrics);
 /* If the connection is required, waits for it a moment: ERR_CONNECTION without one. If not,
  * ERR_OK at once: the service starts and degrades. */
 int redis_settings_wait(const struct redis_settings *settings, struct redis_link *link,

@@ -4,10 +4,10 @@ cluster of three primaries with three replicas. Started by the test on loopback 
 ends. Settings are those of docs/redis.md."""
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
-import time
 
 import harness
 from harness import wait_until
@@ -96,6 +96,13 @@ class Server:
         os.kill(self.process.pid, signal.SIGCONT)
 
 
+def replica_of(servers, primary):
+    """The server that replicates from primary, as primary sees it."""
+    text = primary.ask("INFO", "replication")
+    port = int(re.search(r"^slave0:ip=[^,]*,port=(\d+),state=online", text, re.M).group(1))
+    return next(s for s in servers if s.port == port)
+
+
 class Sentinels:
     """A primary, a replica and three sentinels."""
 
@@ -145,8 +152,7 @@ class Sentinels:
         return None
 
     def replica(self):
-        primary = self.primary()
-        return next(s for s in self.servers if s is not primary)
+        return replica_of(self.servers, self.primary())
 
 
 class Cluster:
@@ -175,10 +181,6 @@ class Cluster:
         primaries = [s for s in self.servers if s.role() == "master"]
         return len(primaries) == 3 and all(s.online_replicas() == 1 for s in primaries)
 
-    def named(self, node_id):
-        return next((s for s in self.servers if s.process.alive() and
-                     s.ask("CLUSTER", "MYID") == node_id), None)
-
     def primary(self):
         """The owner of SLOT, as itself says; None if there is none now."""
         for server in self.servers:
@@ -191,13 +193,7 @@ class Cluster:
         return None
 
     def replica(self):
-        primary = self.primary()
-        me = primary.ask("CLUSTER", "MYID")
-        for line in primary.ask("CLUSTER", "NODES").splitlines():
-            words = line.split()
-            if words[3] == me:
-                return self.named(words[0])
-        return None
+        return replica_of(self.servers, self.primary())
 
     def other_primary(self):
         """A primary that SLOT does not lie on."""

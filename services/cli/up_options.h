@@ -24,6 +24,8 @@ struct up_options {
     int port_offset;
     char redis_target[REDIS_TARGET_SIZE]; /* empty: a private Redis is started */
     int redis_key_style;
+    char redis_username[64], redis_sentinel_username[64];
+    char redis_tls_ca_file[256], redis_tls_cert_file[256], redis_tls_key_file[256];
     char redis_server[256];
     int64_t redis_memory_mb;
     int64_t backoff_max_ms, stop_timeout_ms, log_mb;

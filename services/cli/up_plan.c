@@ -65,6 +65,14 @@ static void up_plan_use_redis(struct up_child *child, const struct up_options *o
     up_plan_set(child, "redis.target", up_plan_target(options, folder, target));
     up_plan_set(child, "redis.key_style", redis_settings_key_styles[options->redis_key_style]);
     up_plan_set(child, "symbol", options->symbol);
+    const char *const more[][2] = {{"redis.username", options->redis_username},
+                                   {"redis.sentinel_username", options->redis_sentinel_username},
+                                   {"redis.tls_ca_file", options->redis_tls_ca_file},
+                                   {"redis.tls_cert_file", options->redis_tls_cert_file},
+                                   {"redis.tls_key_file", options->redis_tls_key_file}};
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+        if (more[i][1][0] != '\0')
+            up_plan_set(child, more[i][0], more[i][1]);
 }
 
 /* Everything in it can be made anew, so nothing of it goes to disk; full memory is an error

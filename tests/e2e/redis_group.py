@@ -95,12 +95,48 @@ class Server:
     def resume(self):
         os.kill(self.process.pid, signal.SIGCONT)
 
+    def cut_off(self, primary):
+        """Receives nothing from its primary any more, until attach. (A stopped process would not
+        do: what it was sent waits in its socket.)"""
+        self.ask("CONFIG", "SET", "masteruser", "nobody", "masterauth", "wrong")
+        primary.ask("CLIENT", "KILL", "TYPE", "replica")
+        wait_until(lambda: "master_link_status:down" in (self.ask("INFO", "replication") or ""),
+                   "the replica is cut off")
+
+    def attach(self):
+        self.ask("CONFIG", "SET", "masteruser", "", "masterauth", "")
+
 
 def replica_of(servers, primary):
     """The server that replicates from primary, as primary sees it."""
     text = primary.ask("INFO", "replication")
     port = int(re.search(r"^slave0:ip=[^,]*,port=(\d+),state=online", text, re.M).group(1))
     return next(s for s in servers if s.port == port)
+
+
+class Single:
+    """One server, over TLS and with an ACL user: the words of `btcast up` and its environment."""
+
+    style = "plain"
+    env = {"BTCAST_REDIS_PASSWORD": "secret"}
+
+    def __init__(self):
+        folder = harness.temp_dir()
+        cert, key = os.path.join(folder, "cert.pem"), os.path.join(folder, "key.pem")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", key, "-out", cert,
+                        "-days", "2", "-subj", "/CN=redis", "-addext",
+                        "subjectAltName=IP:127.0.0.1"], check=True, capture_output=True)
+        plain, tls = ports(2)
+        self.server = Server(plain, "--tls-port", str(tls), "--tls-cert-file", cert,
+                             "--tls-key-file", key, "--tls-ca-cert-file", cert,
+                             "--tls-auth-clients", "no",
+                             "--user", "btcast", "on", ">secret", "~*", "&*", "+@all")
+        self.target = f"rediss://127.0.0.1:{tls}"
+        self.words = ["--set", "redis.username=btcast", "--set", f"redis.tls_ca_file={cert}"]
+
+    def primary(self):
+        return self.server
 
 
 class Sentinels:

@@ -60,6 +60,8 @@ def free_port_offset():
             for port in PORTS.values():
                 s = socket.socket()
                 sockets.append(s)
+                # As servers bind: what only waits for late packets is no obstacle.
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind(("127.0.0.1", port + base))
             return base
         except OSError:

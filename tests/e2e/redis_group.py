@@ -52,11 +52,11 @@ class Server:
         self.process = None
         self.start()
 
-    def start(self):
+    def start(self, *more):
         self.process = harness.Process(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder,
              "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0",
-             "--maxmemory-policy", "noeviction", *self.words], name=f"redis-{self.port}")
+             "--maxmemory-policy", "noeviction", *self.words, *more], name=f"redis-{self.port}")
         wait_until(self.answers, "redis-server answers")
 
     def client(self, timeout_s=5):
@@ -161,7 +161,8 @@ class Sentinels:
             f.write(f"port {port}\nbind 127.0.0.1\ndir {folder}\n"
                     f"sentinel monitor {MASTER} 127.0.0.1 {primary} 2\n"
                     f"sentinel down-after-milliseconds {MASTER} 500\n"
-                    f"sentinel failover-timeout {MASTER} 3000\n"
+                    # Twice this lies at least between two failovers.
+                    f"sentinel failover-timeout {MASTER} 1000\n"
                     f"sentinel parallel-syncs {MASTER} 1\n")
         process = harness.Process(["redis-server", path, "--sentinel"], name=f"sentinel-{port}")
         process.port = port
@@ -231,7 +232,19 @@ class Cluster:
     def replica(self):
         return replica_of(self.servers, self.primary())
 
-    def other_primary(self):
-        """A primary that SLOT does not lie on."""
-        own = self.primary()
-        return next(s for s in self.servers if s is not own and s.role() == "master")
+    def move_slot(self):
+        """SLOT to another primary, its keys a few at a time as an operator's tools do it; the new
+        owner."""
+        source = self.primary()
+        alive = [s for s in self.servers if s.process.alive()]
+        target = next(s for s in alive if s is not source and s.role() == "master")
+        ids = {s: s.ask("CLUSTER", "MYID") for s in (source, target)}
+        target.client()("CLUSTER", "SETSLOT", SLOT, "IMPORTING", ids[source])
+        client = source.client()
+        client("CLUSTER", "SETSLOT", SLOT, "MIGRATING", ids[target])
+        while keys := client("CLUSTER", "GETKEYSINSLOT", SLOT, 3):
+            client("MIGRATE", "127.0.0.1", target.port, "", 0, 5000, "KEYS", *keys)
+        for server in [target, source] + [s for s in alive if s.role() == "master"]:
+            server.client()("CLUSTER", "SETSLOT", SLOT, "NODE", ids[target])
+        wait_until(lambda: self.primary() is target, "the slot has moved")
+        return target

@@ -52,7 +52,9 @@ static int setup(void **state)
         redis_link_do_work(link, loop_mono_us());
         loop_run_once(loop, 1000);
     }
-    assert_int_equal(redis_infer_open(link, STATE_KEYS_PLAIN, "BTCUSDT", &port, NULL), ERR_OK);
+    assert_int_equal(redis_infer_open(link, (enum state_key_style)redis_fixture_key_style(),
+                                      "BTCUSDT", &port, NULL),
+                     ERR_OK);
     return 0;
 }
 

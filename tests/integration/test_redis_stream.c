@@ -42,6 +42,7 @@ static struct redis_link_options link_options(const char *name)
 
 static void start_server(const struct redis_fixture_options *options)
 {
+    style = (enum stream_key_style)redis_fixture_key_style();
     assert_int_equal(loop_open(&loop, NULL), ERR_OK);
     redis_fixture_start(&server, options);
 }

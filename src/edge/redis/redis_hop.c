@@ -152,8 +152,9 @@ bool redis_hop_redirects(struct redis_link *link, const char *text)
     /* The one server of a target stays the one, replica or not. */
     if (!redis_hop_many(link))
         return false;
-    if (!redis_hop_starts(text, "READONLY") && !redis_hop_starts(text, "CLUSTERDOWN") &&
-        !redis_hop_starts(text, "MASTERDOWN"))
+    /* "CLUSTERDOWN Hash slot not served" is no reason: it may be another key's slot. */
+    if (!redis_hop_starts(text, "READONLY") && !redis_hop_starts(text, "MASTERDOWN") &&
+        !redis_hop_starts(text, "CLUSTERDOWN The cluster is down"))
         return false;
     redis_hop_redirected(link);
     redis_route_forget(&link->route);

@@ -65,8 +65,8 @@ int redis_sync_open(struct redis_sync *sync, const struct redis_link_options *op
     struct redis_target target;
     int result = redis_target_parse(options->target, &target, err);
     if (result == ERR_OK && (target.kind != REDIS_TARGET_SINGLE || target.tls))
-        result = err_set(err, ERR_CONFIG, "redis %s: expected one server without TLS",
-                         options->target);
+        result =
+            err_set(err, ERR_CONFIG, "redis %s: expected one server without TLS", options->target);
     if (result != ERR_OK)
         return result;
     const struct redis_address address = target.address[0];

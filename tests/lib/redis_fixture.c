@@ -14,7 +14,7 @@
 
 #include "base/check.h"
 
-#define REDIS_FIXTURE_ARGS_MAX 40
+#define REDIS_FIXTURE_ARGS_MAX 48
 /* Patience for a start on a machine under load. */
 #define REDIS_FIXTURE_START_TRIES 2000
 #define REDIS_FIXTURE_STEP_US     5000
@@ -74,7 +74,7 @@ static int redis_fixture_arguments(const struct redis_fixture *fixture, const ch
         args[count++] = "--requirepass";
         args[count++] = fixture->options.password;
     }
-    for (int i = 0; i < 8 && fixture->options.arguments[i] != NULL; i++)
+    for (int i = 0; i < 16 && fixture->options.arguments[i] != NULL; i++)
         args[count++] = fixture->options.arguments[i];
     CHECK(count < REDIS_FIXTURE_ARGS_MAX);
     args[count] = NULL;

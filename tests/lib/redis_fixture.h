@@ -27,7 +27,7 @@ struct redis_fixture_options {
     bool persistent;          /* append-only file, synced on each write: survives kill -9 */
     bool tcp;                 /* also on 127.0.0.1:port */
     const char *password;     /* requirepass; NULL: none */
-    const char *arguments[8]; /* more of redis-server, NULL-terminated: "--maxmemory", "3mb" */
+    const char *arguments[16]; /* more of redis-server, NULL-terminated: "--maxmemory", "3mb" */
 };
 
 struct redis_fixture {

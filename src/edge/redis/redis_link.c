@@ -16,14 +16,11 @@
 #define REDIS_LINK_BACKOFF_MAX_US     1000000
 #define REDIS_LINK_OUT_BYTES_MAX      ((size_t)64 << 20)
 #define REDIS_LINK_IN_FLIGHT_MAX      65536
-/* The reader keeps a buffer of this size between replies instead of allocating anew. */
-#define REDIS_LINK_READER_KEEP_BYTES ((size_t)1 << 20)
 /* Longest sleep of the waiting calls between two looks at timeouts and retries. */
 #define REDIS_LINK_WAIT_STEP_US 10000
 
 static void redis_link_event(void *context, uint32_t events);
 static bool redis_link_lose(struct redis_link *link);
-static void redis_link_dial(struct redis_link *link, int64_t mono_us);
 
 static void redis_link_defaults(struct redis_link_options *options)
 {
@@ -41,32 +38,6 @@ static void redis_link_defaults(struct redis_link_options *options)
         options->out_bytes_max = REDIS_LINK_OUT_BYTES_MAX;
     if (options->in_flight_max <= 0)
         options->in_flight_max = REDIS_LINK_IN_FLIGHT_MAX;
-}
-
-static void redis_link_register(struct redis_link *link, struct metrics *metrics)
-{
-    char labels[METRICS_LABELS_SIZE];
-    snprintf(labels, sizeof(labels), "link=\"%s\"", link->options.name);
-    link->metrics.connected =
-        metrics_gauge(metrics, "redis_link_connected", labels, "1 while the Redis server answers.");
-    link->metrics.losses = metrics_counter(metrics, "redis_link_losses_total", labels,
-                                           "Redis connections lost, timeouts included.");
-    link->metrics.timeouts = metrics_counter(metrics, "redis_link_timeouts_total", labels,
-                                             "Redis replies that did not come in time.");
-    link->metrics.refused =
-        metrics_counter(metrics, "redis_link_refused_total", labels,
-                        "Redis commands not accepted: not connected, or too much in flight.");
-    link->metrics.reconnects = metrics_counter(metrics, "redis_link_reconnects_total", labels,
-                                               "Connections to Redis after the first.");
-    link->metrics.failovers =
-        metrics_counter(metrics, "redis_link_failovers_total", labels,
-                        "Connections to another Redis server than the one before.");
-    link->metrics.redirects =
-        metrics_counter(metrics, "redis_link_redirects_total", labels,
-                        "Replies that send elsewhere: MOVED, ASK, TRYAGAIN, READONLY and such.");
-    link->metrics.script_reloads =
-        metrics_counter(metrics, "redis_link_script_reloads_total", labels,
-                        "Scripts sent again because the server had forgotten them.");
 }
 
 /* What only some targets need. */
@@ -108,7 +79,7 @@ int redis_link_open(const struct redis_link_options *options, struct loop *loop,
         return result;
     }
     if (options->metrics != NULL)
-        redis_link_register(link, options->metrics);
+        redis_meter_open(link, options->metrics);
     *out = link;
     return ERR_OK;
 }
@@ -208,7 +179,7 @@ static void redis_link_leave(struct redis_link *link)
     if (--link->depth == 0)
         while (link->broken != ERR_OK)
             if (redis_link_lose(link))
-                redis_link_dial(link, loop_mono_us());
+                redis_connect_begin(link, loop_mono_us());
 }
 
 static void redis_link_tell(struct redis_link *link, bool connected)
@@ -226,20 +197,6 @@ void redis_link_up(struct redis_link *link)
     redis_hop_up(link);
     link->stats.connects++;
     redis_link_tell(link, true);
-}
-
-static void redis_link_count_loss(struct redis_link *link, bool was_up, int code)
-{
-    if (!was_up) {
-        link->stats.failures++;
-        return;
-    }
-    link->stats.losses++;
-    link->stats.timeouts += code == ERR_TIMEOUT;
-    if (link->metrics.losses != NULL) {
-        metric_add(link->metrics.losses, 1);
-        metric_add(link->metrics.timeouts, code == ERR_TIMEOUT);
-    }
 }
 
 static void redis_link_answer_lost(struct redis_owed *owed, int code)
@@ -272,7 +229,7 @@ static bool redis_link_lose(struct redis_link *link)
     redis_buffer_clear(&link->out);
     redis_buffer_clear(&link->held_out);
     if (!link->hop_answered)
-        redis_link_count_loss(link, was_up, code);
+        redis_meter_loss(link, was_up, code);
     link->hop_answered = false;
     bool at_once = redis_hop_plan(link, was_up, mono_us);
     redis_hop_lost(link, was_up, mono_us);
@@ -293,73 +250,6 @@ int redis_link_watch(struct redis_link *link, uint32_t events)
     if (result != ERR_OK)
         redis_link_break(link, result, "redis %s: event loop: %s", link->where, err_text(result));
     return result;
-}
-
-static void redis_link_dial(struct redis_link *link, int64_t mono_us)
-{
-    struct err err = {0};
-    if (!redis_hop_may_dial(link, mono_us))
-        return;
-    link->started_us = mono_us;
-    link->state = REDIS_LINK_DIALING;
-    redis_address_text(&link->hop.address, link->where);
-    link->dial.address = link->hop.address;
-    int result = redis_dial_begin(&link->dial, &err);
-    if (result != ERR_OK)
-        redis_link_break(link, result, "redis %s", err.text);
-    else
-        (void)redis_link_watch(link, redis_dial_events(&link->dial));
-}
-
-static void redis_link_greet(struct redis_link *link)
-{
-    link->reader = redisReaderCreate();
-    if (link->reader == NULL) {
-        redis_link_break(link, ERR_MEMORY, "redis %s: out of memory", link->where);
-        return;
-    }
-    link->reader->maxbuf = REDIS_LINK_READER_KEEP_BYTES;
-    link->want_write = false;
-    link->state = REDIS_LINK_GREETING;
-    link->progress_us = loop_mono_us();
-    if (redis_link_watch(link, EPOLLIN) == ERR_OK)
-        redis_greet_start(link);
-}
-
-/* The next step of the TLS handshake, the first one included. */
-static void redis_link_secure(struct redis_link *link)
-{
-    struct err err = {0};
-    uint32_t events = 0;
-    link->state = REDIS_LINK_SECURING;
-    int result = redis_tls_handshake(link->tls, &events, &err);
-    if (result == ERR_AGAIN)
-        (void)redis_link_watch(link, events);
-    else if (result != ERR_OK)
-        redis_link_break(link, result, "redis %s: %s", link->where, err.text);
-    else
-        redis_link_greet(link);
-}
-
-static void redis_link_dial_step(struct redis_link *link)
-{
-    struct err err = {0};
-    /* The step may close this descriptor and open another under the same number. */
-    loop_remove(link->loop, redis_dial_fd(&link->dial));
-    int result = redis_dial_step(&link->dial, &err);
-    if (result == ERR_AGAIN) {
-        (void)redis_link_watch(link, redis_dial_events(&link->dial));
-        return;
-    }
-    if (result == ERR_OK && link->tls_context != NULL)
-        result = redis_tls_open(link->tls_context, link->dial.fd, link->hop.address.host,
-                                &link->tls, &err);
-    if (result != ERR_OK)
-        redis_link_break(link, result, "redis %s", err.text);
-    else if (link->tls != NULL)
-        redis_link_secure(link);
-    else
-        redis_link_greet(link);
 }
 
 int redis_link_refuse(struct redis_link *link, int code)
@@ -424,9 +314,9 @@ static void redis_link_event(void *context, uint32_t events)
     struct redis_link *link = context;
     redis_link_enter(link);
     if (link->state == REDIS_LINK_DIALING) {
-        redis_link_dial_step(link);
+        redis_connect_step(link);
     } else if (link->state == REDIS_LINK_SECURING) {
-        redis_link_secure(link);
+        redis_connect_secure(link);
     } else {
         if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
             redis_traffic_read(link);
@@ -465,7 +355,7 @@ static void redis_link_cycle(struct redis_link *link, int64_t mono_us)
     redis_link_enter(link);
     if (link->state == REDIS_LINK_DOWN) {
         if (mono_us >= link->retry_us)
-            redis_link_dial(link, mono_us);
+            redis_connect_begin(link, mono_us);
     } else if (link->state != REDIS_LINK_UP &&
                mono_us - link->started_us > redis_hop_patience_us(link)) {
         redis_link_break(link, ERR_TIMEOUT, "redis %s: no connection after %lld ms", link->where,

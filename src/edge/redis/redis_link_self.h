@@ -1,6 +1,7 @@
 /* The inside of a link, shared by redis_link.c (connection), redis_hop.c (which server),
- * redis_traffic.c, redis_greet.c (what is said first on a new connection) and redis_eval.c
- * (scripts); nobody else includes it. SPDX-License-Identifier: Apache-2.0 */
+ * redis_connect.c, redis_meter.c, redis_traffic.c, redis_greet.c (what is said first on a new
+ * connection) and redis_eval.c (scripts); nobody else includes it.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_EDGE_REDIS_REDIS_LINK_SELF_H
 #define BTCAST_EDGE_REDIS_REDIS_LINK_SELF_H
 
@@ -103,6 +104,16 @@ void redis_link_up(struct redis_link *link);
 
 /* Watches the descriptor for these events; breaks the link when it cannot. */
 int redis_link_watch(struct redis_link *link, uint32_t events);
+
+/* redis_connect.c. Begins the next hop if the budget allows; the steps that follow, when the
+ * descriptor is ready. */
+void redis_connect_begin(struct redis_link *link, int64_t mono_us);
+void redis_connect_step(struct redis_link *link);
+void redis_connect_secure(struct redis_link *link);
+
+/* redis_meter.c. Registers the metrics; counts a connection or a try that is over. */
+void redis_meter_open(struct redis_link *link, struct metrics *metrics);
+void redis_meter_loss(struct redis_link *link, bool was_up, int code);
 
 /* redis_hop.c. The first round; a link begins down. */
 void redis_hop_begin(struct redis_link *link, int64_t mono_us);

@@ -65,10 +65,9 @@ void redis_route_init(struct redis_route *route, const struct redis_target *targ
         redis_route_put(list, &target->address[i]);
 }
 
-/* The last becomes the first: another sentinel or node answers the next round's questions. */
+/* The first becomes the last: another sentinel answers the next round's questions. */
 static void redis_route_rotate(struct redis_route_list *list)
 {
-    memset(list->tried, 0, sizeof(list->tried));
     if (list->count < 2)
         return;
     struct redis_address first = list->address[0];
@@ -79,8 +78,9 @@ static void redis_route_rotate(struct redis_route_list *list)
 
 void redis_route_begin(struct redis_route *route)
 {
-    redis_route_rotate(&route->servers);
     redis_route_rotate(&route->sentinels);
+    memset(route->sentinels.tried, 0, sizeof(route->sentinels.tried));
+    memset(route->servers.tried, 0, sizeof(route->servers.tried));
     route->named_tried = route->answered = false;
 }
 

@@ -177,7 +177,8 @@ static void more_servers_than_can_be_kept_push_out_the_oldest(void **state)
         redis_route_learn(&route, REDIS_HOP_SERVER, &node);
     }
     int hops = 0;
-    for (char text[64]; snprintf(text, sizeof(text), "%s", next(&route)), text[0] != '-'; hops++)
+    for (char text[REDIS_ADDRESS_TEXT_SIZE + 1];
+         snprintf(text, sizeof(text), "%s", next(&route)), text[0] != '-'; hops++)
         assert_string_not_equal(text, "seed:1");
     assert_int_equal(hops, REDIS_ROUTE_KNOWN_MAX);
 }

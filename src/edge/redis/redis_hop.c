@@ -185,8 +185,11 @@ void redis_hop_on_primary(void *context, const struct redis_address *primary)
     if (link->state == REDIS_LINK_UP)
         redis_link_break(link, ERR_CONNECTION, "redis %s: the primary has moved to %s:%s",
                          link->where, primary->host, primary->port);
-    else if (link->state == REDIS_LINK_DOWN)
-        link->retry_us = 0;
+    if (link->state != REDIS_LINK_DOWN)
+        return;
+    redis_route_begin(&link->route);
+    CHECK(redis_route_next(&link->route, &link->hop));
+    link->retry_us = 0;
 }
 
 static void redis_hop_count_up(struct redis_link *link)

@@ -24,9 +24,9 @@
 enum redis_fixture_mode { REDIS_FIXTURE_SINGLE, REDIS_FIXTURE_SENTINEL, REDIS_FIXTURE_CLUSTER };
 
 struct redis_fixture_options {
-    bool persistent;          /* append-only file, synced on each write: survives kill -9 */
-    bool tcp;                 /* also on 127.0.0.1:port */
-    const char *password;     /* requirepass; NULL: none */
+    bool persistent;           /* append-only file, synced on each write: survives kill -9 */
+    bool tcp;                  /* also on 127.0.0.1:port */
+    const char *password;      /* requirepass; NULL: none */
     const char *arguments[16]; /* more of redis-server, NULL-terminated: "--maxmemory", "3mb" */
 };
 

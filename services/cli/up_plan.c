@@ -174,6 +174,14 @@ static void up_plan_recorder(struct up_plan *plan, const struct up_options *opti
     up_child_add(child, "--redis");
     char target[REDIS_TARGET_SIZE];
     up_child_add(child, "%s", up_plan_target(options, folder, target));
+    if (options->redis_username[0] != '\0') {
+        up_child_add(child, "--redis-user");
+        up_child_add(child, "%s", options->redis_username);
+    }
+    if (options->redis_tls_ca_file[0] != '\0') {
+        up_child_add(child, "--tls-ca-file");
+        up_child_add(child, "%s", options->redis_tls_ca_file);
+    }
     up_child_add(child, "--key-style");
     up_child_add(child, "%s", redis_settings_key_styles[options->redis_key_style]);
     up_child_add(child, "--symbol");

@@ -82,11 +82,14 @@ def fill_up(scene):
 
 def test_a_full_and_an_emptied_server_cost_no_slot():
     group = redis_group.Single()
-    scene = failover.Scene(group, *group.words, env=group.env)
+    tap = os.path.join(harness.temp_dir(), "tap.btc")
+    scene = failover.Scene(group, *group.words, "--record", tap, env=group.env)
     check_links(scene)
     fill_up(scene)
     empty(scene)
-    print(f"{scene.finish()} slots, each once")
+    slots = scene.finish()
+    assert os.path.getsize(tap) > 100000, "the recorder saw nothing"
+    print(f"{slots} slots, each once")
 
 
 def test_a_writer_that_slept_through_a_failover_writes_nothing():

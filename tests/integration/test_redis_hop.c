@@ -8,10 +8,13 @@
 
 #include <cmocka.h>
 #include <arpa/inet.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "edge/redis/redis_link.h"
@@ -446,13 +449,18 @@ static void sentinels_and_servers_have_passwords_of_their_own(void **state)
     int port = temp_port();
     FILE *file = fopen(path, "w");
     fprintf(file,
-            "port %d\nbind 127.0.0.1\ndir %s\nrequirepass s2\ndaemonize yes\npidfile %s/pid\n"
+            "port %d\nbind 127.0.0.1\ndir %s\nrequirepass s2\nlogfile sentinel.log\n"
             "sentinel monitor btcast 127.0.0.1 %d 1\nsentinel auth-pass btcast s1\n",
-            port, sentinel.folder, sentinel.folder, server.port);
+            port, sentinel.folder, server.port);
     fclose(file);
-    char command[160];
-    snprintf(command, sizeof(command), "redis-server %s --sentinel >/dev/null 2>&1", path);
-    assert_int_equal(system(command), 0);
+    pid_t parent = getpid();
+    pid_t pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* also when an assertion ends the test */
+        if (getppid() == parent)
+            execlp("redis-server", "redis-server", path, "--sentinel", (char *)NULL);
+        _exit(127);
+    }
     struct redis_link_options options = {.password = "s1"};
     snprintf(options.target, sizeof(options.target), "sentinel:127.0.0.1:%d/btcast", port);
     open_link(options);
@@ -461,9 +469,8 @@ static void sentinels_and_servers_have_passwords_of_their_own(void **state)
     snprintf(options.sentinel_password, sizeof(options.sentinel_password), "s2");
     open_link(options);
     assert_true(connects());
-    snprintf(command, sizeof(command), "redis-cli -p %d -a s2 shutdown nosave >/dev/null 2>&1",
-             port);
-    (void)!system(command);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
     redis_fixture_stop(&sentinel);
     redis_fixture_stop(&server);
 }

@@ -41,13 +41,13 @@ def disturb_both(up):
     time.sleep(3)
     status, out, err = harness.run("reanchor", system.SYMBOL, "--port-offset", up.offset)
     assert status == 0, out + err
-    refilled = harness.metric(up.port("aggregator"), "aggregator_trades_refilled")
-    for stream, count in (("trade", 5), ("depth", 1)):
+    for stream, metric in (("trade", "aggregator_trades_missing"),
+                           ("depth", "aggregator_trades_refilled")):
+        before = harness.metric(up.port("aggregator"), metric)
         status, text = harness.post_json(up.port("exchange-sim"), "/control/faults",
-                                         {"fault": "drop", "stream": stream, "count": count})
+                                         {"fault": "drop", "stream": stream, "count": 1})
         assert status == 200, text
-    wait_until(lambda: harness.metric(up.port("aggregator"), "aggregator_trades_refilled") >
-               refilled, "lost trades are back")
+        wait_until(lambda m=metric, b=before: harness.metric(up.port("aggregator"), m) > b, metric)
 
 
 def test_a_recording_replays_to_the_very_vectors_and_predictions_that_were_live():

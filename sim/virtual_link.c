@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "edge/loop/loop.h"
 #include "edge/redis/redis_link.h"
 #include "sim/simulation.h"
@@ -36,7 +37,7 @@ struct virtual_conn {
     struct redis_link *link; /* NULL: hung up */
     bool cut;                /* what is still under way is lost */
     int64_t out_us, in_us;   /* arrival of the last message, each way: order is kept */
-    bool multi;
+    bool multi, aborted;     /* a command was not taken into it */
     struct virtual_request *queued[VIRTUAL_MULTI_MAX];
     int queued_count;
     struct virtual_request *blocked; /* an XREAD that waits */
@@ -222,6 +223,9 @@ static struct virtual_step virtual_step_of(struct virtual_server *server,
                                 .arg_count = request->count - request->key_count};
     if (request->source != NULL) {
         step.script = model_redis_script_name(server->redis, request->source);
+        if (step.script == NULL)
+            fprintf(stderr, "a script that sim/model does not know, checksum 0x%08x:\n%s",
+                    crc32c(0, request->source, strlen(request->source)), request->source);
         CHECK(step.script != NULL);
     }
     return step;
@@ -289,10 +293,11 @@ static struct model_reply *virtual_exec(struct virtual_conn *conn)
     return all;
 }
 
-static struct model_reply *virtual_status(const char *text)
+static struct model_reply *virtual_word(const char *text, bool is_error)
 {
     struct model_reply *reply = model_reply_new();
-    model_reply_set_root(reply, model_reply_status(reply, text));
+    model_reply_set_root(reply, is_error ? model_reply_error(reply, text)
+                                         : model_reply_status(reply, text));
     return reply;
 }
 
@@ -384,13 +389,20 @@ static void virtual_serve(struct virtual_request *request)
     uint64_t writes = model_redis_writes(conn->server->redis);
     if (virtual_is(request, "MULTI")) {
         conn->multi = true;
-        reply = virtual_status("OK");
+        reply = virtual_word("OK", false);
+    } else if (virtual_is(request, "EXEC") && conn->aborted) {
+        conn->multi = conn->aborted = false;
+        reply = virtual_word("EXECABORT Transaction discarded because of previous errors.", true);
     } else if (virtual_is(request, "EXEC")) {
         reply = virtual_exec(conn);
+    } else if (conn->multi && model_redis_is_full(conn->server->redis)) {
+        /* As the real server: out of memory it queues nothing, not even a read. */
+        conn->aborted = true;
+        reply = virtual_word("OOM command not allowed when used memory > 'maxmemory'.", true);
     } else if (conn->multi) {
         CHECK(conn->queued_count < VIRTUAL_MULTI_MAX);
         conn->queued[conn->queued_count++] = request;
-        virtual_answer(conn, virtual_status("QUEUED"));
+        virtual_answer(conn, virtual_word("QUEUED", false));
         return;
     } else {
         reply = virtual_do(conn->server, request, -1, &blocked);
@@ -592,6 +604,19 @@ void redis_link_on_state(struct redis_link *link, redis_state_fn fn, void *conte
     CHECK(link->listener_count < REDIS_LINK_LISTENERS_MAX);
     link->listeners[link->listener_count].fn = fn;
     link->listeners[link->listener_count++].context = context;
+}
+
+/* One server, and whoever is the primary is the right one. */
+void redis_link_bind(struct redis_link *link, const char *key)
+{
+    (void)link;
+    (void)key;
+}
+
+void redis_link_distrust(struct redis_link *link, const char *reply)
+{
+    (void)reply;
+    link->broken = ERR_CONNECTION;
 }
 
 bool redis_link_connected(const struct redis_link *link)

@@ -327,6 +327,30 @@ static redisReply *script_anchor_drop(struct model_script_call *call)
 
 /* --- predictions */
 
+static redisReply *script_read(struct model_script_call *call)
+{
+    redisReply *list = model_reply_array(call->reply, 5);
+    int at = 1;
+    for (int i = 1; i <= 4; i++) {
+        int count = (int)script_number(call, at), key = script_key(call, i);
+        redisReply *hash = model_reply_array(call->reply, (size_t)count);
+        const struct model_value *value = model_live(call->redis, key);
+        for (int j = 0; j < count; j++) {
+            struct bytes found = {NULL, 0};
+            if (value->type == MODEL_HASH)
+                found = blob_find(value->data, script_arg(call, at + 1 + j));
+            hash->element[j] = found.data == NULL ? model_reply_nil(call->reply)
+                                                  : model_reply_string(call->reply, found);
+        }
+        list->element[i - 1] = hash;
+        at += 1 + count;
+    }
+    struct blob *fold = model_get(call->redis, script_key(call, 5));
+    list->element[4] =
+        fold == NULL ? model_reply_nil(call->reply) : model_reply_blob(call->reply, fold);
+    return list;
+}
+
 static redisReply *script_publish_answer(struct model_script_call *call, int outcome, int64_t top,
                                          const struct model_entry *record)
 {
@@ -605,6 +629,7 @@ static const struct {
     {"renew", 0x56c52916, script_anchor_renew},
     {"hand", 0x691b8b09, script_anchor_hand},
     {"drop", 0xbe7ac337, script_anchor_drop},
+    {"read", 0xe575b18a, script_read},
     {"publish", 0xa6cb6b58, script_publish},
     {"gap_look", 0x47de8034, script_gap_look},
     {"gap_say", 0x91af6ac5, script_gap_say},

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -70,12 +71,24 @@ static void sim_jobs_seed(const struct sim_jobs_options *options, const struct m
     simulation_run(&one, &line->result);
 }
 
+static int64_t sim_jobs_clock_s(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static bool sim_jobs_may_begin(const struct sim_jobs_options *options)
+{
+    return options->for_s == 0 || sim_jobs_clock_s() - options->began_s < options->for_s;
+}
+
 static void sim_jobs_child(const struct sim_jobs_options *options, const struct model *model,
                            int job, int out)
 {
     static struct sim_job_line line;
-    for (uint64_t seed = options->first + (uint64_t)job; seed <= options->last;
-         seed += (uint64_t)options->jobs) {
+    for (uint64_t seed = options->first + (uint64_t)job;
+         seed <= options->last && sim_jobs_may_begin(options); seed += (uint64_t)options->jobs) {
         sim_jobs_seed(options, model, seed, &line);
         if (write(out, &line, sizeof(line)) != (ssize_t)sizeof(line))
             _exit(1);
@@ -163,7 +176,8 @@ static int sim_jobs_inline(const struct sim_jobs_options *options, const struct 
                            struct sim_totals *totals)
 {
     static struct sim_job_line line;
-    for (uint64_t seed = options->first; seed <= options->last; seed++) {
+    for (uint64_t seed = options->first; seed <= options->last && sim_jobs_may_begin(options);
+         seed++) {
         sim_jobs_seed(options, model, seed, &line);
         sim_jobs_add(options, totals, &line);
         sim_jobs_progress(options, totals);
@@ -173,8 +187,11 @@ static int sim_jobs_inline(const struct sim_jobs_options *options, const struct 
     return 0;
 }
 
-int sim_jobs_run(const struct sim_jobs_options *options, struct sim_totals *totals)
+int sim_jobs_run(const struct sim_jobs_options *wanted, struct sim_totals *totals)
 {
+    struct sim_jobs_options begun = *wanted;
+    const struct sim_jobs_options *options = &begun;
+    begun.began_s = sim_jobs_clock_s();
     struct err err = {0};
     struct model *model;
     struct sim_children children = {.count = 0};

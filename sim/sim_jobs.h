@@ -10,6 +10,8 @@
 struct sim_jobs_options {
     uint64_t first, last; /* seeds, both included */
     int seconds, jobs;
+    int for_s; /* no seed is begun after so many real seconds; 0: no end */
+    int64_t began_s;
     bool faults, trace, stop;
     enum fault_kind only; /* FAULT_COUNT: all of them */
 };

@@ -15,6 +15,7 @@ static const char sim_help[] =
     "  btcast-sim --seeds A..B [options]      many\n"
     "\n"
     "  --seconds N     virtual seconds of faults in a seed (default 60); 20 quiet ones follow\n"
+    "  --for N         begins no seed after N real seconds\n"
     "  --jobs N        processes (default 1)\n"
     "  --no-faults     nothing goes wrong\n"
     "  --only NAME     aims this fault at every step\n"
@@ -81,6 +82,8 @@ static int sim_option(struct sim_arguments *arguments, const char *name, const c
         arguments->has_seeds = true;
     } else if (strcmp(name, "--seconds") == 0) {
         good = sim_small(value, 3600, &jobs->seconds);
+    } else if (strcmp(name, "--for") == 0) {
+        good = sim_small(value, 86400, &jobs->for_s);
     } else if (strcmp(name, "--jobs") == 0) {
         good = sim_small(value, SIM_JOBS_MAX, &jobs->jobs);
     } else if (strcmp(name, "--only") == 0) {

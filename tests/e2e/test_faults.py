@@ -292,7 +292,7 @@ def rest_rows(up):
     slow_row(up, lost)
     up.fault_row("snapshot older than the buffer",
                  [("stale_snapshot", {"ids": 20000, "count": 1}), lost],
-                 'aggregator_reanchor_operations_total{status="old"}', "aggregator", exact=True)
+                 'reanchor_snapshots_refused_total{reason="old"}', "re-anchor-service", exact=True)
 
 
 def kill_rows(up):

@@ -158,7 +158,7 @@ class Chaos:
         self.services = [name for name, words in SERVICES.items() if system.pid(words)]
         self.kinds = [(self.frames, 5), (self.connection, 4), (self.rest, 3), (self.kill, 5),
                       (self.pause, 4), (self.kill_at_step, 5), (self.pause_at_step, 2),
-                      (self.redis, 1)]
+                      (self.redis, 2)]
 
     # --- what can happen -----------------------------------------------------------------
 

@@ -61,9 +61,10 @@ void archive_tally_look(struct archive_tally *tally, bool drained, int64_t mono_
 {
     if (tally->top == tally->base && tally->taken == 0)
         return;
+    tally->settled = tally->settled || drained;
+    if (!tally->settled)
+        return;
     if (!tally->based) {
-        if (!drained)
-            return;
         tally->based = true;
         tally->base = tally->top;
         tally->taken = tally->missing = 0;

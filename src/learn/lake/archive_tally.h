@@ -14,6 +14,8 @@
 
 struct archive_tally {
     bool based;              /* base is known */
+    bool settled;            /* the streams were read to their ends once since the beginning: up to
+                                base nothing is unread either */
     uint64_t epoch, base;    /* numbers up to base do not count */
     uint64_t taken, missing; /* of base + 1 to top */
     uint64_t top;            /* highest number seen */

@@ -249,12 +249,16 @@ static int data_connector_open(struct data_connector *self, struct err *err)
         result = data_connector_open_consumer(self, err);
     if (result != ERR_OK)
         return result;
-    return archiver_open(&(struct archiver_options){.symbol = self->options.symbol,
-                                                    .archive = self->archive,
-                                                    .consumer = redis_consumer_port(self->consumer),
-                                                    .place = place_file_port(&self->place),
-                                                    .metrics = &self->service.metrics},
-                         &self->archiver, err);
+    result =
+        archiver_open(&(struct archiver_options){.symbol = self->options.symbol,
+                                                 .archive = self->archive,
+                                                 .consumer = redis_consumer_port(self->consumer),
+                                                 .place = place_file_port(&self->place),
+                                                 .metrics = &self->service.metrics},
+                      &self->archiver, err);
+    if (result == ERR_OK)
+        data_connector_show(self, loop_now());
+    return result;
 }
 
 /* The engine may owe the archiver an answer: it goes first. */

@@ -18,6 +18,7 @@ const struct command *const commands[] = {
     &command_record,
 
     &command_reanchor,
+    &command_gap,
 
     /* model */
 
@@ -29,6 +30,8 @@ const struct command *const commands[] = {
     &command_reanchor_service,
 
     &command_data_connector,
+
+    &command_gap_detector,
 
     &command_inference,
 

@@ -37,6 +37,8 @@ extern const struct command command_reanchor_service;
 
 extern const struct command command_data_connector;
 
+extern const struct command command_gap_detector;
+
 extern const struct command command_inference;
 
 extern const struct command command_exchange_sim;
@@ -58,6 +60,7 @@ extern const struct command command_record;
 /* For people: operations. */
 
 extern const struct command command_reanchor;
+extern const struct command command_gap;
 
 /* model */
 

@@ -29,6 +29,8 @@ const struct command *const commands[] = {
 
     &command_reanchor_service,
 
+    &command_data_connector,
+
     &command_gap_detector,
 
     &command_inference,

@@ -20,6 +20,7 @@ const struct command *const commands[] = {
     &command_reanchor,
 
     /* model */
+    &command_train,
 
     /* sbe-ingestor */
     &command_sbe_ingestor,

@@ -58,6 +58,7 @@ extern const struct command command_record;
 extern const struct command command_reanchor;
 
 /* model */
+extern const struct command command_train;
 
 /* About the program itself. */
 extern const struct command command_config;

@@ -193,8 +193,7 @@ static enum dataset_cause dataset_label(struct dataset *dataset, size_t row)
 {
     bool valid = false;
     double now = dataset_price(&dataset->prices, dataset->slot[row], &valid);
-    double then =
-        dataset_price(&dataset->prices, dataset->slot[row] + CLOCK_HORIZON_SLOTS, &valid);
+    double then = dataset_price(&dataset->prices, dataset->slot[row] + CLOCK_HORIZON_SLOTS, &valid);
     if (now == 0.0 || then == 0.0)
         return DATASET_NO_OUTCOME;
     if (!valid)

@@ -78,10 +78,10 @@ int split_cut(const struct dataset *dataset, struct split_range whole,
         size_t cut = i + 1 == SPLIT_SLICES
                          ? whole.end
                          : split_row(dataset, whole, first + (int64_t)(slots * sum / total));
-        size_t end = i + 1 == SPLIT_SLICES
-                         ? cut
-                         : split_before(dataset, begin, cut,
-                                        split->purge_slots + split->embargo_slots);
+        size_t end =
+            i + 1 == SPLIT_SLICES
+                ? cut
+                : split_before(dataset, begin, cut, split->purge_slots + split->embargo_slots);
         if (end <= begin)
             return err_set(err, ERR_EMPTY, "%zu rows are too few: no row is left for %s",
                            whole.end - whole.begin, split_names[i]);

@@ -87,8 +87,8 @@ static int row_maker_slot(struct row_maker *maker, struct err *err)
     int rc = row_maker_prices(maker, view.price_exponent, err);
     if (rc != ERR_OK)
         return rc;
-    return dataset_add(maker->dataset, clock_slot(slot_us), &view.vector,
-                       slot_us >= maker->warm_us, err);
+    return dataset_add(maker->dataset, clock_slot(slot_us), &view.vector, slot_us >= maker->warm_us,
+                       err);
 }
 
 /* A slot sees every record before its time and none after it. */

@@ -62,11 +62,11 @@ VEC_INLINE vec vec_keep(vec h, vec d)
 #include "learn/train/train_loops.h"
 
 const struct train_kernel train_kernel_avx2 = {.name = "avx2",
-                                                 .multiply = loops_multiply,
-                                                 .relu = loops_relu,
-                                                 .relu_back = loops_relu_back,
-                                                 .adam = loops_adam,
-                                                 .follow = loops_follow};
+                                               .multiply = loops_multiply,
+                                               .relu = loops_relu,
+                                               .relu_back = loops_relu_back,
+                                               .adam = loops_adam,
+                                               .follow = loops_follow};
 #else
 typedef int train_avx2_absent; /* a translation unit may not be empty */
 #endif

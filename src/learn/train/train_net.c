@@ -18,9 +18,9 @@
 /* Weights stand as [in][out_pad], so that forward and gradient run along the outputs. */
 struct net_layer {
     int in, out, in_pad, out_pad;
-    size_t weights, bias;     /* offsets */
-    float *turned;            /* [out][in_pad]: for the way back */
-    float *output, *slope;    /* [block][out_pad] */
+    size_t weights, bias;  /* offsets */
+    float *turned;         /* [out][in_pad]: for the way back */
+    float *output, *slope; /* [block][out_pad] */
 };
 
 struct train_net {
@@ -105,8 +105,7 @@ static void net_draw(struct train_net *net, uint64_t seed)
     memcpy(net->mean, net->parameters, net->count * sizeof(float));
 }
 
-int train_net_open(const struct train_net_options *options, struct train_net **out,
-                   struct err *err)
+int train_net_open(const struct train_net_options *options, struct train_net **out, struct err *err)
 {
     int rc = net_check(options, err);
     if (rc != ERR_OK)

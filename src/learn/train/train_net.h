@@ -20,9 +20,9 @@
 #define TRAIN_LOG_SCALE_MAX 6.0f
 
 struct train_net_options {
-    int layers;                      /* dense layers, 1..MLP_LAYERS_MAX */
-    int widths[MLP_LAYERS_MAX + 1];  /* inputs, hidden …, outputs (1: mean; 2: and log scale) */
-    uint64_t seed;                   /* of the initial weights */
+    int layers;                     /* dense layers, 1..MLP_LAYERS_MAX */
+    int widths[MLP_LAYERS_MAX + 1]; /* inputs, hidden …, outputs (1: mean; 2: and log scale) */
+    uint64_t seed;                  /* of the initial weights */
     enum mlp_kernel kernel;
 };
 
@@ -60,15 +60,13 @@ void train_net_loss(struct train_net *net, const struct train_batch *batch, bool
                     struct train_loss *loss);
 /* The gradient of mean error + scale_weight * scale over the batch, for tests; layout of
  * train_net_layer. */
-void train_net_gradient(struct train_net *net, const struct train_batch *batch,
-                        float scale_weight);
+void train_net_gradient(struct train_net *net, const struct train_batch *batch, float scale_weight);
 /* Copies a layer as model/mlp wants it: weights[outputs][inputs], bias[outputs]. */
 enum train_part { TRAIN_PARAMETERS, TRAIN_MEAN, TRAIN_GRADIENT };
 void train_net_layer(const struct train_net *net, enum train_part part, int layer, float *weights,
                      float *bias);
 /* Overwrites the parameters of a layer, for tests and warm starts. */
-void train_net_set_layer(struct train_net *net, int layer, const float *weights,
-                         const float *bias);
+void train_net_set_layer(struct train_net *net, int layer, const float *weights, const float *bias);
 /* Everything that the next step depends on, as floats: parameters, mean, moments. */
 size_t train_net_state_size(const struct train_net *net);
 void train_net_save(const struct train_net *net, float *state, uint64_t *steps);

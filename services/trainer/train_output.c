@@ -10,6 +10,8 @@
 #include "wire/onnx.h"
 
 #define OUTPUT_PATH_SIZE 1024
+/* Rows of the test that the written model is tried on, evenly spread. */
+#define OUTPUT_COMPARED 10000
 
 static int output_file(const char *path, const void *data, size_t size, struct err *err)
 {
@@ -22,18 +24,19 @@ static int output_file(const char *path, const void *data, size_t size, struct e
     return ok ? ERR_OK : err_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
 }
 
-/* Mean and log scale of every test row, as bits. */
+/* Mean and log scale of test rows, as bits. */
 static int output_compare(const struct train_run *run, struct bytes file, enum mlp_kernel kernel,
                           struct err *err)
 {
     struct onnx_options options = {.feature_schema = feature_schema_hash(), .kernel = kernel};
     const struct dataset *dataset = run->report.dataset;
     struct split_range range = run->split.slice[SPLIT_TEST];
+    size_t stride = (range.end - range.begin) / OUTPUT_COMPARED + 1;
     struct model *model = NULL;
     int rc = onnx_read(file, &options, &model, err);
     if (rc == ERR_UNSUPPORTED && kernel != MLP_KERNEL_PLAIN)
         return ERR_OK; /* this machine does not have that kernel */
-    for (size_t row = range.begin; row < range.end && rc == ERR_OK; row++) {
+    for (size_t row = range.begin; row < range.end && rc == ERR_OK; row += stride) {
         struct model_output ours, theirs;
         const float *values = dataset->values + row * FEATURE_COUNT;
         model_predict(run->model, values, &ours);

@@ -123,8 +123,8 @@ static void evaluation_follow(const struct evaluation_input *input, const struct
     out->coverage_fixed = (double)fixed / (double)out->rows;
 }
 
-/* Quantiles of the outcomes known by now, renewed each minute; rows before the test range
- * give the first window. */
+/* Quantiles of the outcomes known by now, renewed every five minutes; rows before the test
+ * range give the first window. */
 static void evaluation_rolling(const struct evaluation_input *input, double *scratch,
                                struct evaluation *out)
 {
@@ -132,7 +132,7 @@ static void evaluation_rolling(const struct evaluation_input *input, double *scr
     double low = 0.0, high = 0.0;
     for (size_t i = 0; i < out->rows; i++) {
         size_t row = input->range.begin + i;
-        if (i % 30 == 0) {
+        if (i % EVALUATION_BLOCK == 0) {
             size_t end = split_before(dataset, 0, row, CLOCK_HORIZON_SLOTS);
             size_t begin = end > EVALUATION_ROLLING ? end - EVALUATION_ROLLING : 0;
             if (end - begin >= EVALUATION_BINS) {
@@ -242,43 +242,54 @@ static void evaluation_over_time(const struct evaluation_input *input,
     }
 }
 
-static double evaluation_shuffled(const struct evaluation_input *input, const size_t *order,
-                                  int column, size_t rows)
+/* Every stride-th row of the range, with the column of another such row. */
+struct evaluation_sample {
+    size_t rows, stride;
+    size_t *order;
+};
+
+static const float *evaluation_values(const struct evaluation_input *input,
+                                      const struct evaluation_sample *sample, size_t i)
+{
+    return input->dataset->values + (input->range.begin + i * sample->stride) * FEATURE_COUNT;
+}
+
+/* Squared error with one column shuffled; -1: none. */
+static double evaluation_shuffled(const struct evaluation_input *input,
+                                  const struct evaluation_sample *sample, int column)
 {
     double sum = 0.0;
-    for (size_t i = 0; i < rows; i++) {
+    for (size_t i = 0; i < sample->rows; i++) {
         float x[FEATURE_COUNT];
         struct model_output out;
-        const float *values = input->dataset->values + (input->range.begin + i) * FEATURE_COUNT;
-        memcpy(x, values, sizeof(x));
-        x[column] = input->dataset
-                        ->values[(input->range.begin + order[i]) * FEATURE_COUNT + (size_t)column];
+        memcpy(x, evaluation_values(input, sample, i), sizeof(x));
+        if (column >= 0)
+            x[column] = evaluation_values(input, sample, sample->order[i])[column];
         model_predict(input->model, x, &out);
-        double error = input->dataset->label_bp[input->range.begin + i] - (double)out.mean_bp;
-        sum += error * error;
+        double label = input->dataset->label_bp[input->range.begin + i * sample->stride];
+        sum += (label - (double)out.mean_bp) * (label - (double)out.mean_bp);
     }
     return sum;
 }
 
-static int evaluation_importance(const struct evaluation_input *input,
-                                 const struct forecast *forecast, struct evaluation *out,
+static int evaluation_importance(const struct evaluation_input *input, struct evaluation *out,
                                  struct err *err)
 {
-    size_t *order = malloc(out->rows * sizeof(size_t));
-    if (order == NULL)
+    size_t stride = out->rows / EVALUATION_IMPORTANCE_ROWS + 1;
+    struct evaluation_sample sample = {.rows = (out->rows + stride - 1) / stride, .stride = stride};
+    double squares = 0.0;
+    sample.order = malloc(sample.rows * sizeof(size_t));
+    if (sample.order == NULL)
         return err_set(err, ERR_MEMORY, "no memory to evaluate");
-    evaluation_permute(input->seed, order, out->rows);
-    double base = 0.0, squares = 0.0;
-    for (size_t i = 0; i < out->rows; i++) {
-        double label = input->dataset->label_bp[input->range.begin + i];
-        double error = label - (double)forecast->mean_bp[i];
-        base += error * error;
+    evaluation_permute(input->seed, sample.order, sample.rows);
+    for (size_t i = 0; i < sample.rows; i++) {
+        double label = input->dataset->label_bp[input->range.begin + i * stride];
         squares += label * label;
     }
+    double base = evaluation_shuffled(input, &sample, -1);
     for (int column = 0; column < FEATURE_COUNT && squares > 0.0; column++)
-        out->importance[column] =
-            (evaluation_shuffled(input, order, column, out->rows) - base) / squares;
-    free(order);
+        out->importance[column] = (evaluation_shuffled(input, &sample, column) - base) / squares;
+    free(sample.order);
     return ERR_OK;
 }
 
@@ -304,7 +315,7 @@ int evaluation_make(const struct evaluation_input *input, struct evaluation *out
     if (rc == ERR_OK)
         rc = evaluation_trades(input, &forecast, out, err);
     if (rc == ERR_OK && input->with_importance)
-        rc = evaluation_importance(input, &forecast, out, err);
+        rc = evaluation_importance(input, out, err);
     if (rc == ERR_OK)
         evaluation_over_time(input, &forecast, out);
     forecast_free(&forecast);

@@ -19,6 +19,8 @@
 #define EVALUATION_LATENCY_SLOTS 1
 /* The band's rival: quantiles of the labels of the last hour. */
 #define EVALUATION_ROLLING 1800
+/* Rows for the importance, evenly spread: each costs a forward pass a feature. */
+#define EVALUATION_IMPORTANCE_ROWS 40000
 
 /* An estimate with its 95 % bootstrap interval. */
 struct estimate {

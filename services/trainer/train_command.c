@@ -32,6 +32,7 @@ static const struct train_number {
     {"--epochs", 1, FIT_EPOCHS_MAX, "60"},
     {"--folds", 0, REPORT_FOLDS_MAX, "3"},
     {"--threads", 1, TRAIN_THREADS_MAX, NULL},
+    {"--batch", 1, 65536, NULL},
 };
 #define TRAIN_NUMBERS (sizeof(train_numbers) / sizeof(train_numbers[0]))
 
@@ -52,6 +53,7 @@ static int train_take_numbers(const char *const *texts, struct train *train, str
     train->run.trials = (int)values[1];
     train->run.epochs = (int)values[2];
     train->run.folds = (int)values[3];
+    train->run.batch = (int)values[5];
     train->run.threads = texts[4] != NULL ? (int)values[4] : cores > 1 ? (int)cores : 1;
     if (train->run.threads > TRAIN_THREADS_MAX)
         train->run.threads = TRAIN_THREADS_MAX;
@@ -98,7 +100,7 @@ static int train_parse(int argc, char **argv, struct train *train, struct err *e
     static const char *const known[] = {
         "--capture", "--features", "--rows",    "--save-rows", "--symbol", "--out",
         "--report",  "--oracle",   "--version", "--seed",      "--trials", "--epochs",
-        "--folds",   "--threads",  "--json",    "--quiet",     NULL};
+        "--folds",   "--threads",  "--batch",   "--json",      "--quiet",  NULL};
     const char *numbers[TRAIN_NUMBERS];
     for (size_t i = 0; i < TRAIN_NUMBERS; i++)
         numbers[i] = train_numbers[i].initial;
@@ -241,6 +243,7 @@ const struct command command_train = {
         "  --seed N                 of everything random (default 1)\n"
         "  --trials N               settings tried by successive halving (default 8)\n"
         "  --epochs N               at most so many for each (default 60)\n"
+        "  --batch N                rows a step of the first trial (default 256)\n"
         "  --folds N                of the walk-forward test (default 3)\n"
         "  --threads N              trainings at a time (default: the cores); results do not "
         "depend on it\n"

@@ -26,6 +26,8 @@ static int run_open_trials(const struct train_run_options *options, struct train
                             .train = run->split.slice[SPLIT_TRAIN],
                             .valid = run->split.slice[SPLIT_VALID]};
     search_defaults(options->seed, options->epochs, &base);
+    if (options->batch > 0)
+        base.batch = options->batch;
     search_draw(&base, options->seed, drawn, options->trials);
     for (int i = 0; i < options->trials; i++) {
         run->trials[i].options = drawn[i];

@@ -15,6 +15,7 @@ struct train_run_options {
     const char *version; /* NULL: made of net, data and seed */
     uint64_t seed;
     int trials, epochs, folds, threads;
+    int batch; /* of the first trial; 0: the default */
     bool quiet;
 };
 

@@ -8,18 +8,18 @@
 #define SEARCH_HIDDEN 2
 
 static const int search_widths[][SEARCH_HIDDEN] = {{64, 32}, {32, 16}, {48, 24}, {96, 48}};
-static const int search_batches[] = {256, 512, 1024};
+static const int search_batches[] = {128, 256, 512};
 
 void search_defaults(uint64_t seed, int epochs, struct fit_options *options)
 {
     *options = (struct fit_options){
         .net = {.layers = SEARCH_HIDDEN + 1, .widths = {FEATURE_COUNT, 64, 32, 2}, .seed = seed},
-        .batch = 512,
+        .batch = 256,
         .epochs = epochs,
         .patience = 10,
         .plateau = 4,
-        .learning_rate = 1e-3f,
-        .weight_decay = 0.1f,
+        .learning_rate = 2e-3f,
+        .weight_decay = 0.6f,
         .scale_weight = 0.2f,
         .mean_epochs = 1.0f};
 }
@@ -43,8 +43,8 @@ void search_draw(const struct fit_options *base, uint64_t seed, struct fit_optio
         trials[i].net.widths[2] = widths[1];
         trials[i].net.seed = prng_u64(&prng);
         trials[i].batch = search_batches[prng_below(&prng, 3)];
-        trials[i].learning_rate = search_between(&prng, 3e-4, 3e-3);
-        trials[i].weight_decay = search_between(&prng, 0.01, 1.0);
+        trials[i].learning_rate = search_between(&prng, 5e-4, 5e-3);
+        trials[i].weight_decay = search_between(&prng, 0.1, 3.0);
         trials[i].scale_weight = search_between(&prng, 0.05, 0.5);
     }
 }

@@ -11,7 +11,7 @@ static const char *const dataset_cause_names[DATASET_CAUSES] = {
     "no_vector", "book_lost",  "stale",           "warming",     "not_finite",
     "repeated",  "no_outcome", "outcome_invalid", "label_absurd"};
 
-const char *dataset_cause_name(enum dataset_cause cause)
+const char *dataset_cause_name(int cause)
 {
     return dataset_cause_names[cause];
 }

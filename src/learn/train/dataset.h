@@ -36,7 +36,8 @@ enum dataset_cause {
     DATASET_LABEL_ABSURD,    /* beyond DATASET_LABEL_MAX_BP */
     DATASET_CAUSES,
 };
-const char *dataset_cause_name(enum dataset_cause cause);
+/* The names as in reports; static. */
+const char *dataset_cause_name(int cause);
 
 struct dataset_counts {
     uint64_t offered, kept;
@@ -79,7 +80,7 @@ uint64_t dataset_hash(const struct dataset *dataset);
 
 /* Chronological slices as ranges of rows, kept apart by purge and embargo. */
 enum split_slice { SPLIT_TRAIN, SPLIT_VALID, SPLIT_CALIBRATE, SPLIT_TEST, SPLIT_SLICES };
-const char *split_slice_name(enum split_slice slice);
+const char *split_slice_name(int slice);
 struct split_range {
     size_t begin, end;
 };
@@ -92,7 +93,7 @@ struct split {
 /* Independent labels: ranges of 10 s that do not overlap. */
 size_t split_independent(const struct dataset *dataset, struct split_range range);
 
-/* Cuts rows [begin, end) in shares (each > 0) of the time; before each cut the rows are
+/* Cuts rows [begin, end) in shares (each > 0) of their number; before each cut the rows are
  * dropped whose label or whose followers' features would reach over it. ERR_EMPTY when a
  * slice has no row left. */
 int split_cut(const struct dataset *dataset, struct split_range whole,

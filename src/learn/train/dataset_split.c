@@ -8,7 +8,7 @@
 
 static const char *const split_names[SPLIT_SLICES] = {"train", "valid", "calibrate", "test"};
 
-const char *split_slice_name(enum split_slice slice)
+const char *split_slice_name(int slice)
 {
     return split_names[slice];
 }
@@ -33,27 +33,13 @@ size_t split_before(const struct dataset *dataset, size_t begin, size_t at, int6
     return at;
 }
 
-/* First row at or after a slot. */
-static size_t split_row(const struct dataset *dataset, struct split_range whole, int64_t slot)
-{
-    size_t low = whole.begin, high = whole.end;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (dataset->slot[middle] < slot)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void split_embargo(struct split *split, double slots, const double share[SPLIT_SLICES],
+static void split_embargo(struct split *split, double rows, const double share[SPLIT_SLICES],
                           double total)
 {
     double least = share[0];
     for (int i = 1; i < SPLIT_SLICES; i++)
         least = fmin(least, share[i]);
-    int64_t affordable = (int64_t)(SPLIT_EMBARGO_SHARE * slots * least / total);
+    int64_t affordable = (int64_t)(SPLIT_EMBARGO_SHARE * rows * least / total);
     split->purge_slots = CLOCK_HORIZON_SLOTS;
     split->embargo_slots = DATASET_SPAN_S * CLOCK_US_PER_S / CLOCK_SLOT_US;
     split->embargo_short = affordable < split->embargo_slots;
@@ -66,18 +52,15 @@ int split_cut(const struct dataset *dataset, struct split_range whole,
 {
     if (whole.end <= whole.begin || whole.end > dataset->count)
         return err_set(err, ERR_EMPTY, "no row to learn from");
-    int64_t first = dataset->slot[whole.begin];
-    double slots = (double)(dataset->slot[whole.end - 1] + 1 - first);
+    double rows = (double)(whole.end - whole.begin);
     double total = 0.0, sum = 0.0;
     for (int i = 0; i < SPLIT_SLICES; i++)
         total += share[i];
-    split_embargo(split, slots, share, total);
+    split_embargo(split, rows, share, total);
     size_t begin = whole.begin;
     for (int i = 0; i < SPLIT_SLICES; i++) {
         sum += share[i];
-        size_t cut = i + 1 == SPLIT_SLICES
-                         ? whole.end
-                         : split_row(dataset, whole, first + (int64_t)(slots * sum / total));
+        size_t cut = i + 1 == SPLIT_SLICES ? whole.end : whole.begin + (size_t)(rows * sum / total);
         size_t end =
             i + 1 == SPLIT_SLICES
                 ? cut

@@ -10,7 +10,7 @@
 
 static const char *const evaluated_names[EVALUATED] = {"model", "ridge", "imbalance", "oracle"};
 
-const char *evaluated_name(enum evaluated who)
+const char *evaluated_name(int who)
 {
     return evaluated_names[who];
 }

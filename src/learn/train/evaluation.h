@@ -34,7 +34,7 @@ enum evaluated {
     EVALUATED_ORACLE,
     EVALUATED
 };
-const char *evaluated_name(enum evaluated who);
+const char *evaluated_name(int who);
 
 struct evaluation {
     size_t rows, independent, moved;

@@ -6,21 +6,28 @@
 /* A deviation below this share of the mean is rounding, not information. */
 #define SCALER_CONSTANT 1e-6
 
-static void scaler_fit_column(const struct dataset *dataset, struct split_range range, int column,
-                              struct train_scaler *scaler)
+/* Row by row, so that memory is read once; twice over all, so that large means cost nothing. */
+static void scaler_fit_columns(const struct dataset *dataset, struct split_range range,
+                               struct train_scaler *scaler)
 {
-    double sum = 0.0, squares = 0.0, count = (double)(range.end - range.begin);
+    double mean[FEATURE_COUNT] = {0}, squares[FEATURE_COUNT] = {0};
+    double count = (double)(range.end - range.begin);
     for (size_t row = range.begin; row < range.end; row++)
-        sum += (double)dataset->values[row * FEATURE_COUNT + (size_t)column];
-    double mean = sum / count;
-    for (size_t row = range.begin; row < range.end; row++) {
-        double d = (double)dataset->values[row * FEATURE_COUNT + (size_t)column] - mean;
-        squares += d * d;
+        for (int k = 0; k < FEATURE_COUNT; k++)
+            mean[k] += (double)dataset->values[row * FEATURE_COUNT + (size_t)k];
+    for (int k = 0; k < FEATURE_COUNT; k++)
+        mean[k] /= count;
+    for (size_t row = range.begin; row < range.end; row++)
+        for (int k = 0; k < FEATURE_COUNT; k++) {
+            double d = (double)dataset->values[row * FEATURE_COUNT + (size_t)k] - mean[k];
+            squares[k] += d * d;
+        }
+    for (int k = 0; k < FEATURE_COUNT; k++) {
+        double deviation = sqrt(squares[k] / count);
+        scaler->shift[k] = (float)mean[k];
+        scaler->scale[k] =
+            deviation > SCALER_CONSTANT * (1.0 + fabs(mean[k])) ? (float)(1.0 / deviation) : 0.0f;
     }
-    double deviation = sqrt(squares / count);
-    scaler->shift[column] = (float)mean;
-    scaler->scale[column] =
-        deviation > SCALER_CONSTANT * (1.0 + fabs(mean)) ? (float)(1.0 / deviation) : 0.0f;
 }
 
 int train_scaler_fit(const struct dataset *dataset, struct split_range range,
@@ -29,8 +36,7 @@ int train_scaler_fit(const struct dataset *dataset, struct split_range range,
     *scaler = (struct train_scaler){0};
     if (range.end <= range.begin)
         return err_set(err, ERR_EMPTY, "no row to learn from");
-    for (int column = 0; column < FEATURE_COUNT; column++)
-        scaler_fit_column(dataset, range, column, scaler);
+    scaler_fit_columns(dataset, range, scaler);
     double squares = 0.0;
     for (size_t row = range.begin; row < range.end; row++)
         squares += dataset->label_bp[row] * dataset->label_bp[row];

@@ -24,6 +24,13 @@ static int output_file(const char *path, const void *data, size_t size, struct e
     return ok ? ERR_OK : err_set(err, ERR_IO, "cannot write %s: %s", path, strerror(errno));
 }
 
+static uint32_t output_bits(float value)
+{
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return bits;
+}
+
 /* Mean and log scale of test rows, as bits. */
 static int output_compare(const struct train_run *run, struct bytes file, enum mlp_kernel kernel,
                           struct err *err)
@@ -41,8 +48,8 @@ static int output_compare(const struct train_run *run, struct bytes file, enum m
         const float *values = dataset->values + row * FEATURE_COUNT;
         model_predict(run->model, values, &ours);
         model_predict(model, values, &theirs);
-        if (memcmp(&ours.mean_bp, &theirs.mean_bp, sizeof(float)) != 0 ||
-            memcmp(&ours.log_scale, &theirs.log_scale, sizeof(float)) != 0)
+        if (output_bits(ours.mean_bp) != output_bits(theirs.mean_bp) ||
+            output_bits(ours.log_scale) != output_bits(theirs.log_scale))
             rc = err_set(err, ERR_CORRUPT, "the model read back differs at slot %lld (%s kernel)",
                          (long long)dataset->slot[row], model_kernel_name(model));
     }

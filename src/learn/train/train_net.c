@@ -180,7 +180,7 @@ static void net_forward(struct train_net *net, const float *parameters, int rows
                                                       .c_row = layer->out_pad,
                                                       .bias = parameters + layer->bias});
         if (l + 1 < net->layers)
-            net->kernel->relu(layer->output, (size_t)(rows * layer->out_pad));
+            net->kernel->relu(layer->output, (size_t)rows * (size_t)layer->out_pad);
         x = layer->output;
         x_row = layer->out_pad;
     }
@@ -286,7 +286,7 @@ static void net_backward(struct train_net *net, int rows)
                                                       .b_step = layer->in_pad,
                                                       .c = below->slope,
                                                       .c_row = below->out_pad});
-        net->kernel->relu_back(below->slope, below->output, (size_t)(rows * below->out_pad));
+        net->kernel->relu_back(below->slope, below->output, (size_t)rows * (size_t)below->out_pad);
     }
 }
 

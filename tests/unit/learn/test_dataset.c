@@ -143,6 +143,22 @@ static void short_data_shorten_the_embargo_and_say_so(void **unused)
     dataset_free(&dataset);
 }
 
+/* Two recordings with weeks between them: cut by time, a slice would lie in the pause. */
+static void a_long_pause_leaves_no_slice_empty(void **unused)
+{
+    (void)unused;
+    const double share[SPLIT_SLICES] = {0.6, 0.1, 0.1, 0.2};
+    struct dataset dataset;
+    struct split split;
+    fill(&dataset, 20000, 5000, 19000);
+    assert_int_equal(dataset.count, 6000);
+    assert_int_equal(
+        split_cut(&dataset, (struct split_range){0, dataset.count}, share, &split, NULL), ERR_OK);
+    for (int i = 0; i < SPLIT_SLICES; i++)
+        assert_true(split.slice[i].end - split.slice[i].begin > 500);
+    dataset_free(&dataset);
+}
+
 static void the_hash_sees_every_number(void **unused)
 {
     (void)unused;
@@ -239,6 +255,7 @@ int main(void)
         cmocka_unit_test(every_cause_is_counted_and_costs_its_row_only),
         cmocka_unit_test(slices_are_apart_by_purge_and_embargo),
         cmocka_unit_test(short_data_shorten_the_embargo_and_say_so),
+        cmocka_unit_test(a_long_pause_leaves_no_slice_empty),
         cmocka_unit_test(the_hash_sees_every_number),
         cmocka_unit_test(a_features_csv_gives_rows),
         cmocka_unit_test(a_wrong_csv_is_refused_by_column),

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The trainer against the simulated exchange's oracle: for each seed, simulated hours are written,
 made into rows and removed; a model is trained and tested on at least 48 of them. Prints a line a seed
-and fails when a figure misses its goal. 240 hours take 32 GB under /var/tmp for a while. usage: train.py [--hours H] [--seeds N] [--share S]
+and fails when a figure misses its goal. 240 hours take 32 GB under /var/tmp for a while.
+usage: train.py [--hours H] [--seeds N] [--share S]
 
 SPDX-License-Identifier: Apache-2.0"""
 import argparse

@@ -21,6 +21,7 @@ const struct command *const commands[] = {
     &command_gap,
 
     /* model */
+    &command_train,
 
     /* sbe-ingestor */
     &command_sbe_ingestor,

@@ -63,6 +63,7 @@ extern const struct command command_reanchor;
 extern const struct command command_gap;
 
 /* model */
+extern const struct command command_train;
 
 /* About the program itself. */
 extern const struct command command_config;

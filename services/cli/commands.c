@@ -18,6 +18,7 @@ const struct command *const commands[] = {
     &command_record,
 
     &command_reanchor,
+    &command_gap,
 
     /* model */
 
@@ -27,6 +28,8 @@ const struct command *const commands[] = {
     &command_aggregator,
 
     &command_reanchor_service,
+
+    &command_gap_detector,
 
     &command_inference,
 

@@ -35,6 +35,8 @@ extern const struct command command_aggregator;
 
 extern const struct command command_reanchor_service;
 
+extern const struct command command_gap_detector;
+
 extern const struct command command_inference;
 
 extern const struct command command_exchange_sim;
@@ -56,6 +58,7 @@ extern const struct command command_record;
 /* For people: operations. */
 
 extern const struct command command_reanchor;
+extern const struct command command_gap;
 
 /* model */
 

@@ -127,13 +127,9 @@ static void up_plan_ingestor(struct up_plan *plan, const struct up_options *opti
                  PORT_EXCHANGE_SIM + options->port_offset, lower, lower, lower, lower);
 }
 
-static void up_plan_anchor(struct up_plan *plan, const struct up_options *options,
-                           const struct up_folder *folder)
+/* Where the exchange's REST calls go. */
+static void up_plan_rest(struct up_child *child, const struct up_options *options)
 {
-    struct up_child *child = up_plan_service(plan, options, folder, "re-anchor-service",
-                                             PORT_RE_ANCHOR, options->config_re_anchor);
-    up_plan_use_redis(child, options, folder);
-    up_child_add(child, "--set");
     if (up_plan_has_sim(options))
         up_child_add(child, "rest_url=http://127.0.0.1:%d",
                      PORT_EXCHANGE_SIM + options->port_offset);
@@ -141,6 +137,26 @@ static void up_plan_anchor(struct up_plan *plan, const struct up_options *option
         up_child_add(child, "rest_url=https://data-api.binance.vision");
     else
         up_child_add(child, "rest_url=https://api.binance.com");
+}
+
+static void up_plan_anchor(struct up_plan *plan, const struct up_options *options,
+                           const struct up_folder *folder)
+{
+    struct up_child *child = up_plan_service(plan, options, folder, "re-anchor-service",
+                                             PORT_RE_ANCHOR, options->config_re_anchor);
+    up_plan_use_redis(child, options, folder);
+    up_child_add(child, "--set");
+    up_plan_rest(child, options);
+}
+
+static void up_plan_gap(struct up_plan *plan, const struct up_options *options,
+                        const struct up_folder *folder)
+{
+    struct up_child *child = up_plan_service(plan, options, folder, "gap-detector",
+                                             PORT_GAP_DETECTOR, options->config_gap);
+    up_plan_use_redis(child, options, folder);
+    up_child_add(child, "--set");
+    up_plan_rest(child, options);
 }
 
 /* A tool, not a service: flags of its own, no port. */
@@ -182,6 +198,7 @@ int up_plan_make(const struct up_options *options, const struct up_folder *folde
     if (up_plan_has_sim(options))
         up_plan_sim(plan, options, folder);
     up_plan_anchor(plan, options, folder);
+    up_plan_gap(plan, options, folder);
     up_plan_service(plan, options, folder, "aggregator", PORT_AGGREGATOR,
                     options->config_aggregator);
     up_plan_use_redis(&plan->children[plan->count - 1], options, folder);

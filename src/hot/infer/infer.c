@@ -49,9 +49,19 @@ int infer_set_model(struct infer *infer, const struct model *model)
     uint64_t identity = model == NULL ? 0 : infer_model_identity(model);
     if (infer->track.model == identity)
         return ERR_OK;
+    if (infer->port.model != NULL)
+        infer->port.model(infer->port.self, identity);
     bool band = model != NULL && model_spec(model)->has_band;
     track_init(&infer->track, identity, band ? (double)model_spec(model)->band_p10 : -INFER_BAND_BP,
                band ? (double)model_spec(model)->band_p90 : INFER_BAND_BP);
+    return ERR_OK;
+}
+
+int infer_set_shadow(struct infer *infer, const struct model *model)
+{
+    if (infer->phase != INFER_IDLE)
+        return ERR_BAD_STATE;
+    infer->shadow = model;
     return ERR_OK;
 }
 
@@ -340,8 +350,27 @@ static void infer_predict(struct infer *infer, int64_t mono_us)
 
 /* --- the grid ----------------------------------------------------------------------- */
 
+/* When the slot is served: the shadow costs the live prediction nothing. */
+static void infer_ask_shadow(struct infer *infer)
+{
+    struct model_output output;
+    if (infer->shadow == NULL || !infer->state_ok || infer->observer.shadow == NULL ||
+        model_spec(infer->shadow)->feature_schema != infer->state.schema)
+        return;
+    model_predict(infer->shadow, infer->state.values, &output);
+    struct infer_shadow shadow = {.slot = infer->slot,
+                                  .model = infer->shadow,
+                                  .mid = infer->state.mid,
+                                  .return_bp = output.valid ? (double)output.mean_bp : 0,
+                                  .epoch = infer->state.vec_epoch,
+                                  .seq = infer->state.vec_seq,
+                                  .live = infer->timing.mode == DEGRADE_LIVE};
+    infer->observer.shadow(infer->observer.context, &shadow);
+}
+
 void infer_finish_slot(struct infer *infer)
 {
+    infer_ask_shadow(infer);
     infer->phase = INFER_IDLE;
     infer->slot++;
     infer->warmed = false;

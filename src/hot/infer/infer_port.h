@@ -43,6 +43,10 @@ struct infer_port {
     int (*read)(void *self, infer_read_fn done, void *context);
     int (*publish)(void *self, const struct infer_publish *request, infer_publish_fn done,
                    void *context);
+    /* The model changes: from now on the calibration read and stored is this one's (each
+     * model has its own, so replicas with different models do not undo each other's).
+     * NULL: there is only one. */
+    void (*model)(void *self, uint64_t identity);
 };
 
 /* The REST view (hot/state/rest_view), for when the hot state cannot be read: at once, from

@@ -34,6 +34,9 @@ static const struct state_key_name {
     [STATE_PRED] = {"pred:", ""},
     [STATE_PREDICTIONS] = {"predictions:", ""},
     [STATE_CALIBRATION] = {"calibration:", ""},
+    [STATE_MODELS] = {"models:", ""},
+    [STATE_MODEL] = {"model:", ""},
+    [STATE_SHADOW] = {"shadow:", ""},
 };
 
 const char *state_key(enum state_key key, enum state_key_style style, const char *symbol, char *out)

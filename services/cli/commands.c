@@ -25,6 +25,8 @@ const struct command *const commands[] = {
     /* sbe-ingestor */
     &command_sbe_ingestor,
 
+    &command_rest_ingestor,
+
     &command_aggregator,
 
     &command_reanchor_service,

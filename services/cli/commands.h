@@ -31,6 +31,8 @@ const struct command *commands_find_service(const char *service);
 /* sbe-ingestor */
 extern const struct command command_sbe_ingestor;
 
+extern const struct command command_rest_ingestor;
+
 extern const struct command command_aggregator;
 
 extern const struct command command_reanchor_service;

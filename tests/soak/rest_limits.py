@@ -43,11 +43,11 @@ def main():
     begin = time.time()
     end, faults, gaps = begin + 60 * options.minutes, 0, 0
     while time.time() < end:
-        time.sleep(dice.uniform(2, 8))
+        time.sleep(dice.uniform(10, 25))  # a minute has some twenty requests
         name, members = dice.choice(FAULTS)
         system.exchange.fault(name, **members)
         faults += 1
-        if dice.random() < 0.1:
+        if dice.random() < 0.3:
             gaps += 1
             lost_trades(system, redis, dice, gaps)
     system.exchange.fault("clear")

@@ -10,7 +10,7 @@ import time
 import onnx
 import harness as h
 
-SERVICES = ("sbe-ingestor", "aggregator", "re-anchor-service", "inference")
+SERVICES = ("sbe-ingestor", "aggregator", "re-anchor-service", "gap-detector", "inference")
 BASELINE = os.path.join(h.ROOT, "models", "baseline.onnx")
 NO_KEY = {"BINANCE_API_KEY": ""}
 

@@ -121,10 +121,16 @@ static bool gap_say_send(struct gap_detector *detector, const struct gap_verdict
     return port->say(port->self, &saying, gap_say_answer, &detector->say) == ERR_OK;
 }
 
+static void gap_say_retry(struct gap_detector *detector)
+{
+    detector->say_wanted = true;
+    detector->say_us = detector->now.mono_us + GAP_LOOK_US;
+}
+
 static void gap_say_said(struct gap_detector *detector)
 {
     if (detector->say.result != ERR_OK) {
-        detector->say_wanted = true; /* after the pause that do_work keeps */
+        gap_say_retry(detector);
         return;
     }
     memcpy(detector->memory_said, detector->memory_sent, sizeof(detector->memory_said));
@@ -152,10 +158,11 @@ static void gap_say_verdict_out(struct gap_detector *detector)
 {
     struct gap_verdict verdict = gap_say_verdict(detector);
     bool changed = !gap_say_is_same(&verdict, &detector->verdict);
-    bool due = detector->now.mono_us >= detector->say_us;
+    bool once = detector->options.once, due = detector->now.mono_us >= detector->say_us;
     gap_say_remember(detector);
     bool news = strcmp(detector->memory, detector->memory_said) != 0 || detector->say_wanted;
-    if (detector->say.in_flight || !(changed || (due && (news || verdict.action != GAP_ACT_NONE))))
+    bool again = due && !once && verdict.action != GAP_ACT_NONE;
+    if (detector->say.in_flight || !(changed || again || (news && (due || once))))
         return;
     if (changed)
         gap_say_changed(detector, &verdict);
@@ -164,7 +171,7 @@ static void gap_say_verdict_out(struct gap_detector *detector)
     detector->say_wanted = false;
     detector->say.in_flight = gap_say_send(detector, &verdict);
     if (!detector->say.in_flight)
-        detector->say_wanted = true;
+        gap_say_retry(detector);
 }
 
 /* --- audit ---------------------------------------------------------------------------------- */

@@ -31,6 +31,7 @@ struct fake_answer {
     char text[STATE_TOKEN_SIZE];
     uint8_t *data;
     size_t data_size;
+    bool is_look;
 };
 
 struct fake_store {
@@ -49,6 +50,8 @@ struct fake_store {
     uint64_t flush_writer; /* fence of the writer whose state is live */
     char ask[512];
     int swap_result; /* not ERR_OK: the next swap answers so */
+    char verdict[256];
+    int verifications, verify_failures; /* so many more find something wrong */
 };
 
 /* A client of the store: what is under way is answered in order when it is let through. */
@@ -213,10 +216,27 @@ static inline int fake_look(void *self, state_done_fn done, void *context)
 {
     struct fake_client *client = self;
     struct fake_store *store = client->store;
-    if (store->document_size == 0)
-        return fake_plain(client, done, context, ERR_EMPTY, 0, "");
-    return fake_answer(client, done, context, ERR_OK, 0, store->flag,
-                       bytes_of(store->document, store->document_size));
+    int result = fake_answer(client, done, context, store->document_size == 0 ? ERR_EMPTY : ERR_OK,
+                             0, store->document_size == 0 ? "" : store->flag,
+                             bytes_of(store->document, store->document_size));
+    if (result == ERR_OK)
+        client->answers[client->count - 1].is_look = true;
+    return result;
+}
+
+static inline int fake_verify(void *self, uint64_t epoch, const struct state_image *image,
+                              state_done_fn done, void *context)
+{
+    struct fake_client *client = self;
+    struct fake_store *store = client->store;
+    store->verifications++;
+    if (epoch < store->fence)
+        return fake_plain(client, done, context, ERR_FENCED, store->fence, "");
+    bool wrong = !store->has_live || store->live.epoch != image->epoch ||
+                 store->live.seq != image->seq || store->verify_failures > 0;
+    store->verify_failures -= store->verify_failures > 0;
+    return fake_plain(client, done, context, wrong ? ERR_MALFORMED : ERR_OK, 0,
+                      wrong ? "not what was written" : "");
 }
 
 static inline int fake_refuse(void *self, const char *token, state_done_fn done, void *context)
@@ -293,6 +313,8 @@ static inline int fake_client_work(void *self, int64_t mono_us)
                                     .epoch = answers[i].epoch,
                                     .data = bytes_of(answers[i].data, answers[i].data_size),
                                     .text = answers[i].text};
+        if (answers[i].is_look)
+            reply.verdict = bytes_text(client->store->verdict);
         answers[i].done(answers[i].context, &reply);
         free(answers[i].data);
     }
@@ -324,6 +346,7 @@ static inline struct state_port fake_client_port(struct fake_client *client)
                                .anchor_refuse = fake_refuse,
                                .anchor_stage = fake_stage,
                                .anchor_swap = fake_swap,
+                               .anchor_verify = fake_verify,
                                .gap_report = fake_report,
                                .do_work = fake_client_work};
 }

@@ -33,6 +33,8 @@ const struct command *const commands[] = {
 
     &command_gap_detector,
 
+    &command_data_connector,
+
     &command_inference,
 
     &command_exchange_sim,

@@ -39,6 +39,8 @@ extern const struct command command_reanchor_service;
 
 extern const struct command command_gap_detector;
 
+extern const struct command command_data_connector;
+
 extern const struct command command_inference;
 
 extern const struct command command_exchange_sim;

@@ -66,7 +66,12 @@ int duckdb_session_refused(const char *text, struct err *err)
     for (size_t i = 0; i < sizeof(full) / sizeof(full[0]); i++)
         if (strstr(text, full[i]) != NULL)
             code = ERR_FULL;
-    return err_set(err, code, "%s", text);
+    /* Its first line says what; the next ones quote our own SQL. */
+    err_set(err, code, "%.*s", (int)strcspn(text, "\n"), text);
+    for (char *at = err != NULL ? err->text : NULL; at != NULL && *at != '\0'; at++)
+        if (*at == '"')
+            *at = '\''; /* it goes into a log line's quotes */
+    return code;
 }
 
 int duckdb_session_query(struct duckdb_session *session, const char *sql, duckdb_result *result,

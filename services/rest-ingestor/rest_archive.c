@@ -11,8 +11,8 @@ int rest_archive_open(struct rest_archive *archive, const struct rest_ingestor_o
     snprintf(lake, sizeof(lake), "%s/lake", data);
     snprintf(spool, sizeof(spool), "%s/spool-rest", data);
     snprintf(quarantine, sizeof(quarantine), "%s/quarantine-rest", data);
-    int result = folder_objects_open(options->lake_folder[0] != 0 ? options->lake_folder : lake,
-                                     &archive->objects, err);
+    int result =
+        folder_objects_open(options->lake[0] != 0 ? options->lake : lake, &archive->objects, err);
     if (result == ERR_OK)
         result = lake_spool_open(
             &(struct lake_spool_options){.folder = spool,

@@ -1,8 +1,10 @@
 /* The REST ingestor: wiring of the minute's polls, the backfill and the REST view over one
  * REST desk, the archive, Redis (whose absence costs only the backfill's news and the shared
  * silence) and the files under the data folder. SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 #include "edge/file/progress_file.h"
@@ -316,6 +318,14 @@ static int rest_ingestor_open_archive(struct rest_ingestor *self, struct err *er
     return result;
 }
 
+/* Threads made after this inherit it. */
+static void rest_ingestor_nice(const struct rest_ingestor *self)
+{
+    if (setpriority(PRIO_PROCESS, 0, (int)self->options.nice) != 0)
+        log_warn("no_priority", "nice=%lld reason=\"%s\"", (long long)self->options.nice,
+                 strerror(errno));
+}
+
 static int rest_ingestor_open(struct rest_ingestor *self, struct err *err)
 {
     const struct rest_ingestor_options *options = &self->options;
@@ -326,6 +336,7 @@ static int rest_ingestor_open(struct rest_ingestor *self, struct err *err)
         result = service_folder_make(options->common.data_dir, err);
     if (result != ERR_OK)
         return result;
+    rest_ingestor_nice(self);
     result = http_board_open(sizeof(struct rest_ingestor_board), &self->board);
     if (result != ERR_OK)
         return err_set(err, result, "out of memory");

@@ -36,12 +36,12 @@ static const struct config_field rest_ingestor_fields[] = {
     REST_INGESTOR_I64("poll.page_limit", poll_page_limit, 1, 1000, "1000", "entries of a page"),
     REST_INGESTOR_BOOL("view.enabled", view, "true", "the REST view every 2 s"),
     REST_INGESTOR_BOOL("backfill.enabled", backfill, "true", "what gaps lost to bronze"),
-    REST_INGESTOR_TEXT("lake.folder", lake_folder, "",
-                       "the lake's root; empty: lake under data_dir"),
-    REST_INGESTOR_I64("lake.spool_mb", spool_mb, 1, 1000000, "1024",
-                      "files kept while the lake is away"),
+    REST_INGESTOR_TEXT("lake", lake, "", "folder of the lake; empty: lake in data_dir"),
+    REST_INGESTOR_I64("spool.max_mb", spool_mb, 1, 1000000, "1024",
+                      "size at which polls wait until the lake is back"),
     REST_INGESTOR_TEXT("duckdb.library", duckdb_library, "", "libduckdb.so; empty: found"),
     REST_INGESTOR_I64("duckdb.memory_mb", duckdb_memory_mb, 16, 65536, "128", "DuckDB's limit"),
+    REST_INGESTOR_I64("nice", nice, 0, 19, "10", "priority behind the hot path's, as of nice(1)"),
 };
 
 const struct config_schema rest_ingestor_schema = {

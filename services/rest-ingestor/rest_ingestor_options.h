@@ -13,8 +13,8 @@ struct rest_ingestor_options {
     char ca_file[192];
     int64_t poll_period_s, poll_lookback_s, poll_page_limit;
     bool poll, view, backfill;
-    char lake_folder[256];
-    int64_t spool_mb, duckdb_memory_mb;
+    char lake[256];
+    int64_t spool_mb, duckdb_memory_mb, nice;
     char duckdb_library[256];
 };
 

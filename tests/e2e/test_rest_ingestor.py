@@ -187,7 +187,7 @@ def test_trades_lost_in_a_gap_come_into_bronze_with_the_reason():
 def test_without_an_archive_the_view_goes_on():
     system = System(rest=("duckdb.library=/no/libduckdb.so",))
     view = os.path.join(system.data(), f"view-{SYMBOL}.bin")
-    h.wait_until(lambda: system.metric("ingestor_rest_view_written_total") >= 2, "views")
+    h.wait_until(lambda: system.metric("ingestor_rest_views_total") >= 2, "views")
     assert os.path.getsize(view) == 2048
     assert h.http_ask(system.port, "/ready")[0] == 200
     status, _ = h.http_ask(system.port, "/health")
@@ -198,7 +198,7 @@ def test_without_an_archive_the_view_goes_on():
 
 def test_a_second_writer_of_the_view_and_bad_settings_are_refused():
     system = System()
-    h.wait_until(lambda: system.metric("ingestor_rest_view_written_total") >= 1, "a view")
+    h.wait_until(lambda: system.metric("ingestor_rest_views_total") >= 1, "a view")
     words = [str(w) for w in system.words]
     words[words.index("--port-offset") + 1] = str(h.free_port_offset())
     status, _, err = h.run(*words)

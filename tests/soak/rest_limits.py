@@ -55,7 +55,7 @@ def main():
     h.wait_until(lambda: all(system.health()["polls"][k] > before[k] for k in
                              ("depth_us", "agg_trades_us", "klines_us")), "a last whole round", 150)
     state = system.exchange.state()["limits"]
-    views = system.metric("ingestor_rest_view_written_total")
+    views = system.metric("ingestor_rest_views_total")
     throttled = system.metric('ingestor_rest_throttled_total{status="429"}')
     done = system.metric("ingestor_backfill_gaps_total")
     system.stop()

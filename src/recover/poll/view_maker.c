@@ -192,7 +192,7 @@ static void view_maker_measure(struct view_maker *maker)
 {
     struct metrics *metrics = maker->options.metrics;
     maker->written =
-        metrics_counter(metrics, "ingestor_rest_view_written_total", NULL, "REST views written.");
+        metrics_counter(metrics, "ingestor_rest_views_total", NULL, "REST views written.");
     maker->yields = metrics_counter(metrics, "ingestor_rest_view_yields_total", NULL,
                                     "Requests of the view given up for lack of weight or time.");
     maker->malformed = metrics_counter(metrics, "ingestor_rest_view_malformed_total", NULL,

@@ -214,9 +214,8 @@ static void rest_ingestor_put_view(void *context, const struct rest_view *view)
 
 static int rest_ingestor_open_redis(struct rest_ingestor *self, struct err *err)
 {
-    struct redis_link_options link = redis_settings_link(&self->options.redis);
-    link.metrics = &self->service.metrics;
-    snprintf(link.name, sizeof(link.name), "rest-ingestor");
+    struct redis_link_options link =
+        redis_settings_named(&self->options.redis, "rest-ingestor", &self->service.metrics);
     int result = redis_link_open(&link, self->service.loop, &self->link, err);
     if (result != ERR_OK)
         return result;

@@ -184,6 +184,35 @@ def test_trades_lost_in_a_gap_come_into_bronze_with_the_reason():
     assert lake.files(f"{BRONZE}/depth/**/*.parquet"), "no snapshot"
 
 
+def test_trade_frames_dropped_on_the_way_come_back_by_id():
+    offset, data = h.free_port_offset(), h.temp_dir()
+    up = h.start("up", "--data", data, "--port-offset", offset)
+    port = h.PORTS["rest-ingestor"] + offset
+    exchange = Exchange(h.PORTS["exchange-sim"] + offset)
+    ingestor = h.PORTS["sbe-ingestor"] + offset
+    seen = 'ingestor_sbe_messages_total{message_type="trade"}'
+    h.wait_until(lambda: (h.metric(ingestor, seen) or 0) > 20, "trades flow", 30)
+    dropped = exchange.hits("drop")
+    exchange.fault("drop", stream="trade", count=3)
+    h.wait_until(lambda: exchange.hits("drop") >= dropped + 3, "three frames are dropped")
+    h.wait_until(lambda: (h.metric(port, "ingestor_backfill_trades_total") or 0) >= 3,
+                 "their trades are backfilled", 30)
+    assert h.metric(port, "ingestor_backfill_trades_lost_total") == 0
+    connector = h.PORTS["data-connector"] + offset
+    stamped = h.metric(ingestor, "ingestor_records_total")
+    h.wait_until(lambda: (h.metric(connector, "data_connector_records_total") or 0) >=
+                 stamped,
+                 "the archive has read what was live", 30)
+    assert up.stop(30) == 0, up.log()
+    lake = Lake(os.path.join(data, "lake"))
+    back = [int(i) for i in lake.column(f"{BRONZE}/historicalTrades/**/*.parquet", "trade_id")]
+    live = [int(i) for i in lake.column(f"bronze/sbe/{SYMBOL}/**/trades_*.parquet", "trade_id")]
+    both = sorted(back + live)
+    assert len(back) >= 3 and len(live) > 20, (len(back), len(live))
+    assert both == list(range(both[0], both[0] + len(both))), "a hole or a double in trade ids"
+    print(f"        {len(back)} of {len(both)} trades came by backfill")
+
+
 def test_without_an_archive_the_view_goes_on():
     system = System(rest=("duckdb.library=/no/libduckdb.so",))
     view = os.path.join(system.data(), f"view-{SYMBOL}.bin")

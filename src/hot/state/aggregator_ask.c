@@ -29,8 +29,10 @@ void aggregator_ask_want(struct aggregator *aggregator, const char *cause)
 void aggregator_ask_heard(struct aggregator *aggregator, struct bytes json)
 {
     struct err err = {0};
-    if (state_verdict_read(json, &aggregator->anchor.verdict, &err) == ERR_OK)
+    if (state_verdict_read(json, &aggregator->anchor.verdict, &err) == ERR_OK) {
+        aggregator->anchor.verdict_was_bad = false;
         return;
+    }
     metric_add(aggregator->metrics.verdicts_bad, 1);
     if (!aggregator->anchor.verdict_was_bad)
         log_warn("verdict_unreadable", "symbol=%s reason=\"%s\"", aggregator->options.symbol,

@@ -104,7 +104,7 @@ int anchor_judge_touch(struct bytes body, struct anchor_touch *touch, struct err
 
 int anchor_judge_depth(struct bytes body, int64_t *last_update_id, struct err *err)
 {
-    struct anchor_touch touch;
+    struct anchor_touch touch = {0};
     int result = anchor_judge_touch(body, &touch, err);
     if (result == ERR_OK)
         *last_update_id = touch.last_update_id;

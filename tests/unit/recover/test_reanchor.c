@@ -744,7 +744,7 @@ static void the_weight_of_the_address_is_kept(void **state)
 {
     (void)state;
     scene.limit = 1200;
-    run(5000); /* into the minute */
+    run(5000);                /* into the minute */
     scene.used_weight = 1050; /* of 90 % of 1,200: room for less than a snapshot */
     ask("gap");
     run(200);

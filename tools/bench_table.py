@@ -30,6 +30,8 @@ ROWS = [
     ("stream_put_single", "redis_benchmark_xadd_p256", "250,000 records/s", False),
     ("stream_put_packed_32", None, "", False),
     ("stream_read", None, "", False),
+    ("bronze.write", "bronze.duckdb_copy", "0.7 of DuckDB's own COPY", False),
+    ("bronze.feed", None, "100,000 frames/s", False),
 ]
 
 

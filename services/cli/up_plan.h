@@ -8,8 +8,8 @@
 #include "services/cli/up_options.h"
 
 /* redis, exchange-sim, sbe-ingestor, aggregator, re-anchor-service, gap-detector,
- * data-connector, recorder, replicas */
-#define UP_CHILDREN_MAX (8 + UP_REPLICAS_MAX)
+ * rest-ingestor, data-connector, recorder, replicas */
+#define UP_CHILDREN_MAX (9 + UP_REPLICAS_MAX)
 
 struct up_plan {
     struct up_child children[UP_CHILDREN_MAX];

@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import harness  # noqa: E402
 
 SERVICES = [("sbe-ingestor", 8081), ("aggregator", 8082), ("re-anchor-service", 8084),
+            ("gap-detector", 8087),
             ("inference", 8085), ("exchange-sim", 8089)]
 HEAD = """# Metrics
 

@@ -110,7 +110,7 @@ void gap_detector_status(const struct gap_detector *detector, struct gap_detecto
                                            .state = judge->state,
                                            .since_ms = judge->since_ms,
                                            .cooled_ms = judge->cooled_ms,
-                                           .action = detector->verdict.action,
+                                           .action = (int)detector->verdict.action,
                                            .override_until_ms = detector->override.until_ms,
                                            .book_live = detector->hot.book_live,
                                            .has_book = detector->hot.has_book,

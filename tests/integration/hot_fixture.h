@@ -113,6 +113,10 @@ static inline void rest_answer(enum rest_endpoint endpoint)
     scene.rest[endpoint].done = NULL;
     if (endpoint == REST_ENDPOINT_KLINES) {
         rest_klines(&body);
+    } else if (endpoint == REST_ENDPOINT_INFO) {
+        text_add(&body, "{\"rateLimits\":[{\"rateLimitType\":\"REQUEST_WEIGHT\",\"interval\":"
+                        "\"MINUTE\",\"intervalNum\":1,\"limit\":100000000}],\"symbols\":[{"
+                        "\"symbol\":\"" FAKE_SYMBOL "\",\"status\":\"TRADING\",\"filters\":[]}]}");
     } else if (endpoint != REST_ENDPOINT_DEPTH) {
         text_add(&body, "[]");
     } else if (scene.rest_failures > 0) {
@@ -295,6 +299,20 @@ static inline void ingest(void)
             scene.sent[i]++;
         }
     port.do_work(port.self, loop_mono_us());
+}
+
+/* Lets go of what has been written, so that a long run needs no more room. */
+static inline void streams_forget(void)
+{
+    if (scene.flight_head != scene.flight_tail)
+        return;
+    for (int i = 0; i < STREAM_COUNT; i++) {
+        if (scene.sent[i] != scene.streams.count[i])
+            continue;
+        for (int k = 0; k < scene.streams.count[i]; k++)
+            free(scene.streams.entries[i][k].data);
+        scene.sent[i] = scene.streams.count[i] = 0;
+    }
 }
 
 static inline void turn(void)

@@ -499,6 +499,8 @@ static inline int fake_producer_work(void *self, int64_t mono_us)
 #define FAKE_LEVELS 30
 #define FAKE_BASE   9553550000000LL
 #define FAKE_TICK   1000000LL
+/* Some 30 s of them. */
+#define FAKE_TRADES_KEPT 512
 
 /* A book that never crosses: bids below the base, asks above it, quantities change. */
 struct fake_market {
@@ -508,6 +510,12 @@ struct fake_market {
     int64_t recv_us;
     int64_t update_id, trade_id;
     int64_t bids[FAKE_LEVELS], asks[FAKE_LEVELS]; /* quantities by distance */
+    struct fake_trade {
+        struct trade trade;
+        int64_t time_us;
+    } trades[FAKE_TRADES_KEPT]; /* the newest; a ring */
+    uint64_t trade_count;
+    bool losing_trades; /* they are made and reach nobody */
 };
 
 static inline void fake_market_open(struct fake_market *market, struct fake_streams *streams,
@@ -592,6 +600,10 @@ static inline void fake_market_trade(struct fake_market *market)
                           .is_buyer_maker = prng_below(&market->prng, 2) == 1};
     size_t size = sbe_encode_trades(frame, sizeof(frame), FAKE_SYMBOL, fake_scale, market->recv_us,
                                     market->recv_us, &trade, 1);
+    market->trades[market->trade_count++ % FAKE_TRADES_KEPT] =
+        (struct fake_trade){trade, market->recv_us};
+    if (market->losing_trades)
+        return; /* the exchange knows of it, nobody else does */
     fake_market_emit(market, STREAM_TRADE, RECORD_FRAME, bytes_of(frame, size));
 }
 
@@ -608,11 +620,32 @@ static inline void fake_market_step(struct fake_market *market, int64_t wall_us)
         fake_market_tick(market);
 }
 
+/* The newest trades as aggTrades, each its own. */
+static inline void fake_market_trades(const struct fake_market *market, struct text *out)
+{
+    uint64_t first =
+        market->trade_count > FAKE_TRADES_KEPT ? market->trade_count - FAKE_TRADES_KEPT : 0;
+    text_add(out, "[");
+    for (uint64_t i = first; i < market->trade_count; i++) {
+        const struct fake_trade *kept = &market->trades[i % FAKE_TRADES_KEPT];
+        text_add_format(out, "%s{\"a\":%lld,\"f\":%lld,\"l\":%lld,\"T\":%lld,\"m\":%s,\"p\":\"",
+                        i == first ? "" : ",", (long long)kept->trade.id, (long long)kept->trade.id,
+                        (long long)kept->trade.id, (long long)kept->time_us,
+                        kept->trade.is_buyer_maker ? "true" : "false");
+        text_add_decimal(out, kept->trade.price, -8);
+        text_add(out, "\",\"q\":\"");
+        text_add_decimal(out, kept->trade.qty, -8);
+        text_add(out, "\"}");
+    }
+    text_add(out, "]");
+}
+
 /* The exchange's REST depth, as an anchor document of this token. */
 static inline void fake_market_hand_over(const struct fake_market *market, struct fake_store *store,
                                          const char *token)
 {
-    static char depth_buffer[16384], buffer[20000];
+    static char depth_buffer[16384], trades_buffer[65536], buffer[100000];
+    struct text trades = text_begin(trades_buffer, sizeof(trades_buffer));
     struct text depth = text_begin(depth_buffer, sizeof(depth_buffer));
     struct text out = text_begin(buffer, sizeof(buffer));
     struct anchor_document document = {.symbol = FAKE_SYMBOL,
@@ -633,6 +666,8 @@ static inline void fake_market_hand_over(const struct fake_market *market, struc
         text_add(&depth, "]");
     }
     text_add(&depth, "}");
+    fake_market_trades(market, &trades);
+    document.agg_trades = bytes_of(trades_buffer, trades.size);
     anchor_document_write(&document, bytes_of(depth_buffer, depth.size), &out);
     free(store->document);
     store->document = malloc(out.size);

@@ -770,6 +770,42 @@ static void a_store_that_is_always_wrong_is_not_asked_for_ever(void **state)
     assert_true(scene->store.flushes > flushes + 10);
 }
 
+/* --- lost trades ------------------------------------------------------------------- */
+
+static uint64_t trades_since(const struct fake_market *market, int64_t since_us)
+{
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < market->trade_count && i < FAKE_TRADES_KEPT; i++)
+        count += market->trades[i].time_us > since_us;
+    return count;
+}
+
+static void lost_trades_come_back_with_the_anchor_for_both(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    start(scene, 1);
+    run(scene, 8000);
+    scene->market.losing_trades = true;
+    run(scene, 3000);
+    scene->market.losing_trades = false;
+    scene->market.update_id += 10;
+    run(scene, 2500);
+    settle(scene);
+    assert_true(status_of(scene, 0).book_live);
+    const struct world_counters *counters =
+        world_counters(aggregator_world(scene->nodes[0].aggregator));
+    assert_true(counters->trades_refilled > 10);
+    assert_number(&scene->store, STATE_TR_5S, "count",
+                  trades_since(&scene->market, scene->market.recv_us - 5000000));
+    run(scene, 1000);
+    settle(scene);
+    assert_true(status_of(scene, 1).book_live);
+    assert_same_world(scene, 0, 1);
+    assert_number(&scene->store, STATE_TR_5S, "count",
+                  trades_since(&scene->market, scene->market.recv_us - 5000000));
+}
+
 /* --- a silent market ------------------------------------------------------------------ */
 
 static void a_silent_market_has_rests_book_every_two_seconds(void **state)
@@ -873,6 +909,7 @@ int main(void)
         TEST(a_swap_is_read_back),
         TEST(live_keys_that_are_wrong_are_written_and_checked_again),
         TEST(a_store_that_is_always_wrong_is_not_asked_for_ever),
+        TEST(lost_trades_come_back_with_the_anchor_for_both),
         TEST(a_silent_market_has_rests_book_every_two_seconds),
         TEST(the_market_is_back_and_goes_on_from_rests_book),
         TEST(the_market_is_back_behind_a_gap),

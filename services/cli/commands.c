@@ -25,11 +25,15 @@ const struct command *const commands[] = {
     /* sbe-ingestor */
     &command_sbe_ingestor,
 
+    &command_rest_ingestor,
+
     &command_aggregator,
 
     &command_reanchor_service,
 
     &command_gap_detector,
+
+    &command_data_connector,
 
     &command_inference,
 

@@ -123,7 +123,8 @@ static void gap_service_redis_state(void *context, bool connected)
 static int gap_service_open_redis(struct gap_service *self, struct err *err)
 {
     struct gap_service_options *options = &self->options;
-    struct redis_link_options link = redis_settings_link(&options->redis);
+    struct redis_link_options link =
+        redis_settings_named(&options->redis, "gap-detector", &self->service.metrics);
     options->redis.require |= options->once; /* a judgement of nothing is none */
     int result = redis_link_open(&link, self->service.loop, &self->link, err);
     if (result != ERR_OK)

@@ -121,7 +121,8 @@ static void reanchor_service_redis_state(void *context, bool connected)
 static int reanchor_service_open_redis(struct reanchor_service *self, struct err *err)
 {
     const struct reanchor_service_options *options = &self->options;
-    struct redis_link_options link = redis_settings_link(&options->redis);
+    struct redis_link_options link =
+        redis_settings_named(&options->redis, "re-anchor-service", &self->service.metrics);
     int result = redis_link_open(&link, self->service.loop, &self->link, err);
     if (result != ERR_OK)
         return result;

@@ -240,6 +240,7 @@ int redis_state_open(const struct redis_state_options *options, struct redis_sta
     state->link = options->link;
     for (int key = 0; key < STATE_KEY_COUNT; key++)
         state_key((enum state_key)key, options->style, options->symbol, state->keys[key]);
+    redis_link_bind(state->link, state->keys[STATE_OB]);
     redis_state_call_open(state, options->metrics);
     *out = state;
     return ERR_OK;

@@ -247,6 +247,10 @@ static int gap_cli_connect(const struct gap_cli *cli, struct err *err)
     options.quiet = true;
     result = redis_link_open(&options, loop, &link, err);
     if (result == ERR_OK) {
+        char key[STATE_KEY_SIZE];
+        redis_link_bind(link,
+                        state_key(STATE_GAP, (enum state_key_style)cli->options.redis.key_style,
+                                  cli->symbol, key));
         result = gap_cli_say(cli, link, err);
         redis_link_close(link);
     }

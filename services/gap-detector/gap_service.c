@@ -134,6 +134,8 @@ static int gap_service_open_redis(struct gap_service *self, struct err *err)
     if (result != ERR_OK)
         return result;
     self->silence.link = self->link;
+    if (options->redis.key_style == STATE_KEYS_HASHTAG)
+        snprintf(self->silence.tag, sizeof(self->silence.tag), "%s", options->symbol);
     return redis_gap_open(self->link, (enum state_key_style)options->redis.key_style,
                           options->symbol, &self->store, err);
 }

@@ -92,7 +92,7 @@ static void say(const char *verdict, const char *ask, const char *swapped, const
                      ERR_OK);
 }
 
-static void send(const char *command)
+static void put(const char *command)
 {
     freeReplyObject(redis_fixture_command(&fixture.redis, command));
 }
@@ -160,14 +160,14 @@ static void an_empty_store_shows_nothing(void **state)
 static void a_look_sees_entries_after_an_id_and_the_hot_state(void **state)
 {
     (void)state;
-    send("XADD gap-events:{BTCUSDT} 5-0 kind minute");
-    send("XADD gap-events:{BTCUSDT} 6-0 kind loss cause x");
-    send("XADD gap-events:{BTCUSDT} 6-1 kind anchored");
-    send("HSET ob:{BTCUSDT} last_update_id 42 ts_us 7 book_live 1 source rest");
-    send("HSET feat:{BTCUSDT} mid 50000.005");
-    send("HSET gap:{BTCUSDT} anchor_token t9");
-    send("SET gap:override:{BTCUSDT} o");
-    send("SET gap:memory:{BTCUSDT} m");
+    put("XADD gap-events:{BTCUSDT} 5-0 kind minute");
+    put("XADD gap-events:{BTCUSDT} 6-0 kind loss cause x");
+    put("XADD gap-events:{BTCUSDT} 6-1 kind anchored");
+    put("HSET ob:{BTCUSDT} last_update_id 42 ts_us 7 book_live 1 source rest");
+    put("HSET feat:{BTCUSDT} mid 50000.005");
+    put("HSET gap:{BTCUSDT} anchor_token t9");
+    put("SET gap:override:{BTCUSDT} o");
+    put("SET gap:memory:{BTCUSDT} m");
     look("5-0");
     assert_int_equal(fixture.count, 2);
     assert_string_equal(fixture.first_id, "6-0");
@@ -218,7 +218,7 @@ static void a_verdict_and_an_ask_have_their_times(void **state)
 static void an_ask_that_a_swap_has_overtaken_is_none(void **state)
 {
     (void)state;
-    send("HSET gap:{BTCUSDT} anchor_token t2");
+    put("HSET gap:{BTCUSDT} anchor_token t2");
     say("v", "a", "t1", "m");
     assert_key("reanchor:ask:{BTCUSDT}", NULL);
     assert_key("gap:verdict:{BTCUSDT}", "v");
@@ -238,7 +238,7 @@ static void an_audit_is_an_entry(void **state)
 static void a_key_of_the_wrong_type_is_an_error_and_no_crash(void **state)
 {
     (void)state;
-    send("SET gap-events:{BTCUSDT} x");
+    put("SET gap-events:{BTCUSDT} x");
     assert_int_equal(answer(fixture.port.look(fixture.port.self, "0-0", on_look, &fixture)),
                      ERR_IO);
 }

@@ -32,14 +32,17 @@ BEGIN
                 FROM pg_partitioned_table p
                 JOIN pg_attribute a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
                 WHERE p.partrelid = parent::regclass;
+                -- Attaching does not shut readers out; CREATE … PARTITION OF would.
+                EXECUTE format('CREATE TABLE %I (LIKE %I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)',
+                               child, parent);
                 IF in_ms THEN
-                    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%s) TO (%s)',
-                                   child, parent,
+                    EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%s) TO (%s)',
+                                   parent, child,
                                    extract(epoch FROM month AT TIME ZONE 'UTC')::bigint * 1000,
                                    extract(epoch FROM next_month AT TIME ZONE 'UTC')::bigint * 1000);
                 ELSE
-                    EXECUTE format('CREATE TABLE %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)',
-                                   child, parent, month AT TIME ZONE 'UTC',
+                    EXECUTE format('ALTER TABLE %I ATTACH PARTITION %I FOR VALUES FROM (%L) TO (%L)',
+                                   parent, child, month AT TIME ZONE 'UTC',
                                    next_month AT TIME ZONE 'UTC');
                 END IF;
                 made := made + 1;

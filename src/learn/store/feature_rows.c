@@ -145,17 +145,24 @@ static double feature_rows_depth(float log_value)
     return expm1((double)log_value) / 1000.0;
 }
 
+/* Log return from the vector's mid to the target; a move of one tick in its full precision. */
+static double feature_rows_return(const struct feature_row *row)
+{
+    double now = (double)row->vector->mid2;
+    if (row->target_exponent == row->vector->price_exponent)
+        return log1p((double)(row->target_mid2 - row->vector->mid2) / now);
+    double scale = pow(10, row->target_exponent - row->vector->price_exponent);
+    return log((double)row->target_mid2 * scale / now);
+}
+
 static void feature_rows_label(const struct feature_row *row, struct text *out)
 {
-    const struct feature_vector *vector = row->vector;
     if (row->label != FEATURE_LABEL_VALID) {
         copy_text_null(out);
         copy_text_null(out);
     } else {
-        double now = (double)vector->mid2 * pow(10, vector->price_exponent);
-        double then = (double)row->target_mid2 * pow(10, row->target_exponent);
         feature_rows_mid(out, row->target_mid2, row->target_exponent);
-        copy_text_f64(out, log(then / now));
+        copy_text_f64(out, feature_rows_return(row));
     }
     if (row->label == FEATURE_LABEL_UNKNOWN)
         copy_text_null(out);

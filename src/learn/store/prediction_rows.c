@@ -97,15 +97,15 @@ enum prediction_kind { PREDICTION_TEXT, PREDICTION_DECIMAL, PREDICTION_NUMBER, P
 static const struct {
     const char *name;
     enum prediction_kind kind;
-    double scale; /* PREDICTION_NUMBER */
+    double divisor; /* PREDICTION_NUMBER */
 } prediction_rows_fields[] = {
     {"current_price", PREDICTION_DECIMAL, 0},
     {"predicted_price_10s", PREDICTION_DECIMAL, 0},
-    {"return_bp", PREDICTION_NUMBER, 1e-4},
+    {"return_bp", PREDICTION_NUMBER, 1e4},
     {"confidence", PREDICTION_NUMBER, 1},
     {"p10", PREDICTION_NUMBER, 1},
     {"p90", PREDICTION_NUMBER, 1},
-    {"latency_us", PREDICTION_NUMBER, 1e-3},
+    {"latency_us", PREDICTION_NUMBER, 1e3},
     {"features_age_ms", PREDICTION_INTEGER, 0},
     {"source", PREDICTION_TEXT, 0},
     {"mode", PREDICTION_TEXT, 0},
@@ -126,7 +126,7 @@ static bool prediction_rows_value(int field, struct bytes value, struct text *ou
     case PREDICTION_NUMBER:
         if (!prediction_rows_f64(value, &number))
             return false;
-        copy_text_f64(out, number * prediction_rows_fields[field].scale);
+        copy_text_f64(out, number / prediction_rows_fields[field].divisor);
         return true;
     case PREDICTION_INTEGER:
         copy_text_string(out, value);

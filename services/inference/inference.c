@@ -9,9 +9,10 @@
 #include "hot/infer/infer.h"
 #include "services/cli/commands.h"
 #include "services/inference/inference_board.h"
-#include "services/inference/inference_model.h"
+#include "services/inference/inference_models.h"
 #include "services/inference/inference_options.h"
 #include "services/inference/inference_priority.h"
+#include "services/inference/inference_view.h"
 #include "services/service_options.h"
 
 #define INFERENCE_PORT   8085
@@ -30,7 +31,8 @@ struct inference {
     struct inference_options options;
     struct redis_link *link;
     struct redis_infer *redis;
-    struct model *model;
+    struct inference_models models;
+    struct inference_view view;
     struct infer infer;
     struct inference_board board;
 };
@@ -130,6 +132,11 @@ static void inference_redis_state(void *context, bool connected)
              "target=%s", inference->options.redis.target);
 }
 
+static void inference_shadow(void *context, const struct infer_shadow *shadow)
+{
+    inference_models_shadow(&((struct inference *)context)->models, shadow);
+}
+
 static int64_t inference_mono_ns(void *clock)
 {
     (void)clock;
@@ -141,6 +148,7 @@ static int64_t inference_step(void *context, struct clock_now now)
     struct inference *inference = context;
     redis_link_do_work(inference->link, now.mono_us);
     infer_do_work(&inference->infer, now);
+    inference_models_do_work(&inference->models, &inference->infer, now.mono_us);
     int64_t wait_us = infer_wait_us(&inference->infer, now.mono_us);
     if (inference->infer.phase != INFER_IDLE) {
         int64_t working_us = now.mono_us - inference->infer.started_ns / 1000;
@@ -149,6 +157,8 @@ static int64_t inference_step(void *context, struct clock_now now)
     wait_us -= inference->options.spin_us;
     if (!redis_link_connected(inference->link) && wait_us > INFERENCE_AWAY_WAIT_US)
         return INFERENCE_AWAY_WAIT_US;
+    if (wait_us > MODEL_WATCH_LOOK_US)
+        return MODEL_WATCH_LOOK_US; /* the registry is looked at between slots */
     return wait_us > 0 ? wait_us : 0;
 }
 
@@ -174,17 +184,19 @@ static int inference_open_agent(struct inference *inference, struct err *err)
     const struct inference_options *options = &inference->options;
     struct infer_options agent = {.journal_capacity = (int)options->journal_slots,
                                   .stagger_us = (options->replica - 1) * INFERENCE_STAGGER_US,
+                                  .view = inference_view_port(&inference->view),
                                   .mono_ns = inference_mono_ns};
     snprintf(agent.symbol, sizeof(agent.symbol), "%s", options->symbol);
     struct infer_port port = redis_infer_port(inference->redis);
     struct infer_observer observer = {.context = inference,
                                       .served = inference_served,
                                       .mode = inference_mode,
-                                      .clock_step = inference_clock_step};
+                                      .clock_step = inference_clock_step,
+                                      .shadow = inference_shadow};
     int result = infer_open(&inference->infer, &agent, &port, &observer, loop_now(), err);
     if (result != ERR_OK)
         return result;
-    return infer_set_model(&inference->infer, inference->model);
+    return infer_set_model(&inference->infer, inference->models.model);
 }
 
 static int inference_open(struct inference *inference, struct err *err)
@@ -193,9 +205,12 @@ static int inference_open(struct inference *inference, struct err *err)
     if (result == ERR_OK)
         result = inference_board_open(&inference->board, &inference->service.metrics, err);
     if (result == ERR_OK)
-        result = inference_model_load(inference->options.model_path,
-                                      (enum mlp_kernel)inference->options.kernel, &inference->model,
-                                      err);
+        result = inference_models_open(&inference->models, &inference->options,
+                                       inference->service.loop, &inference->service.metrics, err);
+    if (result == ERR_OK)
+        result = inference_view_open(&inference->view, inference->options.view_path,
+                                     inference->options.common.data_dir, inference->options.symbol,
+                                     &inference->service.metrics, err);
     if (result == ERR_OK)
         result = inference_open_redis(inference, err);
     if (result == ERR_OK)
@@ -210,7 +225,8 @@ static void inference_close(struct inference *inference)
         redis_infer_close(inference->redis);
     if (inference->link != NULL)
         redis_link_close(inference->link);
-    model_close(inference->model);
+    inference_models_close(&inference->models);
+    inference_view_close(&inference->view);
     inference_board_close(&inference->board);
 }
 
@@ -246,8 +262,8 @@ static int inference_run(int argc, char **argv)
                                    ? inference_priority_raise()
                                    : "normal";
         log_info("started", "replica=%lld model=%s kernel=%s priority=%s",
-                 (long long)inference.options.replica, model_version(inference.model),
-                 model_kernel_name(inference.model), priority);
+                 (long long)inference.options.replica, model_version(inference.models.model),
+                 model_kernel_name(inference.models.model), priority);
         service_run(&inference.service, inference_step, &inference);
     }
     /* The link uses the loop, the HTTP thread the board: in this order. */

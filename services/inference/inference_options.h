@@ -13,6 +13,7 @@ struct inference_options {
     struct redis_settings redis;
     char model_path[512]; /* "": the built-in baseline */
     int kernel;           /* enum mlp_kernel */
+    char view_path[512];  /* "": view-SYMBOL.bin in the data folder */
     int64_t replica;
     int priority; /* enum inference_priority */
     int64_t journal_slots;

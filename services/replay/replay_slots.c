@@ -40,8 +40,10 @@ static void replay_slots_parse(struct replay_slots *replay)
     struct world_slot_mid mids[WORLD_SLOT_MIDS];
     int mid_count = world_slot_mids(replay->world, mids, WORLD_SLOT_MIDS);
     world_view(replay->world, &view);
-    struct state_image_input input = {
-        .view = &view, .mids = mids, .mid_count = mid_count, .source = "sbe"};
+    struct state_image_input input = {.view = &view,
+                                      .mids = mids,
+                                      .mid_count = mid_count,
+                                      .source = view.book_is_rest ? "rest" : "sbe"};
     state_image_make(&input, &replay->image);
     state_parse_begin(&replay->read.state);
     for (int hash = 0; hash < STATE_HASH_COUNT; hash++)

@@ -51,6 +51,15 @@ static inline struct trade trade_at(const struct trade_view *view, uint32_t inde
                           .is_buyer_maker = at[24] == 1};
 }
 
+/* One aggregated trade of the exchange's REST reply: the raw ids it covers, what they sum
+ * up to, and the exchange's time. */
+struct anchor_trade {
+    int64_t first_id, last_id;
+    int64_t price, qty;
+    int64_t time_us;
+    bool is_buyer_maker;
+};
+
 enum event_kind {
     EVENT_TRADES,   /* TradesStreamEvent 10000 */
     EVENT_QUOTE,    /* BestBidAskStreamEvent 10001 */
@@ -82,6 +91,9 @@ struct event {
         struct {
             int64_t book_id;
             struct level_view bids, asks;
+            /* EVENT_ANCHOR alone: what the exchange says was traded, oldest first. */
+            const struct anchor_trade *trades;
+            uint32_t trade_count;
         } snapshot; /* EVENT_SNAPSHOT and EVENT_ANCHOR (book_id = REST lastUpdateId) */
         struct {
             int64_t first_id, last_id; /* U, u */

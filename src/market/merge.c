@@ -79,17 +79,18 @@ const struct merge_counters *merge_counters(const struct merge *merge)
 
 static bool merge_is_next(const struct merge *merge, const struct record *record)
 {
-    return record->epoch == merge->epoch && record->seq == merge->seq + 1;
+    return merge->has_start && record->epoch == merge->epoch && record->seq == merge->seq + 1;
 }
 
-/* < 0: passed on already. */
-static int merge_compare_passed(const struct merge *merge, const struct record *record)
+static bool merge_has_passed(const struct merge *merge, const struct record *record)
 {
-    return record_compare(record->epoch, record->seq, merge->epoch, merge->seq + 1);
+    return merge->has_start &&
+           record_compare(record->epoch, record->seq, merge->epoch, merge->seq + 1) < 0;
 }
 
 static void merge_pass(struct merge *merge, const struct record *record)
 {
+    merge->has_start = true;
     merge->epoch = record->epoch;
     merge->seq = record->seq;
     merge->counters.emitted++;
@@ -138,10 +139,12 @@ static void merge_declare_hole(struct merge *merge, const struct record *next)
     merge->emit(merge->context, &hole);
 }
 
-/* Nothing before the record will be waited for any longer. */
+/* Nothing before the record will be waited for any longer. What begins the order leaves
+ * no hole: what came before it was never promised. */
 static void merge_skip_to(struct merge *merge, const struct record *record)
 {
-    merge_declare_hole(merge, record);
+    if (merge->has_start)
+        merge_declare_hole(merge, record);
     merge_pass(merge, record);
 }
 
@@ -237,12 +240,7 @@ static bool merge_make_room(struct merge *merge, const struct record *record)
 void merge_push(struct merge *merge, const struct record *record, int64_t now_us)
 {
     PRE(!record_is_control(record));
-    if (!merge->has_start) {
-        merge->has_start = true;
-        merge_pass(merge, record);
-        return;
-    }
-    if (merge_compare_passed(merge, record) < 0) {
+    if (merge_has_passed(merge, record)) {
         merge->counters.duplicates++;
         return;
     }

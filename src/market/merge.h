@@ -32,8 +32,9 @@ struct merge_counters {
 int merge_open(const struct merge_options *options, merge_emit_fn emit, void *context,
                struct merge **merge, struct err *err) MUST_CHECK;
 void merge_close(struct merge *merge);
-/* The next record wanted is the one after (epoch, seq); before the first call the first
- * record seen starts the order. */
+/* The next record wanted is the one after (epoch, seq). Without this call the lowest record
+ * of the first hold_us starts the order: the streams are read one after the other, so the
+ * first one seen need not be the first one there is. */
 void merge_start_after(struct merge *merge, uint64_t epoch, uint64_t seq);
 /* A data record from any stream (payload borrowed for the call). now_us is monotonic. */
 void merge_push(struct merge *merge, const struct record *record, int64_t now_us);

@@ -165,6 +165,48 @@ void windows_rescale(struct windows *windows, struct scale_step step)
     windows_sum(windows, tails);
 }
 
+uint64_t windows_room(const struct windows *windows)
+{
+    return WINDOW_TRADES_MAX - (windows->head - windows_tail(windows));
+}
+
+int64_t windows_horizon_us(int64_t now_us)
+{
+    return now_us - window_spans_us[WINDOW_5S];
+}
+
+struct windows_fill windows_fill_begin(struct windows *windows, uint64_t count)
+{
+    struct windows_fill fill = {windows, windows->head, windows->head + count};
+    PRE(count <= windows_room(windows));
+    windows->head += count;
+    return fill;
+}
+
+/* What is later moves up, so that everything is in its place once all are put. */
+void windows_fill_put(struct windows_fill *fill, const struct window_trade *trade)
+{
+    struct windows *windows = fill->windows;
+    while (fill->read != windows_tail(windows) &&
+           window_at(windows, fill->read - 1)->recv_us > trade->recv_us)
+        *window_at(windows, --fill->write) = *window_at(windows, --fill->read);
+    *window_at(windows, --fill->write) = *trade;
+}
+
+void windows_fill_end(struct windows_fill *fill, int64_t now_us)
+{
+    struct windows *windows = fill->windows;
+    uint64_t tails[WINDOW_COUNT];
+    CHECK(fill->read == fill->write);
+    for (int i = 0; i < WINDOW_COUNT; i++) {
+        tails[i] = windows_tail(windows);
+        while (tails[i] != windows->head &&
+               window_at(windows, tails[i])->recv_us <= now_us - window_spans_us[i])
+            tails[i]++;
+    }
+    windows_sum(windows, tails);
+}
+
 static void windows_code_trade(struct window_trade *trade, int64_t earliest_us, struct codec *codec)
 {
     codec_i64(codec, &trade->recv_us);

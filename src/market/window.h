@@ -67,6 +67,20 @@ bool window_trade_is_sane(int64_t price, int64_t qty);
  * oldest trade left early. */
 bool windows_add(struct windows *windows, int64_t now_us, int64_t price, int64_t qty, bool is_sell);
 
+/* Trades of the past put back between the others, newest first: begin with how many there
+ * will be, put each, end. At most windows_room of them; each no later than now_us and
+ * younger than the longest window, none later than the one put before. */
+struct windows_fill {
+    struct windows *windows;
+    uint64_t read, write;
+};
+uint64_t windows_room(const struct windows *windows);
+struct windows_fill windows_fill_begin(struct windows *windows, uint64_t count);
+void windows_fill_put(struct windows_fill *fill, const struct window_trade *trade);
+void windows_fill_end(struct windows_fill *fill, int64_t now_us);
+/* Receive times at or before this are out of every window at now_us. */
+int64_t windows_horizon_us(int64_t now_us);
+
 static inline uint64_t window_trades(const struct windows *windows, int window)
 {
     return windows->head - windows->list[window].tail;

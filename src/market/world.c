@@ -40,6 +40,8 @@ void world_reset(struct world *world)
     world->has_scale = false;
     world->scale = (struct scale){0, 0};
     world->is_live = world->hole_is_open = world->touch_flagged = false;
+    world->book_is_rest = false;
+    world->market_us = world->lag_us = 0;
     world->crossed_streak = 0;
     world->pending = (struct world_pending){0};
     world->quote_id = world->mid2 = 0;
@@ -47,6 +49,9 @@ void world_reset(struct world *world)
     world->last_trade_id = -1;
     world->last_trade_us = 0;
     world->vector = (struct feature_vector){.schema = feature_schema_hash()};
+    world->hole_first_id = world->hole_last_id = 0;
+    minutes_init(&world->minutes);
+    lost_init(&world->lost);
     slots_init(&world->slots);
     flow_init(&world->flow);
     history_init(&world->history);
@@ -101,56 +106,6 @@ static unsigned world_apply_quote(struct world *world, const struct event *event
                             .ask_qty = scale_value(event->quote.ask_qty, step.qty_shift)};
     world_refresh_touch(world);
     return WORLD_CHANGED;
-}
-
-static bool world_trades_are_sane(const struct trade_view *list)
-{
-    for (uint32_t i = 0; i < list->count; i++) {
-        struct trade trade = trade_at(list, i);
-        if (trade.id < 0 || !window_trade_is_sane(trade.price, trade.qty))
-            return false;
-    }
-    return true;
-}
-
-/* Ids rise by one on the spot market; a jump is a candidate for a loss, not a proof
- * (BINANCE.md section 7). */
-static unsigned world_apply_trade(struct world *world, const struct trade *trade,
-                                  struct scale_step step)
-{
-    if (trade->id <= world->last_trade_id) {
-        world->counters.trades_duplicate++;
-        return 0;
-    }
-    unsigned effects = WORLD_CHANGED;
-    if (world->last_trade_id >= 0 && trade->id > world->last_trade_id + 1) {
-        world->counters.trade_holes++;
-        world->counters.trades_missing += (uint64_t)(trade->id - world->last_trade_id - 1);
-        effects |= WORLD_TRADE_HOLE;
-    }
-    world->last_trade_id = trade->id;
-    world->last_trade_us = world->now_us;
-    world->counters.trades++;
-    int64_t qty = scale_value(trade->qty, step.qty_shift);
-    if (!windows_add(&world->windows, world->now_us, scale_value(trade->price, step.price_shift),
-                     qty, trade->is_buyer_maker))
-        world->counters.trades_evicted_full++;
-    flow_on_trade(&world->flow, qty, trade->is_buyer_maker);
-    return effects;
-}
-
-static unsigned world_apply_trades(struct world *world, const struct event *event)
-{
-    const struct trade_view *list = &event->trades.list;
-    if (!world_trades_are_sane(list) || !world_take_scale(world, event))
-        return world_reject(world);
-    struct scale_step step = world_step(world, event);
-    unsigned effects = 0;
-    for (uint32_t i = 0; i < list->count; i++) {
-        struct trade trade = trade_at(list, i);
-        effects |= world_apply_trade(world, &trade, step);
-    }
-    return effects;
 }
 
 static void world_sample(struct world *world, const struct flow_ladder *ladder)
@@ -212,6 +167,7 @@ static unsigned world_apply_hole(struct world *world)
     world->counters.holes++;
     world->hole_is_open = true;
     slots_mark_bad(&world->slots, world->now_us);
+    minutes_spoil(&world->minutes);
     return 0;
 }
 
@@ -222,11 +178,14 @@ static void world_restart_time(struct world *world)
     history_init(&world->history);
     slots_init(&world->slots);
     flow_break(&world->flow);
+    lost_init(&world->lost);
     world->flow.tick_us = 0;
     world->last_trade_us = 0;
+    world->market_us = 0;
 }
 
-static void world_take_time(struct world *world, const struct event *event)
+/* Returns WORLD_MINUTE or 0. */
+static unsigned world_take_time(struct world *world, const struct event *event)
 {
     int64_t now_us = event->recv_us;
     bool is_new_epoch = event->epoch != world->epoch;
@@ -241,21 +200,16 @@ static void world_take_time(struct world *world, const struct event *event)
         slots_mark_bad(&world->slots, now_us); /* the lost records may be as late as this one */
     world->hole_is_open = false;
     windows_advance(&world->windows, now_us);
+    if (event->kind != EVENT_TICK || world->market_us == 0)
+        world->market_us = now_us;
     world->now_us = now_us;
     world->epoch = event->epoch;
     world->seq = event->seq;
+    return minutes_advance(&world->minutes, now_us) ? WORLD_MINUTE : 0;
 }
 
-unsigned world_apply(struct world *world, const struct event *event)
+static unsigned world_apply_kind(struct world *world, const struct event *event)
 {
-    /* Control records stand between two others: they have no time of their own. */
-    if (event->kind == EVENT_ANCHOR)
-        return world_apply_anchor(world, event);
-    if (event->kind == EVENT_HOLE)
-        return world_apply_hole(world);
-    if (event->recv_us < 0 || event->recv_us > WORLD_TIME_US_MAX)
-        return world_reject(world);
-    world_take_time(world, event);
     switch (event->kind) {
     case EVENT_TRADES:
         return world_apply_trades(world, event);
@@ -274,6 +228,19 @@ unsigned world_apply(struct world *world, const struct event *event)
     return world_reject(world);
 }
 
+unsigned world_apply(struct world *world, const struct event *event)
+{
+    /* Control records stand between two others: they have no time of their own. */
+    if (event->kind == EVENT_ANCHOR)
+        return world_apply_anchor(world, event);
+    if (event->kind == EVENT_HOLE)
+        return world_apply_hole(world);
+    if (event->recv_us < 0 || event->recv_us > WORLD_TIME_US_MAX)
+        return world_reject(world);
+    unsigned closed = world_take_time(world, event);
+    return closed | world_apply_kind(world, event);
+}
+
 const struct world_counters *world_counters(const struct world *world)
 {
     return &world->counters;
@@ -282,4 +249,15 @@ const struct world_counters *world_counters(const struct world *world)
 int world_slot_mids(const struct world *world, struct world_slot_mid *mids, int capacity)
 {
     return slots_newest(&world->slots, mids, capacity);
+}
+
+int world_minutes(const struct world *world, struct minute *minutes, int capacity)
+{
+    return minutes_newest(&world->minutes, minutes, capacity);
+}
+
+void world_trade_hole(const struct world *world, int64_t *first_id, int64_t *last_id)
+{
+    *first_id = world->hole_first_id;
+    *last_id = world->hole_last_id;
 }

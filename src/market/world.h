@@ -12,11 +12,15 @@
 #include "base/err.h"
 #include "market/event.h"
 #include "market/feature.h"
+#include "market/minute.h"
 
 /* Levels a side in the readers' view. */
 #define WORLD_LEVELS 10
 /* Slot mids kept for outcomes: 16 slots are 32 s. */
 #define WORLD_SLOT_MIDS 16
+/* Without a market frame for so long (ticks do not count) an anchor is all there is: the
+ * book is REST's until a diff is applied again (DESIGN.md section 5, Degradation). */
+#define WORLD_SILENCE_US INT64_C(30000000)
 
 struct world; /* opaque; one block, taken at world_open */
 
@@ -31,6 +35,7 @@ enum world_effect {
     WORLD_REJECTED = 64,    /* the event was malformed or inconsistent; counted */
     WORLD_DIVERGED = 128,   /* depth20 at an equal id differs: also a gap */
     WORLD_TRADE_HOLE = 256, /* trade ids jumped: a candidate loss */
+    WORLD_MINUTE = 512,     /* a minute of trades closed (world_minutes) */
 };
 
 /* Why the book is not live, or what happened to events (all since world_open). */
@@ -41,6 +46,8 @@ struct world_counters {
     uint64_t snapshots, snapshots_verified, snapshots_diverged, snapshots_unmatched;
     uint64_t crossed_events, rejected, holes, ticks, far_levels_dropped, trades_evicted_full;
     uint64_t depth_ids_missing;
+    uint64_t trades_refilled;   /* lost ones that an anchor brought back */
+    uint64_t anchor_trades_bad; /* lists in anchors that were no chain of sane trades */
 };
 
 struct world_level {
@@ -53,8 +60,11 @@ struct world_view {
     uint64_t epoch, seq; /* last record applied */
     int64_t recv_us;     /* its receive time */
     int price_exponent, qty_exponent;
-    bool book_live;  /* synced: false before the first anchor and after a gap */
-    int64_t book_id; /* lastUpdateId of the levels below; 0: never had a book */
+    bool book_live;    /* synced: false before the first anchor and after a gap */
+    bool book_is_rest; /* the levels are an anchor's that came in silence, no diff since */
+    int64_t market_us; /* receive time of the last market frame; before one: of the first record */
+    int64_t join_min;  /* an anchor has to have at least this id; 0: any will do */
+    int64_t book_id;   /* lastUpdateId of the levels below; 0: never had a book */
     int64_t book_event_us;
     int bid_count, ask_count; /* levels present, at most WORLD_LEVELS */
     struct world_level bids[WORLD_LEVELS], asks[WORLD_LEVELS];
@@ -96,6 +106,12 @@ void world_view(const struct world *world, struct world_view *view);
 const struct world_counters *world_counters(const struct world *world);
 /* Newest first; returns how many were filled (at most WORLD_SLOT_MIDS). */
 int world_slot_mids(const struct world *world, struct world_slot_mid *mids, int capacity);
+
+/* Closed minutes, newest first, volumes at world_view.qty_exponent; returns how many were
+ * filled (at most MINUTES_KEPT). */
+int world_minutes(const struct world *world, struct minute *minutes, int capacity);
+/* First and last of the trade ids that the last WORLD_TRADE_HOLE left out. */
+void world_trade_hole(const struct world *world, int64_t *first_id, int64_t *last_id);
 
 /* Checkpoint: the whole state as bytes (with magic, version, feature schema and CRC);
  * loading it and going on equals never having stopped. world_save returns the size

@@ -80,6 +80,7 @@ unsigned world_apply_diff(struct world *world, const struct event *event)
         world->counters.diffs_stale++;
         return 0;
     }
+    world_note_lag(world, event, event->event_us);
     unsigned effects = 0;
     if (world->is_live && first_id > world->book.id + 1)
         effects = world_lose_book(world);
@@ -91,6 +92,7 @@ unsigned world_apply_diff(struct world *world, const struct event *event)
     book_apply(&world->book, &event->diff.bids, &event->diff.asks, world_step(world, event));
     world->book.id = last_id;
     world->book.event_us = event->event_us;
+    world->book_is_rest = false;
     world->counters.diffs_applied++;
     world_count_far(world);
     effects |= WORLD_CHANGED | world_check_crossed(world) | world_verify(world);
@@ -140,11 +142,13 @@ unsigned world_apply_anchor(struct world *world, const struct event *event)
     book_load(&world->book, id, bids, asks, world_step(world, event));
     world_join_recent(world, id, had_id);
     world->is_live = true;
+    world->book_is_rest = world->now_us - world->market_us >= WORLD_SILENCE_US;
     world->crossed_streak = book_is_crossed(&world->book) ? 1 : 0;
     world->counters.anchors++;
     world_count_far(world);
     flow_break(&world->flow);
-    unsigned effects = WORLD_CHANGED | WORLD_ANCHORED | world_verify(world);
+    unsigned effects = WORLD_CHANGED | WORLD_ANCHORED | world_refill_trades(world, event);
+    effects |= world_verify(world);
     world_refresh_touch(world);
     return effects;
 }

@@ -7,7 +7,7 @@
 #include "market/world_state.h"
 
 #define WORLD_SAVE_MAGIC     "BTWORLD\n"
-#define WORLD_SAVE_VERSION   2
+#define WORLD_SAVE_VERSION   3
 #define WORLD_SAVE_HEAD_SIZE (8 + 8 + 8 + 24)
 #define WORLD_SAVE_CRC_SIZE  4
 /* Clocks, ids, touches, the waiting snapshot and the vector. */
@@ -15,7 +15,7 @@
 #define WORLD_SAVE_SIZE_MAX                                                                        \
     (WORLD_SAVE_HEAD_SIZE + WORLD_SAVE_SELF_SIZE_MAX + SLOTS_CODE_SIZE_MAX + FLOW_CODE_SIZE_MAX +  \
      HISTORY_CODE_SIZE_MAX + WINDOWS_CODE_SIZE_MAX + RECENT_CODE_SIZE_MAX + BOOK_CODE_SIZE_MAX +   \
-     WORLD_SAVE_CRC_SIZE)
+     MINUTES_CODE_SIZE_MAX + LOST_CODE_SIZE_MAX + WORLD_SAVE_CRC_SIZE)
 
 size_t world_save_size_max(const struct world *world)
 {
@@ -88,6 +88,11 @@ static void world_code_self(struct world *world, struct codec *codec)
     codec_bool(codec, &world->is_live);
     codec_int(codec, &world->crossed_streak, 0, INT16_MAX);
     codec_bool(codec, &world->hole_is_open);
+    codec_bool(codec, &world->book_is_rest);
+    codec_i64(codec, &world->market_us);
+    codec_expect(codec, world->market_us >= 0 && world->market_us <= world->now_us);
+    codec_i64(codec, &world->lag_us);
+    codec_expect(codec, world_lag_is_sane(world->lag_us));
     world_code_pending(&world->pending, codec);
     codec_i64(codec, &world->quote_id);
     codec_expect(codec, world->quote_id >= 0);
@@ -99,6 +104,7 @@ static void world_code_self(struct world *world, struct codec *codec)
     codec_expect(codec, world->last_trade_id >= -1);
     codec_i64(codec, &world->last_trade_us);
     codec_expect(codec, world->last_trade_us >= 0 && world->last_trade_us <= world->now_us);
+    lost_code(&world->lost, codec);
     world_code_vector(&world->vector, codec);
 }
 
@@ -122,6 +128,7 @@ static void world_code(struct world *world, struct codec *codec)
 {
     world_code_self(world, codec);
     slots_code(&world->slots, codec);
+    minutes_code(&world->minutes, codec);
     flow_code(&world->flow, codec);
     history_code(&world->history, codec);
     windows_code(&world->windows, codec);

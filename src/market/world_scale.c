@@ -113,6 +113,7 @@ static void world_rescale(struct world *world, struct scale target)
     }
     flow_rescale(&world->flow, step);
     windows_rescale(&world->windows, step);
+    minutes_rescale(&world->minutes, step);
     book_rescale(&world->book, step);
     world->scale = target;
 }

@@ -6,6 +6,7 @@
 #include "market/book.h"
 #include "market/flow.h"
 #include "market/history.h"
+#include "market/lost.h"
 #include "market/slots.h"
 #include "market/window.h"
 #include "market/world.h"
@@ -14,6 +15,14 @@
 #define WORLD_SNAPSHOT_LEVELS 20
 /* Receive times beyond this (year 2255) are malformed. */
 #define WORLD_TIME_US_MAX INT64_C(9000000000000000)
+
+/* Receive and exchange's time further apart than this say nothing about each other. */
+#define WORLD_LAG_US_MAX INT64_C(3600000000)
+
+static inline bool world_lag_is_sane(int64_t lag_us)
+{
+    return lag_us >= -WORLD_LAG_US_MAX && lag_us <= WORLD_LAG_US_MAX;
+}
 
 /* A top-20 snapshot ahead of the book, waiting for it. */
 struct world_pending {
@@ -35,6 +44,9 @@ struct world {
     bool is_live;       /* the book is in step with the exchange */
     int crossed_streak; /* diffs in a row that left the book crossed */
     bool hole_is_open;  /* records were lost just before the next one */
+    bool book_is_rest;  /* an anchor that came in silence, no diff since */
+    int64_t market_us;  /* the last market frame, or the first record; 0: none yet */
+    int64_t lag_us;     /* receive time minus exchange's time of the last frame that has one */
     struct world_pending pending;
 
     int64_t quote_id; /* 0: none yet */
@@ -43,8 +55,11 @@ struct world {
     int64_t mid2;            /* of that touch; 0: none yet */
     bool touch_flagged;
 
-    int64_t last_trade_id; /* -1: none yet */
-    int64_t last_trade_us; /* 0: none yet */
+    int64_t last_trade_id;               /* -1: none yet */
+    int64_t last_trade_us;               /* 0: none yet */
+    int64_t hole_first_id, hole_last_id; /* of the last trade hole; no part of the saved state */
+    struct lost lost;                    /* trade ids that never came */
+    struct minutes minutes;
     struct feature_vector vector;
     struct slots slots;
     struct flow flow;
@@ -73,6 +88,13 @@ unsigned world_reject(struct world *world);
 /* The mid comes from the fresher of book and quote; a crossed or one-sided touch leaves
  * the last good one standing. */
 void world_refresh_touch(struct world *world);
+
+/* world_trades.c: each returns enum world_effect bits. An anchor's list fills the windows
+ * where trades were lost. */
+unsigned world_apply_trades(struct world *world, const struct event *event);
+unsigned world_refill_trades(struct world *world, const struct event *event);
+/* Takes the frame's own time as the measure of how far the exchange's clock is behind. */
+void world_note_lag(struct world *world, const struct event *event, int64_t exchange_us);
 
 /* world_depth.c: each returns enum world_effect bits. */
 unsigned world_apply_diff(struct world *world, const struct event *event);

@@ -27,6 +27,9 @@ static void world_view_book(const struct world *world, struct world_view *view)
 {
     const struct book *book = &world->book;
     view->book_live = world->is_live;
+    view->book_is_rest = world->book_is_rest;
+    view->market_us = world->market_us;
+    view->join_min = recent_join_min(&world->recent);
     view->book_id = book->id;
     view->book_event_us = book->event_us;
     view->bid_count = (int)side_top(&book->bids, view->bids, WORLD_LEVELS);

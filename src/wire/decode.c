@@ -18,12 +18,15 @@ struct decode {
     int price_exponent, qty_exponent;
     struct sbe_level bids[DECODE_ANCHOR_LEVELS_MAX];
     struct sbe_level asks[DECODE_ANCHOR_LEVELS_MAX];
+    struct rest_agg_trade list[DECODE_ANCHOR_TRADES_MAX];
+    struct anchor_trade trades[DECODE_ANCHOR_TRADES_MAX];
 };
 
 /* The members of an anchor document met so far. */
 struct decode_anchor {
     bool symbol, depth;
     struct rest_depth reply;
+    struct bytes trades; /* as written; size 0: none */
 };
 
 int decode_open(const char *symbol, struct decode **decode, struct err *err)
@@ -86,6 +89,8 @@ static void decode_anchor_document(const struct decode *decode, struct json_scan
     while (json_scan_member(scan, &key)) {
         if (JSON_SCAN_IS(key, "depth"))
             found->depth = rest_json_scan_depth(scan, decimals, &found->reply);
+        else if (JSON_SCAN_IS(key, "aggTrades"))
+            (void)json_scan_skip(scan, &found->trades);
         else if (JSON_SCAN_IS(key, "symbol"))
             found->symbol = json_scan_string(scan, &symbol) && decode_is_symbol(decode, symbol);
         else
@@ -97,6 +102,30 @@ static struct level_view decode_anchor_view(const struct sbe_level *levels, uint
 {
     return (struct level_view){
         .at = (const uint8_t *)levels, .count = count, .stride = sizeof(*levels)};
+}
+
+/* Into decode->trades; returns how many, 0 when they cannot be read. */
+static uint32_t decode_anchor_trades(struct decode *decode, struct bytes raw)
+{
+    struct json_scan scan = json_scan_begin(raw);
+    struct json_decimals decimals =
+        json_decimals_begin(decode->price_exponent, decode->qty_exponent);
+    uint32_t count = 0;
+    if (raw.size == 0 ||
+        !rest_json_scan_agg_trades(&scan, &decimals, decode->list, DECODE_ANCHOR_TRADES_MAX,
+                                   &count) ||
+        json_decimals_finer(&decimals))
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct rest_agg_trade *from = &decode->list[i];
+        decode->trades[i] = (struct anchor_trade){.first_id = from->first_id,
+                                                  .last_id = from->last_id,
+                                                  .price = from->price,
+                                                  .qty = from->qty,
+                                                  .time_us = from->time_us,
+                                                  .is_buyer_maker = from->is_buyer_maker};
+    }
+    return count;
 }
 
 /* Sorted and sane is the world's judgement; here the document is read exactly or refused. */
@@ -127,7 +156,9 @@ static int decode_record_anchor(struct decode *decode, struct bytes payload, str
         .qty_exponent = decode->qty_exponent,
         .snapshot = {.book_id = found.reply.last_update_id,
                      .bids = decode_anchor_view(decode->bids, found.reply.bid_count),
-                     .asks = decode_anchor_view(decode->asks, found.reply.ask_count)},
+                     .asks = decode_anchor_view(decode->asks, found.reply.ask_count),
+                     .trades = decode->trades,
+                     .trade_count = decode_anchor_trades(decode, found.trades)},
     };
     return ERR_OK;
 }

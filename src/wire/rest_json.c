@@ -121,6 +121,21 @@ static bool rest_json_agg_trade(struct json_scan *scan, struct json_decimals *de
     return present == REST_AGG_ALL || json_scan_fail(scan);
 }
 
+bool rest_json_scan_agg_trades(struct json_scan *scan, struct json_decimals *decimals,
+                               struct rest_agg_trade *trades, uint32_t capacity, uint32_t *count)
+{
+    *count = 0;
+    if (!json_scan_array(scan))
+        return false;
+    while (json_scan_element(scan)) {
+        if (*count == capacity)
+            return json_scan_fail(scan);
+        if (rest_json_agg_trade(scan, decimals, &trades[*count]))
+            ++*count;
+    }
+    return !scan->failed;
+}
+
 int rest_json_read_agg_trades(struct bytes text, struct sbe_scale scale,
                               struct rest_agg_trade *trades, uint32_t capacity, uint32_t *count,
                               struct err *err)

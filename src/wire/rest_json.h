@@ -38,6 +38,10 @@ struct rest_agg_trade {
     int64_t time_us;
     bool is_buyer_maker;
 };
+/* Elements of one array inside a larger document; false when it is malformed or has more
+ * than capacity. Says through decimals when finer exponents are wanted. */
+bool rest_json_scan_agg_trades(struct json_scan *scan, struct json_decimals *decimals,
+                               struct rest_agg_trade *trades, uint32_t capacity, uint32_t *count);
 /* More than capacity: ERR_FULL. */
 int rest_json_read_agg_trades(struct bytes text, struct sbe_scale scale,
                               struct rest_agg_trade *trades, uint32_t capacity, uint32_t *count,

@@ -10,19 +10,15 @@ disk); then the slots from the kill on are appended from the replicas' outboxes,
 before the kill and the stream after it together have no hole.
 
 BTCAST_LONG=1 goes through the table three times."""
-import http.client
-import json
 import os
 import signal
 import ssl
 import subprocess
-import threading
 import time
-from decimal import Decimal
 
 import harness as h
+from scene import Exchange, Scene
 
-SYMBOL = "BTCUSDT"
 SLOT_S = 2
 MALFORMED = "ingestor_sbe_malformed_total"
 GAPS = "ingestor_sbe_sequence_gaps_total"
@@ -30,151 +26,12 @@ RECONNECTIONS = "ingestor_sbe_reconnections_total"
 ROUNDS = 3 if os.environ.get("BTCAST_LONG") else 1
 
 
-class Slots:
-    """Every record of predictions:BTCUSDT as it appears, over restarts of Redis."""
-
-    def __init__(self, path):
-        self.path, self.seen, self.conflicts = path, {}, []
-        self.stopping, self.forgotten = False, 0
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def _run(self):
-        redis, last = None, "-"
-        while not self.stopping:
-            try:
-                if redis is None:
-                    redis, last = h.Redis(self.path, timeout_s=1), "-"
-                for entry, fields in redis("XRANGE", f"predictions:{SYMBOL}", last, "+"):
-                    self._take(int(entry.split("-")[0]), dict(zip(fields[::2], fields[1::2])))
-                    last = "(" + entry
-            except (OSError, h.RedisError, ConnectionError):
-                redis, self.forgotten = None, self.forgotten + 1
-            time.sleep(0.05)
-
-    def _take(self, slot, record):
-        known = self.seen.setdefault(slot, record)
-        if known != record:
-            self.conflicts.append((slot, known, record))
-
-    def newest(self):
-        return max(self.seen, default=0)
-
-    def missing(self, first, last):
-        return [slot for slot in range(first, last + 1) if slot not in self.seen]
-
-    def wait(self, slot, timeout_s=15):
-        h.wait_until(lambda: self.newest() >= slot, f"slot {slot} is published", timeout_s)
-
-    def stop(self):
-        self.stopping = True
-        self.thread.join()
-
-
-class Exchange:
-    """The control side of exchange-sim, over one connection that is kept."""
-
-    def __init__(self, port, tls=None):
-        self.port, self.tls, self.link = port, tls, None
-
-    def ask(self, method, path, order=None):
-        for last in (False, True):
-            try:
-                if self.link is None:
-                    self.link = (http.client.HTTPSConnection("localhost", self.port, timeout=5,
-                                                             context=self.tls) if self.tls else
-                                 http.client.HTTPConnection("localhost", self.port, timeout=5))
-                self.link.request(method, path, None if order is None else json.dumps(order))
-                reply = self.link.getresponse()
-                return reply.status, json.loads(reply.read())
-            except (OSError, http.client.HTTPException):
-                self.link = None
-                if last:
-                    raise
-
-    def alive(self):
-        try:
-            return self.ask("GET", "/live")[0] == 200
-        except (OSError, http.client.HTTPException):
-            return False
-
-    def state(self):
-        return self.ask("GET", "/control/state")[1]
-
-    def hits(self, name):
-        state = self.state()
-        if name == "expired":
-            return state["counters"]["expired"]
-        return state["faults"][name]["hits"]
-
-    def fault(self, name, **members):
-        status, reply = self.ask("POST", "/control/faults", dict(members, fault=name))
-        assert status == 200, reply
-
-    def book(self, update_id):
-        status, reply = self.ask("GET", f"/control/book?id={update_id}")
-        return reply if status == 200 else None
-
-
-class Scene:
-    """What rows need of a running system: ports, the hot state, the exchange, the slots."""
+class Table(Scene):
+    """A scene with a table of faults."""
 
     def __init__(self, offset, redis_path, exchange):
-        self.offset, self.redis_path, self.exchange = offset, redis_path, exchange
-        self.slots = Slots(redis_path)
+        super().__init__(offset, lambda: h.Redis(redis_path, timeout_s=1), exchange)
         self.rows = []
-
-    def metric(self, service, name):
-        return h.metric(h.PORTS[service] + self.offset, name) or 0
-
-    def hot_state(self):
-        """Book and features of one moment, None while Redis or they are away."""
-        try:
-            redis = h.Redis(self.redis_path, timeout_s=1)
-            redis("MULTI")
-            redis("HGETALL", f"ob:{SYMBOL}")
-            redis("HGETALL", f"feat:{SYMBOL}")
-            flat = redis("EXEC")
-            redis.close()
-        except (OSError, h.RedisError, ConnectionError):
-            return None
-        book, features = (dict(zip(f[::2], f[1::2])) for f in flat)
-        return (book, features) if "last_update_id" in book else None
-
-    def compare(self, after_id):
-        """None until the book is live and newer than after_id, else whether all 40 level fields
-        are the exchange's."""
-        state = self.hot_state()
-        if not state or state[1].get("book_live") != "1":
-            return None
-        book = state[0]
-        update_id = int(book["last_update_id"])
-        true = self.exchange.book(update_id) if update_id > after_id else None
-        if true is None:
-            return None
-        fields = 0
-        for side, levels in (("bid", true["bids"]), ("ask", true["asks"])):
-            for i, (price, qty) in enumerate(levels, 1):
-                for part, value in (("p", price), ("q", qty)):
-                    fields += 1
-                    name = f"{side}{i}_{part}"
-                    if Decimal(book[name]) != Decimal(str(value)):
-                        return f"{name} at {update_id}: {book[name]}, exchange {value}"
-        return "equal" if fields == 40 else f"{fields} fields"
-
-    def check_book(self, timeout_s):
-        """Three comparisons at three ids that came after now."""
-        after_id = self.exchange.state()["book_id"]
-        for _ in range(3):
-            try:
-                verdict = h.wait_until(lambda: self.compare(after_id), "the book is back",
-                                       timeout_s)
-            except AssertionError:
-                return "not back"
-            if verdict != "equal":
-                return verdict
-            after_id = int(self.hot_state()[0]["last_update_id"])
-        return "equal"
 
     def row(self, name, inject, injected, detector, detected, wanted=1, exact=False, book_s=12,
             slots=1):
@@ -247,7 +104,7 @@ def print_table(title, scene):
 
 # --- one machine: `btcast up` -----------------------------------------------------------------
 
-class Up(Scene):
+class Up(Table):
     """`btcast up` with the simulated exchange, short watchdogs, and a Redis that can be made to
     take its time to come back."""
 
@@ -327,7 +184,7 @@ exec redis-server "$@"
 
 # --- the services by themselves, over TLS -----------------------------------------------------
 
-class Tls(Scene):
+class Tls(Table):
     """Source `binance`: TLS for streams and REST, a key, a connection that lives 8 s."""
 
     def __init__(self):

@@ -147,7 +147,7 @@ static void read_takes_all_hashes_and_the_calibration(void **state)
     for (int i = 0; i < 4; i++)
         redis_fixture_integer(&server, "HSET %s epoch 9 seq 77", keys[i]);
     redis_fixture_integer(&server, "HSET ob:BTCUSDT best_bid 60000.10 best_ask 60000.20");
-    freeReplyObject(redis_fixture_command(&server, "SET calibration:BTCUSDT abc"));
+    freeReplyObject(redis_fixture_command(&server, "SET calibration:BTCUSDT:0000000000000000 abc"));
     struct answer answer = read_now();
     assert_int_equal(answer.result, ERR_OK);
     assert_true(answer.read.state.consistent);
@@ -168,7 +168,7 @@ static void publish_writes_stream_hash_and_calibration_once(void **state)
     assert_true(second.has_record);
     assert_string_equal(second.record.value[PREDICTION_CONFIDENCE], "0.500000");
     assert_int_equal(redis_fixture_integer(&server, "XLEN predictions:BTCUSDT"), 1);
-    redisReply *reply = redis_fixture_command(&server, "GET calibration:BTCUSDT");
+    redisReply *reply = redis_fixture_command(&server, "GET calibration:BTCUSDT:0000000000000000");
     assert_string_equal(reply->str, "one");
     freeReplyObject(reply);
     reply = redis_fixture_command(&server, "HGET pred:BTCUSDT confidence");

@@ -520,7 +520,7 @@ static void a_gap_report_is_a_hash_and_an_event(void **state)
     assert_int_equal(
         answer(fixture.port.gap_report(fixture.port.self, pairs, 2, on_answer, &fixture)), ERR_OK);
     assert_field("gap:" SYMBOL, "cause", "depth id gap");
-    assert_int_equal(redis_fixture_integer(&fixture.redis, "XLEN gap-events"), 1);
+    assert_int_equal(redis_fixture_integer(&fixture.redis, "XLEN gap-events:" SYMBOL), 1);
 }
 
 /* The reader's process: counts reads until the writer's last seq, dies on a mixed one. */

@@ -8,7 +8,7 @@
 #include "base/check.h"
 
 /* KEYS: predictions stream, pred hash, calibration. ARGV: slot, allow_hole, stream limit,
- * pred TTL, calibration ("" leaves it), then field, value, …
+ * pred TTL, calibration's TTL, calibration ("" leaves it), then field, value, …
  * Returns {outcome, top slot, record}: 1 published, 0 existed (with its record), -1 hole,
  * -2 the stream is past the slot.
  * pred: is always the newest entry of the stream, so mostly its slot tells at little cost that
@@ -18,7 +18,7 @@ static struct redis_script redis_infer_publish_script = {
     .source = "local slot = tonumber(ARGV[1])\n"
               "local id = ARGV[1] .. '-0'\n"
               "local function add()\n"
-              "  return redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, unpack(ARGV, 6))\n"
+              "  return redis.pcall('XADD', KEYS[1], 'MAXLEN', '~', ARGV[3], id, unpack(ARGV, 7))\n"
               "end\n"
               "local added\n"
               "if redis.call('HGET', KEYS[2], 'slot') == string.format('%d', slot - 1) then\n"
@@ -39,9 +39,9 @@ static struct redis_script redis_infer_publish_script = {
               "  added = add()\n"
               "  if added.err then return added end\n"
               "end\n"
-              "redis.call('HSET', KEYS[2], unpack(ARGV, 6))\n"
+              "redis.call('HSET', KEYS[2], unpack(ARGV, 7))\n"
               "redis.call('EXPIRE', KEYS[2], ARGV[4])\n"
-              "if ARGV[5] ~= '' then redis.call('SET', KEYS[3], ARGV[5]) end\n"
+              "if ARGV[6] ~= '' then redis.call('SET', KEYS[3], ARGV[6], 'EX', ARGV[5]) end\n"
               "return {1, slot}\n",
 };
 
@@ -63,6 +63,7 @@ struct redis_infer_publish_call {
 struct redis_infer {
     struct redis_link *link;
     char keys[STATE_KEY_COUNT][STATE_KEY_SIZE];
+    char calibration[STATE_KEY_SIZE + 20]; /* of the model in use */
     struct redis_infer_read_call reads[REDIS_INFER_CALLS];
     unsigned next_read;
     struct redis_infer_publish_call publish;
@@ -70,6 +71,13 @@ struct redis_infer {
 
 static const enum state_key redis_infer_hashes[STATE_READ_HASHES] = {STATE_OB, STATE_TR_1S,
                                                                      STATE_TR_5S, STATE_FEAT};
+
+static void redis_infer_model(void *self, uint64_t identity)
+{
+    struct redis_infer *infer = self;
+    snprintf(infer->calibration, sizeof(infer->calibration), "%s:%016llx",
+             infer->keys[STATE_CALIBRATION], (unsigned long long)identity);
+}
 
 int redis_infer_open(struct redis_link *link, enum state_key_style style, const char *symbol,
                      struct redis_infer **out, struct err *err)
@@ -80,6 +88,7 @@ int redis_infer_open(struct redis_link *link, enum state_key_style style, const 
     infer->link = link;
     for (int key = 0; key < STATE_KEY_COUNT; key++)
         state_key((enum state_key)key, style, symbol, infer->keys[key]);
+    redis_infer_model(infer, 0);
     *out = infer;
     return ERR_OK;
 }
@@ -170,7 +179,7 @@ static int redis_infer_read(void *self, infer_read_fn done, void *context)
     for (int i = 0; i < STATE_READ_HASHES && result == ERR_OK; i++)
         result = redis_infer_queue_hash(infer, redis_infer_hashes[i]);
     if (result == ERR_OK)
-        result = redis_infer_queue(infer, "GET", infer->keys[STATE_CALIBRATION]);
+        result = redis_infer_queue(infer, "GET", infer->calibration);
     if (result != ERR_OK)
         return result;
     struct redis_infer_read_call *call = &infer->reads[infer->next_read++ % REDIS_INFER_CALLS];
@@ -239,16 +248,20 @@ static int redis_infer_publish(void *self, const struct infer_publish *request,
     char slot[24];
     char limit[24];
     char ttl[24];
+    char calibration_ttl[24];
     snprintf(slot, sizeof(slot), "%lld", (long long)request->slot);
     snprintf(limit, sizeof(limit), "%d", REDIS_INFER_PREDICTIONS_MAX);
     snprintf(ttl, sizeof(ttl), "%d", STATE_TTL_PRED_S);
+    snprintf(calibration_ttl, sizeof(calibration_ttl), "%d", STATE_TTL_CALIBRATION_S);
     struct bytes keys[3] = {bytes_text(infer->keys[STATE_PREDICTIONS]),
-                            bytes_text(infer->keys[STATE_PRED]),
-                            bytes_text(infer->keys[STATE_CALIBRATION])};
-    struct bytes args[5 + 2 * PREDICTION_FIELDS] = {
-        bytes_text(slot), bytes_text(request->allow_hole ? "1" : "0"), bytes_text(limit),
-        bytes_text(ttl), request->calibration};
-    int count = 5;
+                            bytes_text(infer->keys[STATE_PRED]), bytes_text(infer->calibration)};
+    struct bytes args[6 + 2 * PREDICTION_FIELDS] = {bytes_text(slot),
+                                                    bytes_text(request->allow_hole ? "1" : "0"),
+                                                    bytes_text(limit),
+                                                    bytes_text(ttl),
+                                                    bytes_text(calibration_ttl),
+                                                    request->calibration};
+    int count = 6;
     for (int field = 0; field < PREDICTION_FIELDS; field++) {
         args[count++] = bytes_text(prediction_field_name((enum prediction_field)field));
         args[count++] = bytes_text(request->prediction->value[field]);
@@ -265,6 +278,8 @@ static int redis_infer_publish(void *self, const struct infer_publish *request,
 
 struct infer_port redis_infer_port(struct redis_infer *infer)
 {
-    return (struct infer_port){
-        .self = infer, .read = redis_infer_read, .publish = redis_infer_publish};
+    return (struct infer_port){.self = infer,
+                               .read = redis_infer_read,
+                               .publish = redis_infer_publish,
+                               .model = redis_infer_model};
 }

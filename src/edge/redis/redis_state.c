@@ -9,8 +9,7 @@
 
 /* Pairs of four hashes, seven numbers in front, a blob behind. */
 #define REDIS_STATE_ARGS_MAX      (STATE_HASH_COUNT * STATE_PAIRS_MAX * 2 + 8)
-#define REDIS_STATE_GAP_PAIRS_MAX 24
-#define REDIS_STATE_GAP_EVENTS    "gap-events"
+#define REDIS_STATE_GAP_PAIRS_MAX 32
 
 static struct bytes redis_state_key(const struct redis_state *state, enum state_key key)
 {
@@ -193,7 +192,7 @@ static int redis_state_do_gap_report(void *self, const struct state_pair *pairs,
     struct bytes argv[6 + 2 * REDIS_STATE_GAP_PAIRS_MAX];
     PRE(count > 0 && count <= REDIS_STATE_GAP_PAIRS_MAX);
     argv[0] = BYTES_LITERAL("XADD");
-    argv[1] = BYTES_LITERAL(REDIS_STATE_GAP_EVENTS);
+    argv[1] = redis_state_key(state, STATE_GAP_EVENTS);
     argv[2] = BYTES_LITERAL("MAXLEN");
     argv[3] = BYTES_LITERAL("~");
     argv[4] = BYTES_LITERAL(REDIS_STATE_GAP_EVENTS_MAX);

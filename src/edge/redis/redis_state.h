@@ -9,7 +9,7 @@
 
 /* Calls under way at once; more is answered ERR_AGAIN. */
 #define REDIS_STATE_CALLS_MAX 64
-/* Gap events kept (stream `gap-events`, approximate). */
+/* Gap events kept (stream `gap-events:{symbol}`, approximate). */
 #define REDIS_STATE_GAP_EVENTS_MAX "10000"
 
 struct redis_state;

@@ -49,9 +49,19 @@ int infer_set_model(struct infer *infer, const struct model *model)
     uint64_t identity = model == NULL ? 0 : infer_model_identity(model);
     if (infer->track.model == identity)
         return ERR_OK;
+    if (infer->port.model != NULL)
+        infer->port.model(infer->port.self, identity);
     bool band = model != NULL && model_spec(model)->has_band;
     track_init(&infer->track, identity, band ? (double)model_spec(model)->band_p10 : -INFER_BAND_BP,
                band ? (double)model_spec(model)->band_p90 : INFER_BAND_BP);
+    return ERR_OK;
+}
+
+int infer_set_shadow(struct infer *infer, const struct model *model)
+{
+    if (infer->phase != INFER_IDLE)
+        return ERR_BAD_STATE;
+    infer->shadow = model;
     return ERR_OK;
 }
 
@@ -166,6 +176,31 @@ static void infer_begin(struct infer *infer, int64_t mono_us)
 
 /* --- predicting --------------------------------------------------------------------- */
 
+/* What this slot's features come from; NULL: there are none. */
+static const struct state_read *infer_basis(const struct infer *infer)
+{
+    if (infer->state_ok)
+        return &infer->state;
+    return infer->view_ok && infer->view.has_vector ? &infer->view : NULL;
+}
+
+/* The hot state could not be read: the REST view stands in, if there is one. */
+static void infer_look_at_view(struct infer *infer)
+{
+    const struct infer_view_port *port = &infer->options.view;
+    infer->view_ok = !infer->state_ok && port->read != NULL &&
+                     port->read(port->self, clock_slot_us(infer->slot), &infer->view);
+    if (!infer->view_ok)
+        return;
+    infer->mid = infer->view.mid;
+    infer->has_mid = true;
+    if (infer->view.has_vector && infer->model != NULL &&
+        infer->view.schema != model_spec(infer->model)->feature_schema) {
+        infer->counters.schema_mismatches++;
+        infer->view.has_vector = false;
+    }
+}
+
 /* A prediction is a function of the order of the world up to the tick whose place it
  * carries, and of the slot: nothing that happened behind that tick and no clock decides its
  * mode or its outcomes, so a replay finds the same one (docs/replay.md). */
@@ -173,13 +208,15 @@ static void infer_judge(struct infer *infer, int64_t mono_us)
 {
     int64_t now_us = slew_at_us(&infer->grid, mono_us);
     const struct state_read *state = &infer->state;
+    const struct state_read *basis = infer_basis(infer);
     struct degrade_inputs inputs = {
         .features_read = infer->state_ok,
         .features_age_us = infer->state_ok ? clock_slot_us(infer->slot) - state->as_of_us : 0,
         .book_live = state->vec_live,
         .rest_book = state->source == STATE_SOURCE_REST,
+        .fallback_view = infer->view_ok,
     };
-    infer->timing.features_age_us = infer->state_ok ? now_us - state->as_of_us : 0;
+    infer->timing.features_age_us = basis != NULL ? now_us - basis->as_of_us : 0;
     enum degrade_mode from;
     bool moved = degrade_judge(&infer->degrade, &inputs, &from);
     infer->timing.mode = infer->degrade.mode;
@@ -223,14 +260,15 @@ static void infer_fold(struct infer *infer)
     track_fold(&infer->track, infer->slot, outcomes, count);
 }
 
-/* The model's word in basis points; 0 without model or state. */
+/* The model's word in basis points; 0 without model or features. */
 static double infer_return_bp(struct infer *infer)
 {
-    if (infer->model == NULL || !infer->state_ok)
+    const struct state_read *basis = infer_basis(infer);
+    if (infer->model == NULL || basis == NULL)
         return 0;
     int64_t before_ns = infer_now_ns(infer);
     struct model_output output;
-    model_predict(infer->model, infer->state.values, &output);
+    model_predict(infer->model, basis->values, &output);
     infer->timing.mlp_ns = infer_now_ns(infer) - before_ns;
     return output.valid ? (double)output.mean_bp : 0;
 }
@@ -256,7 +294,7 @@ static void infer_inputs(struct infer *infer, struct prediction_inputs *inputs)
     const struct track *track = &infer->track;
     enum track_map map = infer_map(infer->degrade.mode);
     double return_bp = infer_return_bp(infer);
-    bool usable = infer->model != NULL && infer->state_ok;
+    bool usable = infer->model != NULL && infer_basis(infer) != NULL;
     *inputs = (struct prediction_inputs){
         .symbol = infer->options.symbol,
         .model_version = infer->model == NULL ? "none" : model_version(infer->model),
@@ -282,6 +320,7 @@ static void infer_inputs(struct infer *infer, struct prediction_inputs *inputs)
 static void infer_predict(struct infer *infer, int64_t mono_us)
 {
     int64_t features_from_ns = infer_now_ns(infer);
+    infer_look_at_view(infer);
     infer_judge(infer, mono_us);
     infer->phase = INFER_IDLE;
     if (!infer->has_mid) { /* no price ever: nothing to predict from */
@@ -311,8 +350,27 @@ static void infer_predict(struct infer *infer, int64_t mono_us)
 
 /* --- the grid ----------------------------------------------------------------------- */
 
+/* When the slot is served: the shadow costs the live prediction nothing. */
+static void infer_ask_shadow(struct infer *infer)
+{
+    struct model_output output;
+    if (infer->shadow == NULL || !infer->state_ok || infer->observer.shadow == NULL ||
+        model_spec(infer->shadow)->feature_schema != infer->state.schema)
+        return;
+    model_predict(infer->shadow, infer->state.values, &output);
+    struct infer_shadow shadow = {.slot = infer->slot,
+                                  .model = infer->shadow,
+                                  .mid = infer->state.mid,
+                                  .return_bp = output.valid ? (double)output.mean_bp : 0,
+                                  .epoch = infer->state.vec_epoch,
+                                  .seq = infer->state.vec_seq,
+                                  .live = infer->timing.mode == DEGRADE_LIVE};
+    infer->observer.shadow(infer->observer.context, &shadow);
+}
+
 void infer_finish_slot(struct infer *infer)
 {
+    infer_ask_shadow(infer);
     infer->phase = INFER_IDLE;
     infer->slot++;
     infer->warmed = false;

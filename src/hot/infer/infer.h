@@ -48,6 +48,16 @@ struct infer_counters {
     uint64_t by_mode[DEGRADE_COUNT];
 };
 
+/* The shadow model's word for a slot, from the same features as the published one. */
+struct infer_shadow {
+    int64_t slot;
+    const struct model *model;
+    struct state_decimal mid;
+    double return_bp;
+    uint64_t epoch, seq;
+    bool live; /* the slot's mode was live */
+};
+
 /* Tells the owner: a prediction to serve (possibly again: the other replica's record
  * replaces ours), a move between modes, a step of the wall clock. */
 struct infer_observer {
@@ -56,6 +66,8 @@ struct infer_observer {
                    const struct infer_timing *timing);
     void (*mode)(void *context, enum degrade_mode from, enum degrade_mode to, const char *reason);
     void (*clock_step)(void *context, int64_t step_us);
+    /* After each slot whose features were there: what the shadow model said. May be NULL. */
+    void (*shadow)(void *context, const struct infer_shadow *shadow);
 };
 
 struct infer_options {
@@ -64,6 +76,7 @@ struct infer_options {
     /* Work begins so long after the slot: a second replica that is not needed then finds the
      * record published instead of racing for the same core. */
     int64_t stagger_us;
+    struct infer_view_port view;
     int64_t (*mono_ns)(void *clock); /* read within a slot only: stages are timed apart */
     void *clock;
 };
@@ -81,8 +94,9 @@ struct infer {
     struct infer_options options;
     struct infer_port port;
     struct infer_observer observer;
-    const struct model *model; /* NULL: none, confidence 0 */
-    struct slew grid;          /* the clock that slots begin on */
+    const struct model *model;  /* NULL: none, confidence 0 */
+    const struct model *shadow; /* NULL: none */
+    struct slew grid;           /* the clock that slots begin on */
     struct degrade degrade;
     struct track track;
     struct journal outbox;
@@ -101,6 +115,8 @@ struct infer {
     struct state_read state; /* of this slot, when state_ok */
     int64_t early_slot;      /* the slot that state was read for shortly before it */
     bool state_ok;
+    struct state_read view; /* of this slot, when view_ok: the hot state could not be read */
+    bool view_ok;
     const char *state_reason;
 
     bool publishing;   /* a publish is in flight … */
@@ -126,6 +142,7 @@ void infer_close(struct infer *infer);
 /* Between slots only (phase INFER_IDLE): the model is borrowed until replaced. Returns
  * ERR_BAD_STATE in the middle of a slot. */
 int infer_set_model(struct infer *infer, const struct model *model) MUST_CHECK;
+int infer_set_shadow(struct infer *infer, const struct model *model) MUST_CHECK;
 int infer_do_work(struct infer *infer, struct clock_now now);
 /* Microseconds until do_work has something to do; answers to calls come on their own. */
 int64_t infer_wait_us(const struct infer *infer, int64_t mono_us);

@@ -43,6 +43,18 @@ struct infer_port {
     int (*read)(void *self, infer_read_fn done, void *context);
     int (*publish)(void *self, const struct infer_publish *request, infer_publish_fn done,
                    void *context);
+    /* The model changes: from now on the calibration read and stored is this one's (each
+     * model has its own, so replicas with different models do not undo each other's).
+     * NULL: there is only one. */
+    void (*model)(void *self, uint64_t identity);
+};
+
+/* The REST view (hot/state/rest_view), for when the hot state cannot be read: at once, from
+ * memory, never waiting. False: there is none, or it is older than REST_VIEW_OLD_US at
+ * slot_us. state is filled as a read of the hot state would be; read NULL: no view at all. */
+struct infer_view_port {
+    void *self;
+    bool (*read)(void *self, int64_t slot_us, struct state_read *state);
 };
 
 #endif

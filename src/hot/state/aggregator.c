@@ -70,17 +70,13 @@ static void aggregator_on_effects(void *context, unsigned effects, const struct 
         metric_add(aggregator->metrics.updates, 1);
     if (effects & WORLD_ANCHORED)
         aggregator->book_live = true;
-    if (effects & WORLD_TRADE_HOLE)
-        aggregator->report_cause = "trade id hole";
-    if (record->kind == RECORD_HOLE)
-        aggregator->report_cause = "records missing";
     if (record->kind == RECORD_HOLE && own && aggregator->lease.holds)
         aggregator_outbox_add(aggregator, record);
     if (loss != NULL) {
         aggregator->book_live = false;
-        aggregator->report_cause = loss;
         aggregator_anchor_want(aggregator, loss);
     }
+    aggregator_report_effects(aggregator, effects, record, loss);
     if (!aggregator->lease.holds && (loss != NULL || own))
         aggregator_restore_want_resync(aggregator);
 }
@@ -116,6 +112,7 @@ static void aggregator_follow_lease(struct aggregator *aggregator)
         return;
     }
     aggregator->resync_wanted = false;
+    aggregator_report_add(aggregator, GAP_STATE, "became active");
     aggregator->checkpoint_us = 0;
     aggregator_mark_dirty(aggregator);
 }

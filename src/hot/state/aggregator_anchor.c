@@ -228,7 +228,7 @@ static void aggregator_anchor_adopted(struct aggregator *aggregator)
     aggregator->anchors++;
     aggregator->checkpoint_us = 0;
     aggregator->checkpoint_place[0] = 0;
-    aggregator->report_cause = "anchored";
+    aggregator_report_add(aggregator, GAP_ANCHORED, "anchored");
     aggregator_mark_dirty(aggregator);
     aggregator_outbox_add(aggregator, &anchor->record);
     metric_add(aggregator->metrics.anchors, 1);

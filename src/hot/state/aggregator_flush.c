@@ -31,7 +31,7 @@ void aggregator_make_image(struct aggregator *aggregator)
                                                  .mids = mids,
                                                  .mid_count = mid_count,
                                                  .writer = aggregator->lease.epoch,
-                                                 .source = "sbe"},
+                                                 .source = view.book_is_rest ? "rest" : "sbe"},
                      &aggregator->image);
 }
 

@@ -78,6 +78,11 @@ static void aggregator_metrics_world(struct aggregator_metrics *own, struct metr
                                "Holes declared in the order of the streams.");
     own->missing = metrics_gauge(metrics, "aggregator_stream_records_missing", NULL,
                                  "Records given up in those holes.");
+    own->reports = metrics_counter(metrics, "aggregator_gap_reports_total", NULL,
+                                   "Losses, holes and closed minutes told to gap-events.");
+    own->reports_dropped =
+        metrics_counter(metrics, "aggregator_gap_reports_dropped_total", NULL,
+                        "Reports given up because too many waited for the store.");
     own->duplicates = metrics_gauge(metrics, "aggregator_stream_duplicates", NULL,
                                     "Records delivered more than once and dropped.");
     own->refused = metrics_gauge(metrics, "aggregator_records_refused", NULL,

@@ -5,6 +5,7 @@
 
 #include "hot/state/aggregator.h"
 #include "hot/state/anchor_document.h"
+#include "hot/state/gap_event.h"
 #include "hot/state/state_checkpoint.h"
 #include "hot/state/state_feed.h"
 #include "hot/state/writer_lease.h"
@@ -68,6 +69,22 @@ struct aggregator_outbox {
     uint8_t *arena;
 };
 
+/* Events on their way to gap-events; full: the oldest is given up, counted. */
+#define AGGREGATOR_REPORTS_MAX 64
+/* A standby keeps what it saw this long: it tells it when it takes over, in case the
+ * former writer no longer could. Readers know an event by kind and place. */
+#define AGGREGATOR_REPORT_KEEP_US INT64_C(600000000)
+
+struct aggregator_reports {
+    struct gap_event entries[AGGREGATOR_REPORTS_MAX]; /* a ring */
+    uint32_t head, tail;
+    uint32_t sent; /* which one the call is about */
+    struct aggregator_call call;
+    int64_t retry_us;
+    int64_t minute_told; /* the last minute put into the ring */
+    uint64_t dropped;
+};
+
 struct aggregator_metrics {
     struct metric *records[STREAM_COUNT], *envelopes_bad[STREAM_COUNT];
     struct metric *refused, *lag, *updates, *computation, *frame_to_flush;
@@ -75,7 +92,7 @@ struct aggregator_metrics {
     struct metric *anchors, *anchors_old, *anchors_bad, *anchors_lost, *anchor_duration;
     struct metric *holes, *gaps, *active, *book_live, *takeovers, *losses, *resyncs;
     struct metric *trades_missing, *diverged, *crossed, *controls_late, *controls_dropped;
-    struct metric *duplicates, *missing;
+    struct metric *duplicates, *missing, *reports, *reports_dropped;
     uint64_t seen_records[STREAM_COUNT], seen_bad[STREAM_COUNT];
 };
 
@@ -98,7 +115,7 @@ struct aggregator {
     bool flush_has_checkpoint;
     bool resync_wanted;
 
-    struct aggregator_call load, flush, report;
+    struct aggregator_call load, flush;
     size_t loaded_size; /* of the checkpoint in the scratch */
     int64_t load_us;    /* monotonic: next try */
 
@@ -116,9 +133,9 @@ struct aggregator {
 
     uint64_t resync_epoch, resync_seq; /* a checkpoint from here on will do */
 
-    const char *report_cause; /* a report is due; static */
     struct aggregator_anchor anchor;
     struct aggregator_outbox outbox;
+    struct aggregator_reports reports;
     uint8_t *scratch; /* a checkpoint going out or coming in, or the world before an anchor */
     size_t scratch_capacity;
 
@@ -156,6 +173,11 @@ void aggregator_restore_want_resync(struct aggregator *aggregator);
 void aggregator_restore_rewind(struct aggregator *aggregator, uint64_t epoch, uint64_t seq,
                                const struct stream_position *positions);
 
+/* Notes what a record did (effects), or something that happened at this place, to be told
+ * as soon as this is the active one. cause: static. */
+void aggregator_report_effects(struct aggregator *aggregator, unsigned effects,
+                               const struct record *record, const char *loss);
+void aggregator_report_add(struct aggregator *aggregator, enum gap_kind kind, const char *cause);
 int aggregator_report_do_work(struct aggregator *aggregator);
 
 void aggregator_metrics_open(struct aggregator *aggregator);

@@ -1,22 +1,109 @@
 /* What the aggregator sees of losses, for whoever judges them: the gap hash of the symbol
- * and the stream gap-events (DESIGN.md section 6, Verdict).
+ * and the stream gap-events:{symbol} (DESIGN.md section 6, Verdict). An event waits in a
+ * ring until the store has it; one is under way at a time, never before a flush.
  * SPDX-License-Identifier: Apache-2.0 */
-#include "base/text.h"
+#include <stdio.h>
+
+#include "base/log.h"
 #include "hot/state/aggregator_parts.h"
 
-#define AGGREGATOR_REPORT_PAIRS_MAX 20
+/* The event's own pairs and the counters, which only the hash is read for. */
+#define AGGREGATOR_REPORT_PAIRS_MAX (GAP_EVENT_PAIRS_MAX + 8)
 
 struct aggregator_report {
     struct text text;
     struct state_pair pairs[AGGREGATOR_REPORT_PAIRS_MAX];
     int count;
-    char bytes[1024];
+    char bytes[GAP_EVENT_BYTES + 256];
 };
 
-static void aggregator_report_text(struct aggregator_report *report, const char *field,
-                                   const char *value)
+static struct gap_event *aggregator_report_at(struct aggregator *aggregator, uint32_t index)
 {
-    report->pairs[report->count++] = (struct state_pair){bytes_text(field), bytes_text(value)};
+    return &aggregator->reports.entries[index % AGGREGATOR_REPORTS_MAX];
+}
+
+/* The head may be under way: it is then told twice rather than not at all. */
+static struct gap_event *aggregator_report_push(struct aggregator *aggregator)
+{
+    struct aggregator_reports *reports = &aggregator->reports;
+    if (reports->tail - reports->head == AGGREGATOR_REPORTS_MAX) {
+        reports->head++;
+        reports->dropped += aggregator->lease.holds;
+        metric_add(aggregator->metrics.reports_dropped, aggregator->lease.holds);
+    }
+    return aggregator_report_at(aggregator, reports->tail++);
+}
+
+static struct gap_event *aggregator_report_begin(struct aggregator *aggregator, enum gap_kind kind,
+                                                 const char *cause)
+{
+    struct gap_event *event = aggregator_report_push(aggregator);
+    struct world_view view;
+    world_view(aggregator->world, &view);
+    *event = (struct gap_event){.kind = kind,
+                                .epoch = view.epoch,
+                                .seq = view.seq,
+                                .recv_us = view.recv_us,
+                                .writer = aggregator->lease.epoch,
+                                .last_update_id = view.book_id,
+                                .book_live = view.book_live,
+                                .volume_exponent = view.qty_exponent};
+    snprintf(event->cause, sizeof(event->cause), "%s", cause);
+    return event;
+}
+
+void aggregator_report_add(struct aggregator *aggregator, enum gap_kind kind, const char *cause)
+{
+    (void)aggregator_report_begin(aggregator, kind, cause);
+}
+
+static void aggregator_report_trades(struct aggregator *aggregator)
+{
+    struct gap_event *event = aggregator_report_begin(aggregator, GAP_TRADE_HOLE, "trade id hole");
+    world_trade_hole(aggregator->world, &event->first_trade_id, &event->last_trade_id);
+}
+
+static void aggregator_report_records(struct aggregator *aggregator, const struct record *record)
+{
+    struct gap_event *event =
+        aggregator_report_begin(aggregator, GAP_RECORD_HOLE, "records missing");
+    if (record->payload.size != 16)
+        return;
+    event->next_epoch = bytes_load_u64(record->payload.data);
+    event->next_seq = bytes_load_u64(record->payload.data + 8);
+}
+
+/* Oldest first, each once. */
+static void aggregator_report_minutes(struct aggregator *aggregator)
+{
+    struct minute list[MINUTES_KEPT];
+    int count = world_minutes(aggregator->world, list, MINUTES_KEPT);
+    for (int i = count - 1; i >= 0; i--) {
+        const struct minute *minute = &list[i];
+        if (minute->minute <= aggregator->reports.minute_told)
+            continue;
+        struct gap_event *event = aggregator_report_begin(aggregator, GAP_MINUTE, "");
+        event->minute = minute->minute;
+        event->volume = minute->volume;
+        event->trades = minute->trades;
+        event->complete = minute->is_complete;
+        event->first_trade_id = minute->first_id;
+        event->last_trade_id = minute->last_id;
+        aggregator->reports.minute_told = minute->minute;
+    }
+}
+
+void aggregator_report_effects(struct aggregator *aggregator, unsigned effects,
+                               const struct record *record, const char *loss)
+{
+    if (record->kind == RECORD_HOLE)
+        aggregator_report_records(aggregator, record);
+    if (effects & WORLD_TRADE_HOLE)
+        aggregator_report_trades(aggregator);
+    if (loss != NULL)
+        aggregator_report_add(aggregator, GAP_LOSS, loss);
+    if (effects & WORLD_MINUTE)
+        aggregator_report_minutes(aggregator);
 }
 
 static void aggregator_report_number(struct aggregator_report *report, const char *field,
@@ -40,43 +127,57 @@ static void aggregator_report_counters(struct aggregator_report *report,
     aggregator_report_number(report, "anchors", counters->anchors);
 }
 
-static void aggregator_report_fill(const struct aggregator *aggregator,
-                                   struct aggregator_report *report)
+/* The head is with the store, or has to be told again. */
+static void aggregator_report_told(struct aggregator *aggregator)
 {
-    struct world_view view;
-    world_view(aggregator->world, &view);
-    report->count = 0;
-    report->text = text_begin(report->bytes, sizeof(report->bytes));
-    aggregator_report_text(report, "symbol", aggregator->options.symbol);
-    aggregator_report_text(report, "state", view.book_live ? "live" : "gap");
-    aggregator_report_text(report, "cause", aggregator->report_cause);
-    aggregator_report_number(report, "epoch", view.epoch);
-    aggregator_report_number(report, "seq", view.seq);
-    aggregator_report_number(report, "last_update_id", (uint64_t)view.book_id);
-    aggregator_report_number(report, "recv_us", (uint64_t)view.recv_us);
-    aggregator_report_number(report, "writer", aggregator->lease.epoch);
-    aggregator_report_counters(report, world_counters(aggregator->world));
+    struct aggregator_reports *reports = &aggregator->reports;
+    if (reports->call.result != ERR_OK) {
+        reports->retry_us = aggregator->now.mono_us + AGGREGATOR_RETRY_US;
+        return;
+    }
+    metric_add(aggregator->metrics.reports, 1);
+    if ((int32_t)(reports->sent + 1 - reports->head) > 0) /* else it was given up meanwhile */
+        reports->head = reports->sent + 1;
+}
+
+/* The active one tells it: a standby keeps only what is fresh. */
+static void aggregator_report_age(struct aggregator *aggregator)
+{
+    struct aggregator_reports *reports = &aggregator->reports;
+    int64_t oldest_us = aggregator->now.wall_us - AGGREGATOR_REPORT_KEEP_US;
+    while (reports->head != reports->tail &&
+           aggregator_report_at(aggregator, reports->head)->recv_us < oldest_us)
+        reports->head++;
+}
+
+static bool aggregator_report_send(struct aggregator *aggregator)
+{
+    const struct state_port *state = &aggregator->options.state;
+    struct aggregator_reports *reports = &aggregator->reports;
+    struct gap_event *event = aggregator_report_at(aggregator, reports->head);
+    struct aggregator_report report;
+    event->writer = aggregator->lease.epoch;
+    report.text = text_begin(report.bytes, sizeof(report.bytes));
+    report.count = gap_event_write(event, aggregator->options.symbol, &report.text, report.pairs);
+    aggregator_report_counters(&report, world_counters(aggregator->world));
+    reports->sent = reports->head;
+    return state->gap_report(state->self, report.pairs, report.count, aggregator_answer,
+                             &reports->call) == ERR_OK;
 }
 
 int aggregator_report_do_work(struct aggregator *aggregator)
 {
     const struct state_port *state = &aggregator->options.state;
-    struct aggregator_report report;
-    if (aggregator_answered(&aggregator->report) && aggregator->report.result != ERR_OK &&
-        aggregator->report_cause == NULL)
-        aggregator->report_cause = "report repeated";
+    struct aggregator_reports *reports = &aggregator->reports;
+    if (aggregator_answered(&reports->call))
+        aggregator_report_told(aggregator);
     if (!aggregator->lease.holds) {
-        aggregator->report_cause = NULL; /* the active one says it */
+        aggregator_report_age(aggregator);
         return 0;
     }
-    if (aggregator->report_cause == NULL || aggregator->report.in_flight ||
-        !state->ready(state->self))
+    if (reports->head == reports->tail || reports->call.in_flight ||
+        aggregator->now.mono_us < reports->retry_us || !state->ready(state->self))
         return 0;
-    aggregator_report_fill(aggregator, &report);
-    if (state->gap_report(state->self, report.pairs, report.count, aggregator_answer,
-                          &aggregator->report) != ERR_OK)
-        return 0;
-    aggregator->report.in_flight = true;
-    aggregator->report_cause = NULL;
-    return 1;
+    reports->call.in_flight = aggregator_report_send(aggregator);
+    return reports->call.in_flight;
 }

@@ -26,9 +26,17 @@ static const struct state_key_name {
     [STATE_LEASE] = {"lease:", ""},
     [STATE_CHECKPOINT] = {"checkpoint:", ""},
     [STATE_GAP] = {"gap:", ""},
+    [STATE_GAP_EVENTS] = {"gap-events:", ""},
+    [STATE_GAP_VERDICT] = {"gap:verdict:", ""},
+    [STATE_GAP_OVERRIDE] = {"gap:override:", ""},
+    [STATE_GAP_MEMORY] = {"gap:memory:", ""},
+    [STATE_GAP_AUDIT] = {"gap-audit:", ""},
     [STATE_PRED] = {"pred:", ""},
     [STATE_PREDICTIONS] = {"predictions:", ""},
     [STATE_CALIBRATION] = {"calibration:", ""},
+    [STATE_MODELS] = {"models:", ""},
+    [STATE_MODEL] = {"model:", ""},
+    [STATE_SHADOW] = {"shadow:", ""},
 };
 
 const char *state_key(enum state_key key, enum state_key_style style, const char *symbol, char *out)

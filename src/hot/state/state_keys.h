@@ -9,6 +9,8 @@
 #define STATE_TTL_TR_S   300
 #define STATE_TTL_FEAT_S 120
 #define STATE_TTL_PRED_S 600
+/* An online calibration outlives its model's use by so long. */
+#define STATE_TTL_CALIBRATION_S 604800
 
 /* plain: `ob:BTCUSDT` on a single server; hashtag: `ob:{BTCUSDT}` in Cluster, where the
  * keys of a symbol have to lie in one slot (CONTRACTS.md section 12, row 3). */
@@ -30,9 +32,17 @@ enum state_key {
     STATE_LEASE,        /* lease:{symbol}              string: owner of the writer lease */
     STATE_CHECKPOINT,   /* checkpoint:{symbol}         string: world + positions */
     STATE_GAP,          /* gap:{symbol}                hash: what the aggregator sees */
+    STATE_GAP_EVENTS,   /* gap-events:{symbol}         stream: each loss, hole and closed minute */
+    STATE_GAP_VERDICT,  /* gap:verdict:{symbol}        string: what gap-detector says (JSON) */
+    STATE_GAP_OVERRIDE, /* gap:override:{symbol}       string: what an operator says (JSON) */
+    STATE_GAP_MEMORY,   /* gap:memory:{symbol}         string: gap-detector's place and state */
+    STATE_GAP_AUDIT,    /* gap-audit:{symbol}          stream: overrides and verdicts */
     STATE_PRED,         /* pred:{symbol}               hash, 600 s */
     STATE_PREDICTIONS,  /* predictions:{symbol}        stream, entry id <slot>-0 */
-    STATE_CALIBRATION,  /* calibration:{symbol}        string: the online calibration fold */
+    STATE_CALIBRATION,  /* calibration:{symbol}:MODEL  string: the online calibration fold */
+    STATE_MODELS,       /* models:{symbol}             hash: production, shadow = sha256 */
+    STATE_MODEL,        /* model:{symbol}:SHA256       string: an artifact's bytes */
+    STATE_SHADOW,       /* shadow:{symbol}             stream, entry id <slot>-0: the shadow's */
     STATE_KEY_COUNT,
 };
 /* Writes the key into out[STATE_KEY_SIZE] and returns out. */

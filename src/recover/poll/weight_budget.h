@@ -10,19 +10,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WEIGHT_LIMIT_UNKNOWN    1200 /* until exchangeInfo has said it: today's is 6,000 */
-#define WEIGHT_WINDOW_US        60000000
-#define WEIGHT_RETRY_AFTER_S    60  /* 429 or 418 without Retry-After */
-#define WEIGHT_SHARE_PERCENT    90  /* of the limit is the most we let the total reach */
-#define WEIGHT_RESERVE_ANCHOR   150 /* kept free for re-anchors: three snapshots */
-#define WEIGHT_RESERVE_MINUTE   250 /* kept free for the minute's polls and backfill */
+#define WEIGHT_LIMIT_UNKNOWN  1200 /* until exchangeInfo has said it: today's is 6,000 */
+#define WEIGHT_WINDOW_US      60000000
+#define WEIGHT_GUARD_US       1000000      /* a new minute's weight is spent so much later */
+#define WEIGHT_RETRY_AFTER_S  60           /* 429 or 418 without Retry-After */
+#define WEIGHT_BLOCK_MAX_US   259200000000 /* three days, the longest ban there is */
+#define WEIGHT_SHARE_PERCENT  90           /* of the limit is the most we let the total reach */
+#define WEIGHT_RESERVE_ANCHOR 150          /* kept free for re-anchors: three snapshots */
+#define WEIGHT_RESERVE_MINUTE 250          /* kept free for the minute's polls and backfill */
 
 enum weight_class { WEIGHT_ANCHOR, WEIGHT_MINUTE, WEIGHT_BACKFILL, WEIGHT_VIEW, WEIGHT_CLASSES };
 
 struct weight_budget {
     int64_t limit;
-    int64_t window;          /* wall_us / WEIGHT_WINDOW_US of `used` */
-    int64_t used;            /* the larger of header and own bookkeeping in the window */
+    int64_t window;           /* (wall_us - WEIGHT_GUARD_US) / WEIGHT_WINDOW_US of `used` */
+    int64_t used;             /* the larger of header and own bookkeeping in the window */
     int64_t blocked_until_us; /* wall; 0: no */
     uint64_t granted[WEIGHT_CLASSES], refused[WEIGHT_CLASSES], throttled, banned;
 };

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "hot/infer/infer.h"
+#include "hot/state/rest_view_state.h"
 #include "model/baseline.h"
 #include "wire/onnx.h"
 
@@ -325,6 +326,98 @@ static void infer_goes_on_blind_while_redis_is_away_and_appends_afterwards(void 
     free(shared);
 }
 
+/* A REST view of the test's own: 60,001.50, older by age_us at each slot. */
+struct fake_view {
+    bool has_vector;
+    int64_t age_us;
+    uint64_t schema;
+    int reads;
+};
+
+static bool fake_view_read(void *self, int64_t slot_us, struct state_read *state)
+{
+    struct fake_view *fake = self;
+    struct rest_view view = {.received_us = slot_us - fake->age_us,
+                             .as_of_us = slot_us - fake->age_us,
+                             .price_exponent = -2,
+                             .best_bid = 6000149,
+                             .best_ask = 6000151,
+                             .mid2 = 12000300,
+                             .has_vector = fake->has_vector,
+                             .schema = fake->schema};
+    view.values[FEATURE_OB_IMBALANCE] = 0.5f;
+    view.values[FEATURE_MICROPRICE_DEV_BP] = 0.5f;
+    fake->reads++;
+    if (fake->age_us > REST_VIEW_OLD_US)
+        return false;
+    rest_view_state(&view, state);
+    return true;
+}
+
+static void infer_rests_on_the_rest_view_at_once_and_comes_back(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct fake_view view = {.has_vector = true, .age_us = 700000, .schema = feature_schema_hash()};
+    struct replica a;
+    struct replica *one[] = {&a};
+    struct onnx_options options = {.feature_schema = feature_schema_hash()};
+    struct model *model;
+    assert_int_equal(onnx_read(baseline_file(), &options, &model, NULL), ERR_OK);
+    replica_open(&a, shared);
+    a.infer.options.view = (struct infer_view_port){&view, fake_view_read};
+    assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
+    run(one, 1, 10000000);
+    assert_int_equal(view.reads, 0); /* not looked at while the hot state is there */
+    int before = shared->count;
+    shared->away = true;
+    run(one, 1, 4000000); /* the first slot rests on the read before it */
+    assert_string_equal(a.last.value[PREDICTION_SOURCE], "fallback");
+    assert_string_equal(a.last.value[PREDICTION_MODE], "fallback");
+    assert_string_equal(a.last.value[PREDICTION_CURRENT_PRICE], "60001.50");
+    assert_string_equal(a.last.value[PREDICTION_FEATURES_AGE_MS], "700");
+    assert_string_not_equal(a.last.value[PREDICTION_CONFIDENCE], "0.000000");
+    run(one, 1, 56000000);
+    assert_int_equal(a.local, 30);
+    shared->away = false;
+    run(one, 1, 2000000);
+    assert_string_equal(a.last.value[PREDICTION_SOURCE], "redis");
+    run(one, 1, 2000000);
+    assert_int_equal(shared->count, before + 32);
+    assert_every_slot_once(shared);
+    infer_close(&a.infer);
+    model_close(model);
+    free(shared);
+}
+
+static void infer_uses_no_more_of_a_view_than_it_has(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct fake_view view = {.has_vector = true, .schema = feature_schema_hash() + 1};
+    struct replica a;
+    struct replica *one[] = {&a};
+    struct onnx_options options = {.feature_schema = feature_schema_hash()};
+    struct model *model;
+    assert_int_equal(onnx_read(baseline_file(), &options, &model, NULL), ERR_OK);
+    shared->away = true;
+    replica_open(&a, shared);
+    a.infer.options.view = (struct infer_view_port){&view, fake_view_read};
+    assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
+    run(one, 1, 4000000); /* another schema: its price, but no forecast */
+    assert_string_equal(a.last.value[PREDICTION_MODE], "fallback");
+    assert_string_equal(a.last.value[PREDICTION_RETURN_BP], "0");
+    assert_string_equal(a.last.value[PREDICTION_CONFIDENCE], "0.000000");
+    assert_true(a.infer.counters.schema_mismatches > 0);
+    view.age_us = REST_VIEW_OLD_US + 1;
+    run(one, 1, 2000000);
+    assert_string_equal(a.last.value[PREDICTION_MODE], "blind");
+    assert_string_equal(a.last.value[PREDICTION_CURRENT_PRICE], "60001.50");
+    infer_close(&a.infer);
+    model_close(model);
+    free(shared);
+}
+
 static void infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one(void **state)
 {
     (void)state;
@@ -505,6 +598,8 @@ int main(void)
         cmocka_unit_test_setup(infer_with_a_stagger_finds_the_slot_published, setup),
         cmocka_unit_test_setup(infer_goes_on_blind_while_redis_is_away_and_appends_afterwards,
                                setup),
+        cmocka_unit_test_setup(infer_rests_on_the_rest_view_at_once_and_comes_back, setup),
+        cmocka_unit_test_setup(infer_uses_no_more_of_a_view_than_it_has, setup),
         cmocka_unit_test_setup(infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one,
                                setup),
         cmocka_unit_test_setup(infer_leaves_a_hole_when_nobody_can_fill_it, setup),

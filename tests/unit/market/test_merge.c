@@ -185,6 +185,7 @@ static void merge_waits_exactly_as_long_as_told(void **state)
     static struct sink sink;
     sink.count = 0;
     struct merge *merge = open_merge(&sink, 50000, 4096, 16);
+    merge_start_after(merge, 1, 0);
     push(merge, 1, 1, 8, 0);
     push(merge, 1, 3, 8, 1000);
     push(merge, 1, 5, 8, 2000);
@@ -205,6 +206,28 @@ static void merge_waits_exactly_as_long_as_told(void **state)
     assert_int_equal(merge_counters(merge)->duplicates, 1);
     assert_int_equal(merge_counters(merge)->holes, 1);
     assert_int_equal(merge_counters(merge)->records_missing, 1);
+    merge_close(merge);
+}
+
+/* The streams are read one after the other: what is read first need not be first. */
+static void merge_begins_with_the_lowest_record_not_the_first_one(void **state)
+{
+    (void)state;
+    static struct sink sink;
+    sink.count = 0;
+    struct merge *merge = open_merge(&sink, 50000, 4096, 16);
+    push(merge, 1, 2, 8, 0);
+    push(merge, 1, 3, 8, 10);
+    push(merge, 1, 1, 8, 20);
+    assert_int_equal(sink.count, 0);
+    assert_int_equal(merge_expire(merge, 49999), 1);
+    assert_int_equal(merge_expire(merge, 50000), -1);
+    assert_int_equal(sink.count, 3);
+    for (uint64_t seq = 1; seq <= 3; seq++)
+        assert_int_equal(sink.records[seq - 1].seq, seq);
+    assert_int_equal(merge_counters(merge)->holes, 0);
+    push(merge, 1, 4, 8, 50001); /* from now on at once */
+    assert_int_equal(sink.count, 4);
     merge_close(merge);
 }
 
@@ -277,6 +300,7 @@ int main(void)
         cmocka_unit_test(merge_equals_a_sort_with_lost_records),
         cmocka_unit_test(merge_equals_a_sort_over_epochs),
         cmocka_unit_test(merge_waits_exactly_as_long_as_told),
+        cmocka_unit_test(merge_begins_with_the_lowest_record_not_the_first_one),
         cmocka_unit_test(merge_names_what_comes_after_a_hole),
         cmocka_unit_test(merge_declares_holes_at_once_when_full),
         cmocka_unit_test(merge_refuses_nonsense_options),

@@ -52,12 +52,9 @@ static bool s3_call_sign(const struct s3_call *call, const struct s3_request *re
     const struct s3_target *target = &call->objects->target;
     struct text path = text_begin(out->path, sizeof(out->path));
     struct text query = text_begin(out->query, sizeof(out->query));
-    text_add(&path, target->root);
+    text_add(&path, request->has_key ? target->root : target->place);
     if (request->has_key)
         sigv4_encode(&path, call->key, true);
-    else
-        /* The bucket itself: what the root says before the prefix. */
-        path.size -= strlen(target->prefix);
     text_end(&path);
     sigv4_query(&query, request->query, request->query_count);
     text_end(&query);

@@ -127,10 +127,10 @@ int s3_target_finish(struct s3_target *target, struct err *err)
     snprintf(target->host, sizeof(target->host), "%s%s%s", in_path ? "" : target->bucket,
              in_path ? "" : ".", server);
     snprintf(target->base, sizeof(target->base), "%s://%s", scheme, target->host);
+    snprintf(target->place, sizeof(target->place), "/%s%s", in_path ? target->bucket : "",
+             in_path ? "/" : "");
     struct text root = text_begin(target->root, sizeof(target->root));
-    text_add_char(&root, '/');
-    if (in_path)
-        text_add_format(&root, "%s/", target->bucket);
+    text_add(&root, target->place);
     sigv4_encode(&root, target->prefix, true);
     text_end(&root);
     return root.truncated ? err_set(err, ERR_CONFIG, "the prefix is too long") : ERR_OK;

@@ -16,7 +16,8 @@ struct s3_target {
     /* Made from the above by s3_target_finish. */
     char base[384]; /* of every URL: scheme and host */
     char host[320]; /* as the Host header says it */
-    char root[352]; /* of every path: "/bucket/prefix" or "/prefix", encoded, ends with '/' */
+    char place[72]; /* the bucket's path: "/bucket/" or "/" */
+    char root[416]; /* of every object's path: place and prefix, encoded */
 };
 
 /* ERR_CONFIG for what is no such URL. prefix may be empty. */

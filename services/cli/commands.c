@@ -19,7 +19,9 @@ const struct command *const commands[] = {
 
     &command_reanchor,
 
-    /* model */
+    &command_db,
+
+    &command_model,
 
     /* sbe-ingestor */
     &command_sbe_ingestor,

@@ -57,7 +57,9 @@ extern const struct command command_record;
 
 extern const struct command command_reanchor;
 
-/* model */
+extern const struct command command_db;
+
+extern const struct command command_model;
 
 /* About the program itself. */
 extern const struct command command_config;

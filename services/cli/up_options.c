@@ -32,6 +32,8 @@ static const struct config_field up_fields[] = {
     UP_I64("for_s", for_s, 0, 31536000, "0", "stop after so long; 0: when told"),
     UP_TEXT("redis.server", redis_server, "redis-server", "program of the private Redis"),
     UP_I64("redis.maxmemory_mb", redis_memory_mb, 32, 65536, "512", "its memory limit"),
+    UP_TEXT("postgres", postgres, "none",
+            "none, private, auto (DATABASE_URL, or private when installed) or a URL"),
     UP_I64("restart.backoff_max_ms", backoff_max_ms, 1, 600000, "5000",
            "longest wait before a restart"),
     UP_I64("stop_timeout_ms", stop_timeout_ms, 100, 600000, "5000",
@@ -107,12 +109,10 @@ static int up_words_take(int argc, char **argv, int *at, struct up_words *words,
 {
     static const char *const known[] = {"--exchange",    "--for",      "--data",   "--config",
                                         "--port-offset", "--replicas", "--record", "--set",
-                                        "--help",        NULL};
-    static const char *const keys[][2] = {{"--exchange", "exchange"},
-                                          {"--data", "data_dir"},
-                                          {"--replicas", "replicas"},
-                                          {"--record", "record"},
-                                          {"--set", NULL}};
+                                        "--help",        "--postgres", NULL};
+    static const char *const keys[][2] = {{"--exchange", "exchange"}, {"--data", "data_dir"},
+                                          {"--replicas", "replicas"}, {"--record", "record"},
+                                          {"--postgres", "postgres"}, {"--set", NULL}};
     const char *value = NULL;
     int result = ERR_OK;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

@@ -50,12 +50,12 @@ static uint64_t s3_objects_part_bytes(const struct s3_objects *objects, uint64_t
     return least > objects->options.part_bytes ? least : objects->options.part_bytes;
 }
 
-static int s3_objects_open_file(struct s3_objects *objects, struct s3_call *call)
+static int s3_objects_open_file(struct s3_objects *objects, struct s3_call *call, const char *path)
 {
     struct stat status;
-    call->fd = open(call->path, O_RDONLY | O_CLOEXEC);
+    call->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (call->fd < 0 || fstat(call->fd, &status) != 0 || !S_ISREG(status.st_mode)) {
-        snprintf(call->text, sizeof(call->text), "%.180s: %.60s", call->path, strerror(errno));
+        snprintf(call->text, sizeof(call->text), "%.180s: %.60s", path, strerror(errno));
         return ERR_IO;
     }
     call->size = (uint64_t)status.st_size;
@@ -66,7 +66,7 @@ static int s3_objects_open_file(struct s3_objects *objects, struct s3_call *call
     /* The largest objects would need larger parts than all others. */
     if (call->size > S3_OBJECTS_SIZE_MAX || (parts && call->etags == NULL) ||
         (parts && s3_objects_part_bytes(objects, call->size) > objects->options.part_bytes)) {
-        snprintf(call->text, sizeof(call->text), "%.180s: too large an object", call->path);
+        snprintf(call->text, sizeof(call->text), "%.180s: too large an object", path);
         return ERR_IO;
     }
     call->step = parts ? S3_STEP_CREATE : S3_STEP_READ;
@@ -84,7 +84,7 @@ static int s3_objects_put(void *self, const char *key, const char *path, object_
     call->done = done;
     snprintf(call->key, sizeof(call->key), "%s", key);
     snprintf(call->path, sizeof(call->path), "%s", path);
-    int result = s3_objects_open_file(self, call);
+    int result = s3_objects_open_file(self, call, path);
     if (result != ERR_OK)
         s3_call_end(call, result);
     return ERR_OK;
@@ -105,7 +105,7 @@ static int s3_objects_get(void *self, const char *key, const char *path, object_
     snprintf(call->partial, sizeof(call->partial), "%s.part", path);
     call->fd = open(call->partial, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (call->fd < 0) {
-        snprintf(call->text, sizeof(call->text), "%.180s: %.60s", call->partial, strerror(errno));
+        snprintf(call->text, sizeof(call->text), "%.180s.part: %.60s", path, strerror(errno));
         s3_call_end(call, ERR_IO);
     }
     return ERR_OK;

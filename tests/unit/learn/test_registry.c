@@ -13,7 +13,7 @@
 #include "base/prng.h"
 #include "learn/registry/feature_psi.h"
 #include "learn/registry/model_stage.h"
-#include "learn/registry/model_watch.h"
+#include "learn/registry/model_rules.h"
 #include "learn/registry/page_hinkley.h"
 
 static void only_the_moves_of_the_table_are_possible(void **state)
@@ -59,8 +59,8 @@ static int slots_until_rollback(uint64_t seed, double excess, int most)
         double came = moves[0] + moves[1] + moves[2] + moves[3] + moves[4];
         double good = 0.2 * came, bad = good + excess * prng_normal(&prng);
         model_duel_add(&duel, fabs(came - bad), fabs(came - good));
-        struct model_watch_evidence evidence = {.duel = &duel, .latency_p99_us = 500};
-        if (model_watch_rollback(&evidence, &model_watch_defaults) != MODEL_KEEP)
+        struct model_rules_evidence evidence = {.duel = &duel, .latency_p99_us = 500};
+        if (model_rules_rollback(&evidence, &model_rules_defaults) != MODEL_KEEP)
             return slot + 1;
     }
     return 0;
@@ -97,11 +97,11 @@ static void a_candidate_is_promoted_only_beyond_noise(void **state)
             model_duel_add(&same, a, b);
             model_duel_add(&better, a, fabs(0.8 * came));
             if (slot == 898)
-                assert_int_equal(model_watch_promote(&better, &model_watch_defaults),
+                assert_int_equal(model_rules_promote(&better, &model_rules_defaults),
                                  MODEL_TOO_EARLY);
         }
-        assert_int_equal(model_watch_promote(&better, &model_watch_defaults), MODEL_BETTER);
-        lucky += model_watch_promote(&same, &model_watch_defaults) == MODEL_BETTER;
+        assert_int_equal(model_rules_promote(&better, &model_rules_defaults), MODEL_BETTER);
+        lucky += model_rules_promote(&same, &model_rules_defaults) == MODEL_BETTER;
     }
     /* Two standard errors: 2.3 % of equals look better. */
     assert_in_range(lucky, 0, 14);
@@ -110,14 +110,14 @@ static void a_candidate_is_promoted_only_beyond_noise(void **state)
 static void latency_and_drift_have_their_own_causes(void **state)
 {
     (void)state;
-    struct model_watch_evidence evidence = {.latency_p99_us = 100001};
-    assert_int_equal(model_watch_rollback(&evidence, &model_watch_defaults), MODEL_BAD_LATENCY);
-    evidence = (struct model_watch_evidence){.worst_psi = 3};
-    assert_int_equal(model_watch_rollback(&evidence, &model_watch_defaults), MODEL_KEEP);
+    struct model_rules_evidence evidence = {.latency_p99_us = 100001};
+    assert_int_equal(model_rules_rollback(&evidence, &model_rules_defaults), MODEL_BAD_LATENCY);
+    evidence = (struct model_rules_evidence){.worst_psi = 3};
+    assert_int_equal(model_rules_rollback(&evidence, &model_rules_defaults), MODEL_KEEP);
     evidence.error_grows = true;
-    assert_int_equal(model_watch_rollback(&evidence, &model_watch_defaults), MODEL_BAD_DRIFT);
+    assert_int_equal(model_rules_rollback(&evidence, &model_rules_defaults), MODEL_BAD_DRIFT);
     evidence.worst_psi = 0.1;
-    assert_int_equal(model_watch_rollback(&evidence, &model_watch_defaults), MODEL_KEEP);
+    assert_int_equal(model_rules_rollback(&evidence, &model_rules_defaults), MODEL_KEEP);
 }
 
 static void page_hinkley_sees_a_step_and_not_noise(void **state)
@@ -126,7 +126,7 @@ static void page_hinkley_sees_a_step_and_not_noise(void **state)
     for (uint64_t seed = 1; seed <= 20; seed++) {
         struct prng prng;
         struct page_hinkley fold = {0};
-        const struct page_hinkley_options *options = &model_watch_defaults.drift;
+        const struct page_hinkley_options *options = &model_rules_defaults.drift;
         prng_init(&prng, seed);
         for (int i = 0; i < 43200; i++)
             assert_false(page_hinkley_add(&fold, options, 3 * fabs(prng_normal(&prng))));

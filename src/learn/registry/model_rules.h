@@ -7,8 +7,8 @@
  * shadow, over at least 150 outcomes, and beyond noise as well; latency; drift (an unstable feature
  * together with an error that has grown, since a market that has merely changed is no fault of
  * the model's). SPDX-License-Identifier: Apache-2.0 */
-#ifndef BTCAST_LEARN_REGISTRY_MODEL_WATCH_H
-#define BTCAST_LEARN_REGISTRY_MODEL_WATCH_H
+#ifndef BTCAST_LEARN_REGISTRY_MODEL_RULES_H
+#define BTCAST_LEARN_REGISTRY_MODEL_RULES_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -33,7 +33,7 @@ void model_duel_add(struct model_duel *duel, double loss_a, double loss_b);
  * blocks. */
 bool model_duel_difference(const struct model_duel *duel, double *mean, double *error);
 
-struct model_watch_options {
+struct model_rules_options {
     uint64_t least_outcomes; /* 150 */
     double worse_by;         /* 0.2: 20 % */
     double deviations;       /* 2: beyond noise */
@@ -42,7 +42,7 @@ struct model_watch_options {
     double psi_limit;        /* FEATURE_PSI_LIMIT */
     struct page_hinkley_options drift;
 };
-extern const struct model_watch_options model_watch_defaults;
+extern const struct model_rules_options model_rules_defaults;
 
 enum model_verdict {
     MODEL_KEEP,         /* nothing to do */
@@ -56,17 +56,17 @@ enum model_verdict {
 const char *model_verdict_name(enum model_verdict verdict);
 
 /* duel: a = the serving model, b = the candidate. */
-enum model_verdict model_watch_promote(const struct model_duel *duel,
-                                       const struct model_watch_options *options);
+enum model_verdict model_rules_promote(const struct model_duel *duel,
+                                       const struct model_rules_options *options);
 
 /* What is known of the serving model. duel: a = serving, b = the previous one. */
-struct model_watch_evidence {
+struct model_rules_evidence {
     const struct model_duel *duel;
     double latency_p99_us;
     double worst_psi;
     bool error_grows; /* page_hinkley's alarm on the absolute error */
 };
-enum model_verdict model_watch_rollback(const struct model_watch_evidence *evidence,
-                                        const struct model_watch_options *options);
+enum model_verdict model_rules_rollback(const struct model_rules_evidence *evidence,
+                                        const struct model_rules_options *options);
 
 #endif

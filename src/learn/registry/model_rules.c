@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "learn/registry/model_watch.h"
+#include "learn/registry/model_rules.h"
 
 #include <math.h>
 #include <stddef.h>
 
-const struct model_watch_options model_watch_defaults = {
+const struct model_rules_options model_rules_defaults = {
     .least_outcomes = 150,
     .worse_by = 0.2,
     .deviations = 2,
@@ -45,8 +45,8 @@ bool model_duel_difference(const struct model_duel *duel, double *mean, double *
     return true;
 }
 
-enum model_verdict model_watch_promote(const struct model_duel *duel,
-                                       const struct model_watch_options *options)
+enum model_verdict model_rules_promote(const struct model_duel *duel,
+                                       const struct model_rules_options *options)
 {
     double mean, error;
     if (duel->outcomes < options->promote_least || !model_duel_difference(duel, &mean, &error))
@@ -54,8 +54,8 @@ enum model_verdict model_watch_promote(const struct model_duel *duel,
     return mean > 0 && mean > options->deviations * error ? MODEL_BETTER : MODEL_NOT_BETTER;
 }
 
-static bool model_watch_is_worse(const struct model_duel *duel,
-                                 const struct model_watch_options *options)
+static bool model_rules_is_worse(const struct model_duel *duel,
+                                 const struct model_rules_options *options)
 {
     double mean, error;
     if (duel->outcomes < options->least_outcomes || !model_duel_difference(duel, &mean, &error))
@@ -64,10 +64,10 @@ static bool model_watch_is_worse(const struct model_duel *duel,
            mean > options->deviations * error;
 }
 
-enum model_verdict model_watch_rollback(const struct model_watch_evidence *evidence,
-                                        const struct model_watch_options *options)
+enum model_verdict model_rules_rollback(const struct model_rules_evidence *evidence,
+                                        const struct model_rules_options *options)
 {
-    if (evidence->duel != NULL && model_watch_is_worse(evidence->duel, options))
+    if (evidence->duel != NULL && model_rules_is_worse(evidence->duel, options))
         return MODEL_BAD_ACCURACY;
     if (evidence->latency_p99_us > options->latency_limit_us)
         return MODEL_BAD_LATENCY;

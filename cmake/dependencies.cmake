@@ -34,3 +34,16 @@ add_custom_command(
 add_library(onnx_proto STATIC ${ONNX_GEN}/onnx.pb-c.c)
 target_include_directories(onnx_proto SYSTEM PUBLIC ${ONNX_GEN})
 target_link_libraries(onnx_proto PUBLIC ${LIB_PROTOBUF_C})
+
+# DuckDB's C header (tools/duckdb.sh fetches it); the library is loaded when it is needed.
+if(DEFINED ENV{XDG_CACHE_HOME})
+    set(BTCAST_CACHE $ENV{XDG_CACHE_HOME}/btcast)
+else()
+    set(BTCAST_CACHE $ENV{HOME}/.cache/btcast)
+endif()
+find_path(DUCKDB_INCLUDE duckdb.h HINTS ${BTCAST_CACHE}/duckdb/include)
+if(NOT DUCKDB_INCLUDE)
+    message(FATAL_ERROR "duckdb.h is missing: run tools/setup.sh")
+endif()
+add_library(duckdb_header INTERFACE)
+target_include_directories(duckdb_header SYSTEM INTERFACE ${DUCKDB_INCLUDE})

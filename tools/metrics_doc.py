@@ -14,7 +14,7 @@ os.environ.setdefault("BTCAST", str(ROOT / "build" / "btcast"))
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import harness  # noqa: E402
 
-SERVICES = [("sbe-ingestor", 8081), ("aggregator", 8082), ("re-anchor-service", 8084),
+SERVICES = [("sbe-ingestor", 8081), ("aggregator", 8082), ("data-connector", 8083), ("re-anchor-service", 8084),
             ("inference", 8085), ("exchange-sim", 8089)]
 HEAD = """# Metrics
 

@@ -13,7 +13,9 @@ missing=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' $packages 2>/dev/n
     awk '$2 == "installed" {print $1}' | sort >/tmp/btcast-have.$$
     printf '%s\n' $packages | sort | comm -23 - /tmp/btcast-have.$$; rm -f /tmp/btcast-have.$$)
 command -v node >/dev/null && command -v npm >/dev/null && missing=$(grep -vx npm <<<"$missing" || true)
-[ -z "$missing" ] && exit 0
+if [ -z "$missing" ]; then
+    exec "$(dirname "$0")/duckdb.sh"
+fi
 
 if [ "$(id -u)" -ne 0 ]; then
     echo "setup: these packages are missing, install them as root:" $missing >&2
@@ -23,3 +25,4 @@ echo "setup: installing" $missing
 # The packages' own servers are not wanted: this project starts private ones.
 apt-get update -qq
 RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+"$(dirname "$0")/duckdb.sh"

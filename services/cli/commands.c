@@ -30,6 +30,8 @@ const struct command *const commands[] = {
 
     &command_reanchor_service,
 
+    &command_data_connector,
+
     &command_inference,
 
     &command_exchange_sim,

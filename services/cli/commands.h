@@ -35,6 +35,8 @@ extern const struct command command_aggregator;
 
 extern const struct command command_reanchor_service;
 
+extern const struct command command_data_connector;
+
 extern const struct command command_inference;
 
 extern const struct command command_exchange_sim;

@@ -43,6 +43,7 @@ static const struct config_field up_fields[] = {
     UP_TEXT("config.aggregator", config_aggregator, "", "its configuration file"),
     UP_TEXT("config.re_anchor_service", config_re_anchor, "", "its configuration file"),
     UP_TEXT("config.inference", config_inference, "", "its configuration file"),
+    UP_TEXT("config.data_connector", config_data_connector, "", "its configuration file"),
     UP_TEXT("config.exchange_sim", config_exchange_sim, "", "its configuration file"),
 };
 

@@ -207,6 +207,9 @@ int up_plan_make(const struct up_options *options, const struct up_folder *folde
     up_plan_service(plan, options, folder, "aggregator", PORT_AGGREGATOR,
                     options->config_aggregator);
     up_plan_use_redis(&plan->children[plan->count - 1], options, folder);
+    up_plan_service(plan, options, folder, "data-connector", PORT_DATA_CONNECTOR,
+                    options->config_data_connector);
+    up_plan_use_redis(&plan->children[plan->count - 1], options, folder);
     if (options->record[0] != '\0')
         up_plan_recorder(plan, options, folder);
     up_plan_ingestor(plan, options, folder);

@@ -9,7 +9,7 @@ import time
 
 import harness as h
 
-SERVICES = ("exchange-sim", "re-anchor-service", "aggregator", "recorder", "sbe-ingestor",
+SERVICES = ("exchange-sim", "re-anchor-service", "aggregator", "data-connector", "recorder", "sbe-ingestor",
             "inference", "inference-2")
 
 

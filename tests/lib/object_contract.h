@@ -6,18 +6,20 @@
 
 #include "learn/lake/object_port.h"
 
-/* What the suite asks of an engine's harness. */
+/* What the suite asks of an engine's harness. Every call fails the test when it cannot do
+ * what it says. */
 struct object_engine {
     const char *name;
-    /* An empty lake, opened; and its end. Fail the test when they cannot. */
-    const struct object_port *(*start)(void);
+    void (*start)(void); /* an empty lake */
     void (*stop)(void);
-    /* The clock, and waiting for at most 2 ms. */
+    struct object_port (*open)(void); /* one at a time */
+    void (*close)(void);
     int64_t (*now_us)(void);
-    void (*wait)(void);
-    /* A size above which an object takes the engine's way for large ones. */
-    size_t large;
-    /* Shortcomings of a foreign server that stands behind an engine. */
+    void (*wait)(void);      /* at most 1 ms */
+    void (*take_away)(void); /* the lake cannot be reached, and can be again */
+    void (*bring_back)(void);
+    /* Shortcomings of a foreign server behind the engine: a range of an empty object comes with
+     * a wrong length; listings have an order of their own. */
     bool no_empty_objects, own_order;
 };
 

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "services/data-connector/connector_options.h"
+
+#include <stddef.h>
+
+#define AT(member)   offsetof(struct connector_options, member)
+#define ROOM(member) sizeof(((struct connector_options *)0)->member)
+
+static const struct config_field connector_fields[] = {
+    {.path = "symbol",
+     .type = CONFIG_TEXT,
+     .offset = AT(symbol),
+     .size = ROOM(symbol),
+     .initial = "BTCUSDT",
+     .help = "symbol to archive, upper case"},
+    REDIS_SETTINGS_FIELDS(struct connector_options),
+    {.path = "lake",
+     .type = CONFIG_TEXT,
+     .offset = AT(lake),
+     .size = ROOM(lake),
+     .initial = "",
+     .help = "folder of the lake; empty: lake in data_dir"},
+    {.path = "spool.folder",
+     .type = CONFIG_TEXT,
+     .offset = AT(spool),
+     .size = ROOM(spool),
+     .initial = "",
+     .help = "folder for what the lake does not have yet; empty: data-connector in data_dir"},
+    {.path = "spool.max_mb",
+     .type = CONFIG_I64,
+     .offset = AT(spool_mb),
+     .minimum = 1,
+     .maximum = 1048576,
+     .initial = "4096",
+     .help = "size at which nothing more is read until the lake is back"},
+    {.path = "memory_mb",
+     .type = CONFIG_I64,
+     .offset = AT(memory_mb),
+     .minimum = 8,
+     .maximum = 65536,
+     .initial = "256",
+     .help = "memory for blocks that are not files yet"},
+    {.path = "duckdb.library",
+     .type = CONFIG_TEXT,
+     .offset = AT(duckdb),
+     .size = ROOM(duckdb),
+     .initial = "",
+     .help = "path of libduckdb.so; empty: BTCAST_DUCKDB, the system's, tools/setup.sh's"},
+    {.path = "duckdb.memory_mb",
+     .type = CONFIG_I64,
+     .offset = AT(duckdb_memory_mb),
+     .minimum = 64,
+     .maximum = 65536,
+     .initial = "256",
+     .help = "memory limit of DuckDB"},
+    {.path = "nice",
+     .type = CONFIG_I64,
+     .offset = AT(nice),
+     .minimum = 0,
+     .maximum = 19,
+     .initial = "10",
+     .help = "priority behind the hot path's, as of nice(1)"},
+};
+
+const struct config_schema connector_schema = {
+    .service = "data-connector",
+    .fields = connector_fields,
+    .count = sizeof(connector_fields) / sizeof(connector_fields[0]),
+    .options_size = sizeof(struct connector_options),
+};

@@ -32,7 +32,7 @@ static const struct config_field up_fields[] = {
     UP_I64("for_s", for_s, 0, 31536000, "0", "stop after so long; 0: when told"),
     UP_TEXT("redis.server", redis_server, "redis-server", "program of the private Redis"),
     UP_I64("redis.maxmemory_mb", redis_memory_mb, 32, 65536, "512", "its memory limit"),
-    UP_TEXT("postgres", postgres, "none",
+    UP_TEXT("postgres", postgres, "auto",
             "none, private, auto (DATABASE_URL, or private when installed) or a URL"),
     UP_I64("restart.backoff_max_ms", backoff_max_ms, 1, 600000, "5000",
            "longest wait before a restart"),

@@ -39,6 +39,26 @@ def test_up_runs_a_private_postgres_that_survives_restarts():
     assert psql(url, "SELECT count(*) FROM schema_migration") == "4"
     assert psql(url, "SHOW listen_addresses") == ""
     psql(url, "INSERT INTO load_position VALUES ('kept', '7')")
+    # The predictions log follows the stream, and learns what came of each.
+    h.wait_until(lambda: psql(url, "SELECT count(*) FROM predictions_log WHERE outcome_valid") != "0",
+                 "an outcome is known", 60, 0.3)
+    redis = h.Redis(h.os.path.join(folder, "run", "redis.sock"))
+    published = {}
+    for entry, flat in redis("XRANGE", "predictions:BTCUSDT", "-", "+"):
+        fields = dict(zip(flat[::2], flat[1::2]))
+        published[entry.split("-")[0]] = (fields["model_version"], float(fields["current_price"]))
+    redis.close()
+    logged = [row.split("|") for row in psql(
+        url, "SELECT slot, model_version, current_price FROM predictions_log ORDER BY slot").splitlines()]
+    assert len(logged) >= 6 and len({row[0] for row in logged}) == len(logged)
+    for slot, version, price in logged:
+        assert slot not in published or published[slot] == (version, float(price)), (slot, published)
+    row = psql(url, "SELECT p.actual_price = m.mid AND abs(p.actual_return - ln(m.mid::float8 / "
+                    "p.current_price::float8)) < 1e-12 FROM predictions_log p JOIN slot_mid m ON "
+                    "m.slot = p.slot + 5 WHERE p.outcome_valid LIMIT 1")
+    assert row == "t", row
+    health = h.get_json(h.PORTS["data-connector"] + offset, "/health")
+    assert health["components"]["store"]["status"] == "healthy", health
     # A killed server comes back by itself, with what it had.
     pid = int(psql(url, "SELECT pg_read_file('postmaster.pid')").splitlines()[0])
     psql(url, "CHECKPOINT")
@@ -46,13 +66,13 @@ def test_up_runs_a_private_postgres_that_survives_restarts():
     h.wait_until(lambda: "event=restarting process=postgres" in up.log(), "restarted", 30)
 
     def kept():
-        done = subprocess.run(["psql", "-XAtq", url, "-c", "SELECT position FROM load_position"],
+        done = subprocess.run(["psql", "-XAtq", url, "-c", "SELECT position FROM load_position WHERE loader = 'kept'"],
                               capture_output=True, text=True, check=False)
         return done.stdout.strip() == "7"
     h.wait_until(kept, "the database answers again", 60)
     assert up.stop() == 0, up.log()
     up = private_up(folder, offset)
-    assert psql(url, "SELECT position FROM load_position") == "7"
+    assert psql(url, "SELECT position FROM load_position WHERE loader = 'kept'") == "7"
     # A client that never leaves does not keep it from stopping.
     with subprocess.Popen(["psql", "-XAtq", url], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, text=True) as client:

@@ -330,8 +330,8 @@ const struct command command_up = {
         "  --set KEY=VALUE    one setting; wins over the file\n"
         "  --port-offset N    added to every port\n"
         "  --replicas N       inference processes, 1 to 4 (default 2)\n"
-        "  --postgres P       auto (default): DATABASE_URL when it is set, else a private one when\n"
-        "                     PostgreSQL is installed; private; none; a URL without password\n"
+        "  --postgres P       auto (default): DATABASE_URL when it is set, else a private one\n"
+        "                     when it is installed; private; none; a URL without password\n"
         "  --record FILE      keep the stamped stream as a capture\n\n"
         "Redis has to answer within 10 s (there is no --require-redis here: it always is).\n"
         "Exit status: 0 after a clean stop, 2 when a configuration is wrong, else 1.\n",

@@ -64,7 +64,7 @@ static void server_start(void)
 static struct redis_link_options link_options(void)
 {
     struct redis_link_options options = {.reply_timeout_us = PATIENCE_US};
-    memcpy(options.target, target, sizeof(options.target));
+    snprintf(options.target, sizeof(options.target), "%s", target);
     return options;
 }
 

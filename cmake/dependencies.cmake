@@ -12,6 +12,7 @@ pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 # Headers only: libpq is loaded by the commands that need it (src/edge/postgres/pq_api.h).
 find_path(LIBPQ_INCLUDE libpq-fe.h PATH_SUFFIXES postgresql REQUIRED)
 include_directories(SYSTEM ${LIBPQ_INCLUDE})
+pkg_check_modules(SSL REQUIRED IMPORTED_TARGET libssl)
 set(LIB_YAML PkgConfig::YAML)
 set(LIB_JANSSON PkgConfig::JANSSON)
 set(LIB_PROTOBUF_C PkgConfig::PROTOBUF_C)
@@ -20,6 +21,7 @@ set(LIB_WEBSOCKETS PkgConfig::WEBSOCKETS)
 set(LIB_HIREDIS PkgConfig::HIREDIS)
 set(LIB_CURL PkgConfig::CURL)
 set(LIB_CRYPTO PkgConfig::CRYPTO)
+set(LIB_SSL PkgConfig::SSL)
 
 # onnx.proto of libonnx-dev, compiled once for the ONNX reader.
 find_file(ONNX_PROTO onnx/onnx.proto PATHS /usr/include REQUIRED)

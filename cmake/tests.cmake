@@ -36,6 +36,17 @@ if(NOT BTCAST_FUZZ)
     endforeach()
 endif()
 
+# The ports' suites once more behind Sentinel and on a cluster (tests/lib/redis_fixture.h).
+if(NOT BTCAST_FUZZ)
+    foreach(mode sentinel cluster)
+        foreach(stem test_redis_stream test_redis_state test_redis_infer test_redis_anchor)
+            add_test(NAME integration.${stem}_on_${mode} COMMAND ${stem} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+            set_tests_properties(integration.${stem}_on_${mode} PROPERTIES LABELS integration TIMEOUT 300
+                ENVIRONMENT "BTCAST_TEST_REDIS=${mode}")
+        endforeach()
+    endforeach()
+endif()
+
 file(GLOB sources CONFIGURE_DEPENDS tests/e2e/test_*.py)
 foreach(source ${sources})
     get_filename_component(stem ${source} NAME_WE)

@@ -2,6 +2,7 @@
 #include "services/redis_settings.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #define REDIS_SETTINGS_WAIT_US 3000000
 
@@ -13,6 +14,20 @@ struct redis_link_options redis_settings_link(const struct redis_settings *setti
     snprintf(link.target, sizeof(link.target), "%s", settings->target);
     snprintf(link.username, sizeof(link.username), "%s", settings->username);
     snprintf(link.password, sizeof(link.password), "%s", settings->password);
+    memcpy(link.sentinel_username, settings->sentinel_username, sizeof(link.sentinel_username));
+    memcpy(link.sentinel_password, settings->sentinel_password, sizeof(link.sentinel_password));
+    memcpy(link.tls_ca_file, settings->tls_ca_file, sizeof(link.tls_ca_file));
+    memcpy(link.tls_cert_file, settings->tls_cert_file, sizeof(link.tls_cert_file));
+    memcpy(link.tls_key_file, settings->tls_key_file, sizeof(link.tls_key_file));
+    return link;
+}
+
+struct redis_link_options redis_settings_named(const struct redis_settings *settings,
+                                               const char *name, struct metrics *metrics)
+{
+    struct redis_link_options link = redis_settings_link(settings);
+    snprintf(link.name, sizeof(link.name), "%s", name);
+    link.metrics = metrics;
     return link;
 }
 

@@ -23,6 +23,8 @@ ROWS = [
     ("predict.p99", None, "75 us", True),
     ("predict_paced.p50", None, "150 us", True),
     ("predict_paced.p99", None, "500 us", True),
+    ("swap.p50", None, "", True),
+    ("swap.p99", None, "1 ms", True),
     ("replay.frames", None, "", False),
     ("replay.frames_from_capture", None, "5 M frames/s", False),
     ("stream_put_single", "redis_benchmark_xadd_p256", "250,000 records/s", False),

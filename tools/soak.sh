@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The long runs that CI has no time for: load at 5,000 and 100,000 frames/s, ten minutes of memory,
-# the end-to-end tests in their long form, five million executions of each fuzz target.
+# a thousand re-anchors, the end-to-end tests in their long form, five million executions of each fuzz target.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export BTCAST=$PWD/build/btcast BTCAST_LONG=1
@@ -11,6 +11,8 @@ echo "soak: 30 s at about 100,000 frames/s"
 python3 tests/soak/load.py --rate 700 --seconds 30 || status=1
 echo "soak: memory over ten minutes at about 5,000 frames/s"
 python3 tests/soak/load.py --rate 32 --seconds 600 || status=1
+echo "soak: 1,000 re-anchors under 5,000 frames/s, with a reader that never pauses"
+build/tests/test_swap_storm || status=1
 ctest --test-dir build --output-on-failure -L e2e --timeout 3600 || status=1
 tools/fuzz.sh 5000000 || status=1
 exit "$status"

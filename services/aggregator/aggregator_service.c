@@ -140,7 +140,8 @@ static void aggregator_service_on_put(void *context, uint64_t ticket,
 static int aggregator_service_open_store(struct aggregator_service *self, struct err *err)
 {
     const struct aggregator_service_options *options = &self->options;
-    struct redis_link_options link = redis_settings_link(&options->redis);
+    struct redis_link_options link =
+        redis_settings_named(&options->redis, "aggregator", &self->service.metrics);
     int result = redis_link_open(&link, self->service.loop, &self->link, err);
     if (result != ERR_OK)
         return result;
@@ -160,17 +161,19 @@ static int aggregator_service_open_streams(struct aggregator_service *self, stru
 {
     const struct aggregator_service_options *options = &self->options;
     const enum stream_key_style style = (enum stream_key_style)options->redis.key_style;
-    struct redis_consumer_options consumer = {.link = redis_settings_link(&options->redis),
-                                              .style = style,
-                                              .record = aggregator_service_on_record,
-                                              .context = self,
-                                              .block_us = AGGREGATOR_BLOCK_US,
-                                              .metrics = &self->service.metrics};
-    struct redis_producer_options producer = {.link = redis_settings_link(&options->redis),
-                                              .style = style,
-                                              .done = aggregator_service_on_put,
-                                              .context = self,
-                                              .metrics = &self->service.metrics};
+    struct redis_consumer_options consumer = {
+        .link = redis_settings_named(&options->redis, "aggregator-stream", &self->service.metrics),
+        .style = style,
+        .record = aggregator_service_on_record,
+        .context = self,
+        .block_us = AGGREGATOR_BLOCK_US,
+        .metrics = &self->service.metrics};
+    struct redis_producer_options producer = {
+        .link = redis_settings_named(&options->redis, "aggregator-control", &self->service.metrics),
+        .style = style,
+        .done = aggregator_service_on_put,
+        .context = self,
+        .metrics = &self->service.metrics};
     snprintf(consumer.symbol, sizeof(consumer.symbol), "%s", options->symbol);
     snprintf(consumer.name, sizeof(consumer.name), "%s", options->consumer);
     snprintf(producer.symbol, sizeof(producer.symbol), "%s", options->symbol);

@@ -18,6 +18,7 @@ const struct command *const commands[] = {
     &command_record,
 
     &command_reanchor,
+    &command_gap,
 
     &command_db,
 
@@ -31,6 +32,7 @@ const struct command *const commands[] = {
     &command_reanchor_service,
 
     &command_data_connector,
+    &command_gap_detector,
 
     &command_inference,
 

@@ -36,6 +36,7 @@ extern const struct command command_aggregator;
 extern const struct command command_reanchor_service;
 
 extern const struct command command_data_connector;
+extern const struct command command_gap_detector;
 
 extern const struct command command_inference;
 
@@ -58,6 +59,7 @@ extern const struct command command_record;
 /* For people: operations. */
 
 extern const struct command command_reanchor;
+extern const struct command command_gap;
 
 extern const struct command command_db;
 

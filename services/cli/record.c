@@ -11,6 +11,7 @@
 #include "services/cli/commands.h"
 #include "services/cli/ports.h"
 #include "services/cli/record_anchor.h"
+#include "services/cli/record_redis.h"
 #include "services/cli/record_tap.h"
 #include "services/sbe-ingestor/collector.h"
 #include "services/service.h"
@@ -21,7 +22,7 @@
 
 struct record_flags {
     char exchange[RECORD_FLAGS_SIZE]; /* sim, binance, binance-public, replay:FILE */
-    const char *out, *symbol, *url, *rest_url, *ca_file, *redis, *key_style;
+    const char *out, *symbol, *url, *rest_url, *ca_file, *redis, *redis_user, *key_style;
     int64_t for_us; /* 0: until stopped */
     int64_t bytes_max, age_us_max, sync_us;
     bool sync_close, from_streams;
@@ -211,14 +212,16 @@ static int record_tap_streams(struct recording *self, struct err *err)
 {
     struct record_tap *tap = NULL;
     struct record_tap_options options = {
-        .target = self->flags.redis,
         .symbol = self->flags.symbol,
         .style =
             strcmp(self->flags.key_style, "hashtag") == 0 ? STREAM_KEYS_HASHTAG : STREAM_KEYS_PLAIN,
         .record = record_add,
         .context = self,
     };
-    int result = record_open_writer(self, err);
+    int result = record_redis_link(self->flags.redis, self->flags.redis_user, self->flags.ca_file,
+                                   &options.link, err);
+    if (result == ERR_OK)
+        result = record_open_writer(self, err);
     if (result == ERR_OK)
         result = record_tap_open(&options, self->loop, &tap, err);
     if (result != ERR_OK)
@@ -248,6 +251,7 @@ static bool record_flag_text(int argc, char **argv, int *at, struct record_flags
                  {"--tls-ca-file", &flags->ca_file},
                  {"--rest-url", &flags->rest_url},
                  {"--redis", &flags->redis},
+                 {"--redis-user", &flags->redis_user},
                  {"--key-style", &flags->key_style}};
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (service_options_flag(argc, argv, at, texts[i].name, &value, result, err)) {
@@ -310,15 +314,16 @@ static int record_judge_flags(const struct record_flags *flags, struct err *err)
 static int record_parse(int argc, char **argv, struct record_flags *flags, struct err *err)
 {
     static const char *const known[] = {
-        "--rest-url",   "--exchange",    "--from-streams", "--out",         "--symbol",
-        "--url",        "--tls-ca-file", "--redis",        "--key-style",   "--for-s",
-        "--rotate-mib", "--rotate-s",    "--fsync-ms",     "--port-offset", NULL};
+        "--rest-url",    "--exchange",    "--from-streams", "--out",   "--symbol",     "--url",
+        "--tls-ca-file", "--redis",       "--key-style",    "--for-s", "--rotate-mib", "--rotate-s",
+        "--fsync-ms",    "--port-offset", "--redis-user",   NULL};
     int result = ERR_OK;
     *flags = (struct record_flags){.symbol = "BTCUSDT",
                                    .url = "",
                                    .rest_url = "",
                                    .ca_file = "",
                                    .redis = "127.0.0.1:6379",
+                                   .redis_user = "",
                                    .key_style = "plain"};
     for (int i = 1; i < argc && result == ERR_OK; i++) {
         if (strcmp(argv[i], "--from-streams") == 0)
@@ -390,7 +395,9 @@ const struct command command_record = {
         "  --rotate-mib N    begin a new file at this size, 1024\n"
         "  --rotate-s N      and at this age, 3600\n"
         "  --fsync-ms N      sync to disk so often, 1000; 0: only when a file is closed\n"
-        "  --redis TARGET    unix:/path or host:port, 127.0.0.1:6379\n"
+        "  --redis TARGET    127.0.0.1:6379; unix:/path, rediss://host:port and others as for\n"
+        "                     btcast up; its password from BTCAST_REDIS_PASSWORD\n"
+        "  --redis-user U    its ACL user\n"
         "  --key-style S     plain or hashtag\n"
         "  --port-offset N   where the built-in exchange listens\n",
     .run = record_run,

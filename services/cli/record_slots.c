@@ -112,15 +112,17 @@ static void record_slots_ask(struct record_slots *slots)
 int record_slots_open(const struct record_slots_options *options, struct loop *loop,
                       struct record_slots **out, struct err *err)
 {
-    struct redis_link_options link = {.seed = (uint64_t)loop_mono_ns(), .name = "recorder-slots"};
+    struct redis_link_options link = options->link;
+    snprintf(link.name, sizeof(link.name), "recorder-slots");
     struct record_slots *slots = calloc(1, sizeof(*slots));
     if (slots == NULL)
         return err_set(err, ERR_MEMORY, "recorder");
     slots->options = *options;
     slots->log = LOG_LIMIT_DEFAULT;
     state_key(STATE_PREDICTIONS, options->style, options->symbol, slots->key);
-    snprintf(link.target, sizeof(link.target), "%s", options->target);
     int result = redis_link_open(&link, loop, &slots->link, err);
+    if (result == ERR_OK)
+        redis_link_bind(slots->link, slots->key);
     if (result != ERR_OK) {
         record_slots_close(slots);
         return result;

@@ -5,6 +5,7 @@
 #define BTCAST_SERVICES_CLI_RECORD_SLOTS_H
 
 #include "edge/loop/loop.h"
+#include "edge/redis/redis_link.h"
 #include "hot/state/state_keys.h"
 #include "market/record.h"
 
@@ -13,7 +14,7 @@
 #define RECORD_SLOTS_FINISH_US 500000
 
 struct record_slots_options {
-    const char *target; /* of Redis */
+    struct redis_link_options link; /* how to reach Redis; the name is given here */
     const char *symbol;
     enum state_key_style style;
     void (*record)(void *context, const struct record *record); /* payload borrowed */

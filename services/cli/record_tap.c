@@ -70,15 +70,13 @@ static void record_tap_on_record(void *context, const struct stream_record *reco
 static int record_tap_open_consumer(struct record_tap *tap, struct loop *loop, struct err *err)
 {
     struct redis_consumer_options options = {
-        .link = {.seed = (uint64_t)loop_mono_ns(), .name = RECORD_TAP_CONSUMER},
+        .link = tap->options.link,
         .style = tap->options.style,
         .name = RECORD_TAP_CONSUMER,
         .record = record_tap_on_record,
         .context = tap,
     };
-    if (strlen(tap->options.target) >= sizeof(options.link.target))
-        return err_set(err, ERR_CONFIG, "--redis: \"%s\" is too long", tap->options.target);
-    snprintf(options.link.target, sizeof(options.link.target), "%s", tap->options.target);
+    snprintf(options.link.name, sizeof(options.link.name), "%s", RECORD_TAP_CONSUMER);
     snprintf(options.symbol, sizeof(options.symbol), "%s", tap->options.symbol);
     int result = redis_consumer_open(&options, loop, &tap->consumer, err);
     if (result == ERR_OK)
@@ -98,7 +96,7 @@ int record_tap_open(const struct record_tap_options *options, struct loop *loop,
     tap->options = *options;
     tap->log = LOG_LIMIT_DEFAULT;
     struct record_slots_options slots = {
-        .target = options->target,
+        .link = options->link,
         .symbol = options->symbol,
         .style = options->style == STREAM_KEYS_HASHTAG ? STATE_KEYS_HASHTAG : STATE_KEYS_PLAIN,
         .record = options->record,

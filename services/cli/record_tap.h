@@ -7,6 +7,7 @@
 
 #include "edge/loop/loop.h"
 #include "hot/stream/stream_key.h"
+#include "edge/redis/redis_link.h"
 #include "market/record.h"
 
 #define RECORD_TAP_CONSUMER  "recorder"
@@ -14,7 +15,7 @@
 #define RECORD_TAP_WAIT_US   50000
 
 struct record_tap_options {
-    const char *target; /* of Redis */
+    struct redis_link_options link; /* how to reach Redis; names are given here */
     const char *symbol;
     enum stream_key_style style;
     void (*record)(void *context, const struct record *record);

@@ -163,10 +163,11 @@ static void up_start_child(struct up *up, struct up_child *child, int64_t mono_u
 /* Redis first; the others do not wait for each other. */
 static void up_step_starting(struct up *up, int64_t mono_us)
 {
-    if (up_child_due(&up->plan.children[0], mono_us))
+    bool own = up->options.redis_target[0] == '\0';
+    if (own && up_child_due(&up->plan.children[0], mono_us))
         up_start_child(up, &up->plan.children[0], mono_us);
-    if (up_redis_answers(up)) {
-        for (int i = 1; i < up->plan.count; i++)
+    if (!own || up_redis_answers(up)) {
+        for (int i = own ? 1 : 0; i < up->plan.count; i++)
             up_start_child(up, &up->plan.children[i], mono_us);
         up->phase = UP_RUNNING;
     } else if (mono_us - up->started_us > UP_REDIS_START_US) {
@@ -267,7 +268,8 @@ static void up_run_loop(struct up *up)
                     up);
     unlink(up->folder.socket); /* left by a Redis that was killed */
     up->started_us = loop_mono_us();
-    up_start_child(up, &up->plan.children[0], up->started_us);
+    if (up->options.redis_target[0] == '\0')
+        up_start_child(up, &up->plan.children[0], up->started_us);
     bool finished = false;
     while (!finished) {
         int64_t wait_us = up_step(up, loop_mono_us(), &finished);
@@ -332,8 +334,12 @@ const struct command command_up = {
         "  --replicas N       inference processes, 1 to 4 (default 2)\n"
         "  --postgres P       auto (default): DATABASE_URL when it is set, else a private one\n"
         "                     when it is installed; private; none; a URL without password\n"
-        "  --record FILE      keep the stamped stream as a capture\n\n"
-        "Redis has to answer within 10 s (there is no --require-redis here: it always is).\n"
+        "  --record FILE      keep the stamped stream as a capture\n"
+        "  --redis TARGET     a Redis that runs already, instead of a private one: unix:/path,\n"
+        "                     host:port, rediss://host:port, sentinel:host:port,.../name or\n"
+        "                     cluster:host:port,...; its password from BTCAST_REDIS_PASSWORD\n\n"
+        "The private Redis has to answer within 10 s (there is no --require-redis here: it always "
+        "is).\n"
         "Exit status: 0 after a clean stop, 2 when a configuration is wrong, else 1.\n",
     .run = up_run,
     .schema = &up_schema,

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "hot/state/state_keys.h"
+#include "services/redis_settings.h"
 #include "services/service_options.h"
 
 #define UP_PORT_OFFSET_MAX 50000
@@ -30,6 +32,19 @@ static const struct config_field up_fields[] = {
     UP_TEXT("symbol", symbol, "BTCUSDT", "symbol, upper case"),
     UP_I64("replicas", replicas, 1, UP_REPLICAS_MAX, "2", "inference processes"),
     UP_I64("for_s", for_s, 0, 31536000, "0", "stop after so long; 0: when told"),
+    UP_TEXT("redis.target", redis_target, "",
+            "a Redis that runs already (docs/redis.md); empty: a private one is started"),
+    {.path = "redis.key_style",
+     .type = CONFIG_CHOICE,
+     .offset = offsetof(struct up_options, redis_key_style),
+     .choices = redis_settings_key_styles,
+     .initial = "plain",
+     .help = "plain, or hashtag; always hashtag on a cluster"},
+    UP_TEXT("redis.username", redis_username, "", "its user; passwords come from the environment"),
+    UP_TEXT("redis.sentinel_username", redis_sentinel_username, "", "user of its sentinels"),
+    UP_TEXT("redis.tls_ca_file", redis_tls_ca_file, "", "CA certificates of its TLS"),
+    UP_TEXT("redis.tls_cert_file", redis_tls_cert_file, "", "our certificate for it"),
+    UP_TEXT("redis.tls_key_file", redis_tls_key_file, "", "the key of that certificate"),
     UP_TEXT("redis.server", redis_server, "redis-server", "program of the private Redis"),
     UP_I64("redis.maxmemory_mb", redis_memory_mb, 32, 65536, "512", "its memory limit"),
     UP_TEXT("postgres", postgres, "auto",
@@ -42,6 +57,7 @@ static const struct config_field up_fields[] = {
     UP_TEXT("config.sbe_ingestor", config_sbe_ingestor, "", "its configuration file"),
     UP_TEXT("config.aggregator", config_aggregator, "", "its configuration file"),
     UP_TEXT("config.re_anchor_service", config_re_anchor, "", "its configuration file"),
+    UP_TEXT("config.gap_detector", config_gap, "", "its configuration file"),
     UP_TEXT("config.inference", config_inference, "", "its configuration file"),
     UP_TEXT("config.data_connector", config_data_connector, "", "its configuration file"),
     UP_TEXT("config.exchange_sim", config_exchange_sim, "", "its configuration file"),
@@ -110,10 +126,14 @@ static int up_words_take(int argc, char **argv, int *at, struct up_words *words,
 {
     static const char *const known[] = {"--exchange",    "--for",      "--data",   "--config",
                                         "--port-offset", "--replicas", "--record", "--set",
-                                        "--help",        "--postgres", NULL};
-    static const char *const keys[][2] = {{"--exchange", "exchange"}, {"--data", "data_dir"},
-                                          {"--replicas", "replicas"}, {"--record", "record"},
-                                          {"--postgres", "postgres"}, {"--set", NULL}};
+                                        "--redis",       "--postgres", "--help",   NULL};
+    static const char *const keys[][2] = {{"--exchange", "exchange"},
+                                          {"--data", "data_dir"},
+                                          {"--replicas", "replicas"},
+                                          {"--record", "record"},
+                                          {"--redis", "redis.target"},
+                                          {"--postgres", "postgres"},
+                                          {"--set", NULL}};
     const char *value = NULL;
     int result = ERR_OK;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
@@ -156,6 +176,18 @@ static int up_options_exchange(struct up_options *options, struct err *err)
     return ERR_OK;
 }
 
+/* The target is judged here, before six services say the same of it. */
+static int up_options_redis(struct up_options *options, struct err *err)
+{
+    struct redis_target target;
+    if (options->redis_target[0] == '\0')
+        return ERR_OK;
+    int result = redis_target_parse(options->redis_target, &target, err);
+    if (result == ERR_OK && target.kind == REDIS_TARGET_CLUSTER)
+        options->redis_key_style = STATE_KEYS_HASHTAG;
+    return result;
+}
+
 int up_options_parse(int argc, char **argv, struct up_options *options, struct err *err)
 {
     struct up_words *words = calloc(1, sizeof(*words));
@@ -171,5 +203,7 @@ int up_options_parse(int argc, char **argv, struct up_options *options, struct e
     options->port_offset = port_offset;
     if (result == ERR_OK)
         result = service_options_symbol(options->symbol, err);
+    if (result == ERR_OK)
+        result = up_options_redis(options, err);
     return result == ERR_OK ? up_options_exchange(options, err) : result;
 }

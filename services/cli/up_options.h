@@ -5,6 +5,7 @@
 
 #include "base/config.h"
 #include "base/err.h"
+#include "edge/redis/redis_target.h"
 
 #define UP_REPLICAS_MAX 4
 #define UP_PATH_SIZE    512
@@ -21,6 +22,10 @@ struct up_options {
     int64_t replicas;
     int64_t for_s; /* 0: until stopped */
     int port_offset;
+    char redis_target[REDIS_TARGET_SIZE]; /* empty: a private Redis is started */
+    int redis_key_style;
+    char redis_username[64], redis_sentinel_username[64];
+    char redis_tls_ca_file[256], redis_tls_cert_file[256], redis_tls_key_file[256];
     char redis_server[256];
     int64_t redis_memory_mb;
     char postgres[256];    /* none | private | auto | URL; see up_options_postgres */
@@ -29,6 +34,7 @@ struct up_options {
     /* A configuration file for each service, empty: none. */
     char config_sbe_ingestor[UP_PATH_SIZE], config_aggregator[UP_PATH_SIZE];
     char config_re_anchor[UP_PATH_SIZE], config_inference[UP_PATH_SIZE];
+    char config_gap[UP_PATH_SIZE];
     char config_exchange_sim[UP_PATH_SIZE], config_data_connector[UP_PATH_SIZE];
 };
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "services/cli/ports.h"
+#include "services/redis_settings.h"
 
 /* This very program, also when the file has been replaced since. */
 #define UP_PLAN_SELF "/proc/self/exe"
@@ -48,12 +49,31 @@ static void up_plan_set(struct up_child *child, const char *key, const char *val
     up_child_add(child, "%s=%s", key, value);
 }
 
+static const char *up_plan_target(const struct up_options *options, const struct up_folder *folder,
+                                  char out[REDIS_TARGET_SIZE])
+{
+    if (options->redis_target[0] != '\0')
+        snprintf(out, REDIS_TARGET_SIZE, "%s", options->redis_target);
+    else
+        snprintf(out, REDIS_TARGET_SIZE, "unix:%s", folder->socket);
+    return out;
+}
+
 static void up_plan_use_redis(struct up_child *child, const struct up_options *options,
                               const struct up_folder *folder)
 {
-    up_child_add(child, "--set");
-    up_child_add(child, "redis.target=unix:%s", folder->socket);
+    char target[REDIS_TARGET_SIZE];
+    up_plan_set(child, "redis.target", up_plan_target(options, folder, target));
+    up_plan_set(child, "redis.key_style", redis_settings_key_styles[options->redis_key_style]);
     up_plan_set(child, "symbol", options->symbol);
+    const char *const more[][2] = {{"redis.username", options->redis_username},
+                                   {"redis.sentinel_username", options->redis_sentinel_username},
+                                   {"redis.tls_ca_file", options->redis_tls_ca_file},
+                                   {"redis.tls_cert_file", options->redis_tls_cert_file},
+                                   {"redis.tls_key_file", options->redis_tls_key_file}};
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++)
+        if (more[i][1][0] != '\0')
+            up_plan_set(child, more[i][0], more[i][1]);
 }
 
 /* Everything in it can be made anew, so nothing of it goes to disk; full memory is an error
@@ -128,13 +148,9 @@ static void up_plan_ingestor(struct up_plan *plan, const struct up_options *opti
                  PORT_EXCHANGE_SIM + options->port_offset, lower, lower, lower, lower);
 }
 
-static void up_plan_anchor(struct up_plan *plan, const struct up_options *options,
-                           const struct up_folder *folder)
+/* Where the exchange's REST calls go. */
+static void up_plan_rest(struct up_child *child, const struct up_options *options)
 {
-    struct up_child *child = up_plan_service(plan, options, folder, "re-anchor-service",
-                                             PORT_RE_ANCHOR, options->config_re_anchor);
-    up_plan_use_redis(child, options, folder);
-    up_child_add(child, "--set");
     if (up_plan_has_sim(options))
         up_child_add(child, "rest_url=http://127.0.0.1:%d",
                      PORT_EXCHANGE_SIM + options->port_offset);
@@ -142,6 +158,26 @@ static void up_plan_anchor(struct up_plan *plan, const struct up_options *option
         up_child_add(child, "rest_url=https://data-api.binance.vision");
     else
         up_child_add(child, "rest_url=https://api.binance.com");
+}
+
+static void up_plan_anchor(struct up_plan *plan, const struct up_options *options,
+                           const struct up_folder *folder)
+{
+    struct up_child *child = up_plan_service(plan, options, folder, "re-anchor-service",
+                                             PORT_RE_ANCHOR, options->config_re_anchor);
+    up_plan_use_redis(child, options, folder);
+    up_child_add(child, "--set");
+    up_plan_rest(child, options);
+}
+
+static void up_plan_gap(struct up_plan *plan, const struct up_options *options,
+                        const struct up_folder *folder)
+{
+    struct up_child *child = up_plan_service(plan, options, folder, "gap-detector",
+                                             PORT_GAP_DETECTOR, options->config_gap);
+    up_plan_use_redis(child, options, folder);
+    up_child_add(child, "--set");
+    up_plan_rest(child, options);
 }
 
 /* A tool, not a service: flags of its own, no port. */
@@ -153,7 +189,18 @@ static void up_plan_recorder(struct up_plan *plan, const struct up_options *opti
     up_child_add(child, "record");
     up_child_add(child, "--from-streams");
     up_child_add(child, "--redis");
-    up_child_add(child, "unix:%s", folder->socket);
+    char target[REDIS_TARGET_SIZE];
+    up_child_add(child, "%s", up_plan_target(options, folder, target));
+    if (options->redis_username[0] != '\0') {
+        up_child_add(child, "--redis-user");
+        up_child_add(child, "%s", options->redis_username);
+    }
+    if (options->redis_tls_ca_file[0] != '\0') {
+        up_child_add(child, "--tls-ca-file");
+        up_child_add(child, "%s", options->redis_tls_ca_file);
+    }
+    up_child_add(child, "--key-style");
+    up_child_add(child, "%s", redis_settings_key_styles[options->redis_key_style]);
     up_child_add(child, "--symbol");
     up_child_add(child, "%s", options->symbol);
     up_child_add(child, "--out");
@@ -198,12 +245,14 @@ int up_plan_make(const struct up_options *options, const struct up_folder *folde
                  struct up_plan *plan, struct err *err)
 {
     plan->count = 0;
-    up_plan_redis(plan, options, folder);
+    if (options->redis_target[0] == '\0')
+        up_plan_redis(plan, options, folder);
     if (options->postgres_private)
         up_plan_postgres(plan, folder);
     if (up_plan_has_sim(options))
         up_plan_sim(plan, options, folder);
     up_plan_anchor(plan, options, folder);
+    up_plan_gap(plan, options, folder);
     up_plan_service(plan, options, folder, "aggregator", PORT_AGGREGATOR,
                     options->config_aggregator);
     up_plan_use_redis(&plan->children[plan->count - 1], options, folder);
@@ -259,15 +308,17 @@ void up_plan_show(const struct up_options *options, const struct up_plan *plan,
                   const struct up_folder *folder)
 {
     int inference = PORT_INFERENCE + options->port_offset;
+    bool own = options->redis_target[0] == '\0';
     fprintf(stderr,
             "btcast %s: %s from %s, %d processes, data and logs in %s\n"
             "  latest prediction   curl http://127.0.0.1:%d/prediction\n"
             "  as they come        curl -N http://127.0.0.1:%d/events\n"
             "  health, metrics     http://127.0.0.1:%d/health  http://127.0.0.1:%d/metrics\n"
             "  terminal view       btcast watch --port-offset %d\n"
-            "  hot state           redis-cli -s %s hgetall pred:%s\n"
+            "  hot state           %s%s hgetall pred:%s\n"
             "  stop                Ctrl-C\n",
             BTCAST_VERSION, options->symbol, options->exchange_text, plan->count, folder->data,
-            inference, inference, inference, inference, options->port_offset, folder->socket,
+            inference, inference, inference, inference, options->port_offset,
+            own ? "redis-cli -s " : options->redis_target, own ? folder->socket : ":",
             options->symbol);
 }

@@ -167,7 +167,8 @@ static int64_t inference_step(void *context, struct clock_now now)
 static int inference_open_redis(struct inference *inference, struct err *err)
 {
     const struct inference_options *options = &inference->options;
-    struct redis_link_options link = redis_settings_link(&options->redis);
+    struct redis_link_options link =
+        redis_settings_named(&options->redis, "inference", &inference->service.metrics);
     int result = redis_link_open(&link, inference->service.loop, &inference->link, err);
     if (result != ERR_OK)
         return result;

@@ -77,9 +77,10 @@ static void inference_models_metrics(struct inference_models *models, struct met
 }
 
 static int inference_models_connect(struct inference_models *models, struct loop *loop,
-                                    struct err *err)
+                                    struct metrics *metrics, struct err *err)
 {
-    struct redis_link_options link = redis_settings_link(&models->options->redis);
+    struct redis_link_options link =
+        redis_settings_named(&models->options->redis, "models", metrics);
     int result = redis_link_open(&link, loop, &models->link, err);
     if (result != ERR_OK)
         return result;
@@ -97,7 +98,7 @@ int inference_models_open(struct inference_models *models, const struct inferenc
     if (result == ERR_OK)
         result = inference_models_first(models, err);
     if (result == ERR_OK)
-        result = inference_models_connect(models, loop, err);
+        result = inference_models_connect(models, loop, metrics, err);
     if (result != ERR_OK)
         return result;
     struct model_port port = {.self = models,

@@ -6,17 +6,19 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "edge/https/https_rest.h"
 #include "edge/redis/redis_anchor.h"
+#include "edge/redis/redis_silence.h"
 #include "market/record.h"
 #include "recover/anchor/reanchor.h"
 #include "services/cli/commands.h"
 #include "services/re-anchor-service/reanchor_options.h"
-#include "services/re-anchor-service/reanchor_rest.h"
 #include "services/service_options.h"
 
 #define REANCHOR_SERVICE_PORT            8084
 #define REANCHOR_SERVICE_WAIT_US         10000
 #define REANCHOR_SERVICE_STOP_TIMEOUT_US 300000
+#define REANCHOR_SERVICE_REST_TIMEOUT_US 10000000 /* CONTRACTS.md section 7, row 1 */
 
 struct reanchor_service {
     struct service service;
@@ -25,7 +27,8 @@ struct reanchor_service {
     struct redis_link *link;
     struct redis_anchor *claim;
     struct https *https;
-    struct reanchor_rest rest;
+    struct https_rest rest;
+    struct redis_silence silence;
     struct reanchor *reanchor;
     struct http_board *board; /* struct reanchor_status for the HTTP thread */
     int64_t board_us;
@@ -70,9 +73,12 @@ static enum service_health reanchor_service_health(void *context, struct text *c
     text_add_json_string(components, status.cause, strlen(status.cause));
     text_add_format(components, ",\"last_duration_ms\":%lld},",
                     (long long)(status.duration_us / 1000));
-    text_add_format(components, "\"exchange_rest\":{\"status\":\"%s\",\"blocked_until_us\":%lld}",
+    text_add_format(components,
+                    "\"exchange_rest\":{\"status\":\"%s\",\"blocked_until_us\":%lld,"
+                    "\"weight_used\":%lld,\"weight_limit\":%lld}",
                     status.blocked_until_us == 0 ? "healthy" : "degraded",
-                    (long long)status.blocked_until_us);
+                    (long long)status.blocked_until_us, (long long)status.weight_used,
+                    (long long)status.weight_limit);
     if (!status.ready)
         return SERVICE_UNHEALTHY;
     return status.step == REANCHOR_IDLE && status.blocked_until_us == 0 ? SERVICE_HEALTHY
@@ -115,7 +121,8 @@ static void reanchor_service_redis_state(void *context, bool connected)
 static int reanchor_service_open_redis(struct reanchor_service *self, struct err *err)
 {
     const struct reanchor_service_options *options = &self->options;
-    struct redis_link_options link = redis_settings_link(&options->redis);
+    struct redis_link_options link =
+        redis_settings_named(&options->redis, "re-anchor-service", &self->service.metrics);
     int result = redis_link_open(&link, self->service.loop, &self->link, err);
     if (result != ERR_OK)
         return result;
@@ -147,12 +154,15 @@ static int reanchor_service_open(struct reanchor_service *self, struct err *err)
         return result;
     self->rest.https = self->https;
     self->rest.base = options->rest_url;
+    self->rest.timeout_us = REANCHOR_SERVICE_REST_TIMEOUT_US;
+    self->silence.link = self->link;
     snprintf(self->owner, sizeof(self->owner), "%d-%lld", (int)getpid(),
              (long long)self->service.started_wall_us);
     return reanchor_open(&(struct reanchor_options){.symbol = options->symbol,
                                                     .owner = self->owner,
                                                     .claim = redis_anchor_port(self->claim),
-                                                    .rest = reanchor_rest_port(&self->rest),
+                                                    .rest = https_rest_port(&self->rest),
+                                                    .silence = redis_silence_port(&self->silence),
                                                     .metrics = &self->service.metrics},
                          &self->reanchor, err);
 }

@@ -55,3 +55,13 @@ void world_view(const struct world *world, struct world_view *view)
     world_view_window(world, WINDOW_1S, &view->one_second);
     world_view_window(world, WINDOW_5S, &view->five_seconds);
 }
+
+int64_t world_silence_us(const struct world *world)
+{
+    return world->now_us - world->market_us;
+}
+
+bool world_book_is_rest(const struct world *world)
+{
+    return world->book_is_rest;
+}

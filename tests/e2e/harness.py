@@ -60,6 +60,8 @@ def free_port_offset():
             for port in PORTS.values():
                 s = socket.socket()
                 sockets.append(s)
+                # As servers bind: what only waits for late packets is no obstacle.
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 s.bind(("127.0.0.1", port + base))
             return base
         except OSError:
@@ -190,13 +192,17 @@ class RedisError(Exception):
 
 
 class Redis:
-    """The smallest RESP client: r("SET", "a", 1). Strings come back as str, undecodable
-    bytes as bytes."""
+    """The smallest RESP client on a socket's path or host:port: r("SET", "a", 1). Strings come
+    back as str, undecodable bytes as bytes."""
 
     def __init__(self, path, timeout_s=5):
-        self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(timeout_s)
-        self.socket.connect(path)
+        if "/" in path:
+            self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(timeout_s)
+            self.socket.connect(path)
+        else:
+            host, port = path.rsplit(":", 1)
+            self.socket = socket.create_connection((host, int(port)), timeout_s)
         self.reader = self.socket.makefile("rb")
 
     def __call__(self, *words):

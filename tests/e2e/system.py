@@ -32,12 +32,12 @@ def as_bytes(value):
 class Up:
     """`btcast up WORDS…` with a folder and ports of its own."""
 
-    def __init__(self, *words):
+    def __init__(self, *words, env=None):
         self.folder = harness.temp_dir()
         self.offset = harness.free_port_offset()
         self.socket = os.path.join(self.folder, "data", "run", "redis.sock")
         self.process = harness.start("up", "--data", os.path.join(self.folder, "data"),
-                                     "--port-offset", self.offset, *words)
+                                     "--port-offset", self.offset, *words, env=env)
 
     def port(self, service):
         return harness.PORTS[service] + self.offset

@@ -27,6 +27,9 @@ FIELDS = {
     KEYS[3]: ["ret_1s", "ret_5s", "vol_imbalance", "spread_bp", "ob_imbalance",
               "trade_intensity", "ts"],
 }
+INFO = {"rateLimits": [{"rateLimitType": "REQUEST_WEIGHT", "interval": "MINUTE",
+                        "intervalNum": 1, "limit": 6000}],
+        "symbols": [{"symbol": SYMBOL, "status": "TRADING", "filters": []}]}
 
 
 class Exchange:
@@ -95,14 +98,20 @@ class Exchange:
         self.books[update_id] = (bids[:10], asks[:10])
         self.snapshots.append((at_s, update_id, bids, asks))
 
-    def answer(self, handler):
-        with self.lock:
-            self.calls += 1
-            status = self.status
+    def _depth(self):
         elapsed = time.monotonic() - self.started
         past = [s for s in self.snapshots if s[0] <= elapsed] or self.snapshots[:1]
         _, update_id, bids, asks = past[-1]
-        body = json.dumps({"lastUpdateId": update_id, "bids": bids, "asks": asks}).encode()
+        return {"lastUpdateId": update_id, "bids": bids, "asks": asks}
+
+    def answer(self, handler):
+        """Counts snapshots; of trades and klines it knows nothing."""
+        path = handler.path.split("?")[0].rsplit("/", 1)[-1]
+        with self.lock:
+            self.calls += path == "depth"
+            status = self.status
+        value = {"depth": self._depth, "exchangeInfo": lambda: INFO}.get(path, list)()
+        body = json.dumps(value).encode()
         handler.send_response(status)
         if status == 429:
             handler.send_header("Retry-After", "1")

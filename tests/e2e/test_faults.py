@@ -282,7 +282,7 @@ def slow_row(up, lost):
 def rest_rows(up):
     """A lost diff makes the re-anchor service ask; REST fails as ordered."""
     lost = ("drop", {"count": 1, "stream": "depth"})
-    error = 'reanchor_rest_calls_total{status="error"}'
+    error = 'reanchor_rest_calls_total{call="depth",status="error"}'
     for status in (429, 418, 503):
         up.fault_row(f"REST {status}",
                      [("http_status", {"status": status, "retry_after": 1, "count": 1}), lost],

@@ -31,7 +31,7 @@ class Recorded:
 
 
 def disturb_both(up):
-    """A reconnect and a forced re-anchor."""
+    """A reconnect, a forced re-anchor, and one that brings lost trades back."""
     time.sleep(4)
     status, text = harness.post_json(up.port("exchange-sim"), "/control/faults",
                                      {"fault": "cut"})
@@ -41,6 +41,13 @@ def disturb_both(up):
     time.sleep(3)
     status, out, err = harness.run("reanchor", system.SYMBOL, "--port-offset", up.offset)
     assert status == 0, out + err
+    for stream, metric in (("trade", "aggregator_trades_missing"),
+                           ("depth", "aggregator_trades_refilled")):
+        before = harness.metric(up.port("aggregator"), metric)
+        status, text = harness.post_json(up.port("exchange-sim"), "/control/faults",
+                                         {"fault": "drop", "stream": stream, "count": 1})
+        assert status == 200, text
+        wait_until(lambda m=metric, b=before: harness.metric(up.port("aggregator"), m) > b, metric)
 
 
 def test_a_recording_replays_to_the_very_vectors_and_predictions_that_were_live():
@@ -49,7 +56,7 @@ def test_a_recording_replays_to_the_very_vectors_and_predictions_that_were_live(
     compared = replayed.check(live.predictions, live.vectors)
     system.check_every_slot(live.predictions)
     print(f"{compared}; {replayed.summary}")
-    assert replayed.summary["anchors"] >= 2, replayed.summary
+    assert replayed.summary["anchors"] >= 3, replayed.summary
     assert live.log.count("event=client_connected") >= 2
     assert 'cause="forced by an operator"' in live.log
     assert compared.predictions >= len(live.predictions) * 3 // 4

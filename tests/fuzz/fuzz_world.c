@@ -1,4 +1,4 @@
-/* covers: src/market/world.c */
+/* covers: src/market/world.c src/market/world_trades.c src/market/lost.c */
 /* Bytes as a sequence of events: whatever comes, a world keeps its promises: no crash, every
  * feature finite and in range, a live book is not empty of ids, and a world loaded from a
  * checkpoint in the middle ends with the very same checkpoint.
@@ -22,6 +22,7 @@ struct feed {
     int64_t book_id, trade_id, now_us;
     uint64_t epoch, seq;
     uint8_t bids[LEVELS_MAX * 16], asks[LEVELS_MAX * 16], trades[TRADES_MAX * 25];
+    struct anchor_trade list[TRADES_MAX];
 };
 
 static uint8_t feed_byte(struct feed *feed)
@@ -76,6 +77,28 @@ static void feed_book_event(struct feed *feed, struct event *event)
     }
 }
 
+/* Mostly a chain about the trades that came. */
+static void feed_anchor_trades(struct feed *feed, struct event *event)
+{
+    uint32_t count = feed_byte(feed) % (TRADES_MAX + 1);
+    int64_t id = feed_value(feed, feed->trade_id - 8);
+    int64_t time_us = feed_value(feed, feed->now_us - 500000);
+    for (uint32_t i = 0; i < count; i++) {
+        struct anchor_trade *trade = &feed->list[i];
+        bool is_odd = feed_byte(feed) == 255;
+        trade->first_id = is_odd ? feed_value(feed, id) : id;
+        trade->last_id = is_odd ? feed_value(feed, id) : id + (feed_byte(feed) & 3);
+        trade->price = is_odd ? feed_value(feed, 100000) : 100000;
+        trade->qty = is_odd ? feed_value(feed, 100) : 100 + feed_byte(feed);
+        trade->time_us = time_us;
+        trade->is_buyer_maker = (feed_byte(feed) & 1) != 0;
+        id = trade->last_id < INT64_MAX ? trade->last_id + 1 : 0;
+        time_us = (int64_t)((uint64_t)time_us + feed_byte(feed) * 1000u);
+    }
+    event->snapshot.trades = feed->list;
+    event->snapshot.trade_count = count;
+}
+
 static void feed_trades(struct feed *feed, struct event *event)
 {
     uint32_t count = feed_byte(feed) % (TRADES_MAX + 1);
@@ -87,6 +110,7 @@ static void feed_trades(struct feed *feed, struct event *event)
         at[24] = feed_byte(feed);
     }
     event->trades.list = (struct trade_view){feed->trades, count, 25};
+    event->trades.transact_us = feed_value(feed, feed->now_us);
 }
 
 static void feed_quote(struct feed *feed, struct event *event)
@@ -120,7 +144,9 @@ static struct event feed_event(struct feed *feed)
                           .qty_exponent = (scale & 2) != 0 ? (int8_t)feed_byte(feed) : -5};
     if (event.kind == EVENT_DIFF || event.kind == EVENT_ANCHOR || event.kind == EVENT_SNAPSHOT)
         feed_book_event(feed, &event);
-    else if (event.kind == EVENT_TRADES)
+    if (event.kind == EVENT_ANCHOR && (head & 0x20) != 0)
+        feed_anchor_trades(feed, &event);
+    if (event.kind == EVENT_TRADES)
         feed_trades(feed, &event);
     else if (event.kind == EVENT_QUOTE)
         feed_quote(feed, &event);

@@ -101,9 +101,10 @@ static int group_setup(void **state)
     strcpy(options.target, fixture.redis.target);
     assert_int_equal(loop_open(&fixture.loop, NULL), ERR_OK);
     assert_int_equal(redis_link_open(&options, fixture.loop, &fixture.link, NULL), ERR_OK);
-    assert_int_equal(
-        redis_anchor_open(fixture.link, STATE_KEYS_PLAIN, "BTCUSDT", &fixture.anchor, NULL),
-        ERR_OK);
+    assert_int_equal(redis_anchor_open(fixture.link,
+                                       (enum state_key_style)redis_fixture_key_style(), "BTCUSDT",
+                                       &fixture.anchor, NULL),
+                     ERR_OK);
     fixture.port = redis_anchor_port(fixture.anchor);
     connect_link();
     return 0;
@@ -202,7 +203,10 @@ static void an_audit_record_is_an_event(void **state)
     (void)state;
     assert_int_equal(answer(fixture.port.audit(fixture.port.self, pairs, 2, on_answer, &fixture)),
                      ERR_OK);
-    assert_int_equal(integer("XLEN reanchor-events"), 1);
+    assert_int_equal(integer(redis_fixture_key_style() == STATE_KEYS_PLAIN
+                                 ? "XLEN reanchor-events"
+                                 : "XLEN reanchor-events:BTCUSDT"),
+                     1);
 }
 
 /* A key of another type is an error of the server, not of the caller: said, not crashed. */

@@ -52,7 +52,9 @@ static int setup(void **state)
         redis_link_do_work(link, loop_mono_us());
         loop_run_once(loop, 1000);
     }
-    assert_int_equal(redis_infer_open(link, STATE_KEYS_PLAIN, "BTCUSDT", &port, NULL), ERR_OK);
+    assert_int_equal(redis_infer_open(link, (enum state_key_style)redis_fixture_key_style(),
+                                      "BTCUSDT", &port, NULL),
+                     ERR_OK);
     return 0;
 }
 
@@ -231,11 +233,25 @@ static void publish_rejects_a_damaged_record_of_the_slot(void **state)
     assert_int_equal(answer.result, ERR_MALFORMED);
 }
 
+/* Redis takes no command into a MULTI then, not even a read. */
+static void read_works_on_a_full_server(void **state)
+{
+    read_takes_all_hashes_and_the_calibration(state);
+    redis_fixture_integer(&server, "HSET tr:BTCUSDT:5s seq 77");
+    freeReplyObject(redis_fixture_command(&server, "CONFIG SET maxmemory 1"));
+    struct answer answer = read_now();
+    assert_int_equal(answer.result, ERR_OK);
+    assert_true(answer.read.state.consistent);
+    assert_int_equal(answer.read.state.best_bid.mantissa, 6000010);
+    assert_int_equal(answer.calibration_size, 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(read_of_an_empty_server_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(read_takes_all_hashes_and_the_calibration, setup, teardown),
+        cmocka_unit_test_setup_teardown(read_works_on_a_full_server, setup, teardown),
         cmocka_unit_test_setup_teardown(publish_writes_stream_hash_and_calibration_once, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(publish_refuses_holes_and_the_past, setup, teardown),

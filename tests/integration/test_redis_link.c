@@ -94,7 +94,7 @@ static void open_link(const struct redis_link_options *options)
 static struct redis_link_options default_options(void)
 {
     struct redis_link_options options = {.seed = 1, .name = "test"};
-    memcpy(options.target, server.target, sizeof(options.target));
+    snprintf(options.target, sizeof(options.target), "%s", server.target);
     return options;
 }
 

@@ -82,11 +82,14 @@ static int group_setup(void **state)
     strcpy(options.target, fixture.redis.target);
     assert_int_equal(loop_open(&fixture.loop, NULL), ERR_OK);
     assert_int_equal(redis_link_open(&options, fixture.loop, &fixture.link, NULL), ERR_OK);
-    assert_int_equal(redis_state_open(&(struct redis_state_options){.symbol = SYMBOL,
-                                                                    .link = fixture.link,
-                                                                    .metrics = &fixture.metrics},
-                                      &fixture.state, NULL),
-                     ERR_OK);
+    assert_int_equal(
+        redis_state_open(
+            &(struct redis_state_options){.symbol = SYMBOL,
+                                          .style = (enum state_key_style)redis_fixture_key_style(),
+                                          .link = fixture.link,
+                                          .metrics = &fixture.metrics},
+            &fixture.state, NULL),
+        ERR_OK);
     fixture.port = redis_state_port(fixture.state);
     connect_link();
     return 0;
@@ -438,7 +441,8 @@ static void a_swap_with_a_missing_source_touches_nothing(void **state)
         freeReplyObject(redis_fixture_command(&fixture.redis, "DEL %s", sources[i]));
         dump_live(&before);
         assert_int_equal(swap(9, "t1"), ERR_NOT_FOUND);
-        assert_string_equal(fixture.text, sources[i]);
+        char key[REDIS_FIXTURE_KEY_SIZE];
+        assert_string_equal(fixture.text, redis_fixture_key(sources[i], key));
         assert_same_dump(&before);
         assert_live_ttls();
         assert_text("reanchor:" SYMBOL, "t1");
@@ -527,6 +531,7 @@ static void a_gap_report_is_a_hash_and_an_event(void **state)
 static int read_until(uint64_t last_seq)
 {
     char expected[32];
+    char key[REDIS_FIXTURE_KEY_SIZE];
     redisContext *context = redisConnectUnix(fixture.redis.socket);
     if (context == NULL || context->err)
         return 3;
@@ -537,7 +542,7 @@ static int read_until(uint64_t last_seq)
         bool over = true;
         redisAppendCommand(context, "MULTI");
         for (int i = 0; i < 4; i++)
-            redisAppendCommand(context, "HGET %s seq", keys[i]);
+            redisAppendCommand(context, "HGET %s seq", redis_fixture_key(keys[i], key));
         redisAppendCommand(context, "EXEC");
         redisReply *reply = NULL;
         for (int i = 0; i < 6; i++) {

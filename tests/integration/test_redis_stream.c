@@ -35,13 +35,17 @@ static struct redis_link_options link_options(const char *name)
                                          .connect_timeout_us = 200000,
                                          .backoff_max_us = 50000,
                                          .seed = 7};
+    /* A segment that TCP has to send again takes 200 ms by itself. */
+    if (server.mode != REDIS_FIXTURE_SINGLE)
+        options.reply_timeout_us = 600000;
     snprintf(options.name, sizeof(options.name), "%s", name);
-    memcpy(options.target, server.target, sizeof(options.target));
+    snprintf(options.target, sizeof(options.target), "%s", server.target);
     return options;
 }
 
 static void start_server(const struct redis_fixture_options *options)
 {
+    style = (enum stream_key_style)redis_fixture_key_style();
     assert_int_equal(loop_open(&loop, NULL), ERR_OK);
     redis_fixture_start(&server, options);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/redis/redis_anchor.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -43,6 +44,7 @@ struct redis_anchor_call {
 struct redis_anchor {
     struct redis_link *link;
     char ask[STATE_KEY_SIZE], flag[STATE_KEY_SIZE], doc[STATE_KEY_SIZE], gap[STATE_KEY_SIZE];
+    char events[STATE_KEY_SIZE];
     struct redis_script look, renew, hand, drop;
     struct redis_anchor_call calls[REDIS_ANCHOR_CALLS_MAX];
     struct redis_anchor_call *free;
@@ -222,9 +224,12 @@ static int redis_anchor_audit(void *self, const struct state_pair *pairs, int co
                               anchor_done_fn done, void *context)
 {
     struct redis_anchor *anchor = self;
-    struct bytes argv[6 + 2 * REDIS_ANCHOR_PAIRS_MAX] = {
-        BYTES_LITERAL("XADD"), BYTES_LITERAL(REDIS_ANCHOR_EVENTS),     BYTES_LITERAL("MAXLEN"),
-        BYTES_LITERAL("~"),    BYTES_LITERAL(REDIS_ANCHOR_EVENTS_MAX), BYTES_LITERAL("*")};
+    struct bytes argv[6 + 2 * REDIS_ANCHOR_PAIRS_MAX] = {BYTES_LITERAL("XADD"),
+                                                         bytes_text(anchor->events),
+                                                         BYTES_LITERAL("MAXLEN"),
+                                                         BYTES_LITERAL("~"),
+                                                         BYTES_LITERAL(REDIS_ANCHOR_EVENTS_MAX),
+                                                         BYTES_LITERAL("*")};
     PRE(count > 0 && count <= REDIS_ANCHOR_PAIRS_MAX);
     for (int i = 0; i < count; i++) {
         argv[6 + 2 * i] = pairs[i].field;
@@ -249,6 +254,12 @@ int redis_anchor_open(struct redis_link *link, enum state_key_style style, const
     state_key(STATE_REANCHOR, style, symbol, anchor->flag);
     state_key(STATE_REANCHOR_DOC, style, symbol, anchor->doc);
     state_key(STATE_GAP, style, symbol, anchor->gap);
+    /* One stream for all symbols, but in a cluster it has to lie in the symbol's slot. */
+    if (style == STATE_KEYS_HASHTAG)
+        snprintf(anchor->events, sizeof(anchor->events), REDIS_ANCHOR_EVENTS ":{%.64s}", symbol);
+    else
+        snprintf(anchor->events, sizeof(anchor->events), REDIS_ANCHOR_EVENTS);
+    redis_link_bind(link, anchor->gap);
     anchor->look = (struct redis_script){.name = "look", .source = redis_anchor_look_source};
     anchor->renew = (struct redis_script){.name = "renew", .source = redis_anchor_renew_source};
     anchor->hand = (struct redis_script){.name = "hand", .source = redis_anchor_hand_source};

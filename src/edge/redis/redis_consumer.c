@@ -86,6 +86,8 @@ static void redis_consumer_init(struct redis_consumer *consumer)
     consumer->count = options->count_max;
     redis_registry_init(&consumer->registry, consumer->link, options->name, options->style,
                         options->symbol);
+    redis_link_bind(consumer->reader, consumer->streams[0].key);
+    redis_link_bind(consumer->link, consumer->streams[0].key);
     redis_link_on_state(consumer->reader, redis_consumer_reader_state, consumer);
     if (options->metrics == NULL)
         return;

@@ -145,7 +145,7 @@ static void redis_eval_release(struct redis_link *link)
     }
     redis_buffer_clear(&link->held_out);
     if (result != ERR_OK)
-        redis_link_break(link, result, "redis %s: out of memory", link->options.target);
+        redis_link_break(link, result, "redis %s: out of memory", link->where);
 }
 
 void redis_eval_settle(struct redis_link *link)

@@ -45,11 +45,27 @@ static struct redis_script redis_infer_publish_script = {
               "return {1, slot}\n",
 };
 
+/* The same read as a script, with the same form of answer. A full server takes no command
+ * into a MULTI, not even a read (EXECABORT), but runs a script that only reads.
+ * KEYS: four hashes, calibration. ARGV: for each hash the count of fields, then these. */
+static struct redis_script redis_infer_read_script = {
+    .name = "read",
+    .source = "local out, at = {}, 1\n"
+              "for i = 1, 4 do\n"
+              "  local last = at + tonumber(ARGV[at])\n"
+              "  out[i] = redis.call('HMGET', KEYS[i], unpack(ARGV, at + 1, last))\n"
+              "  at = last + 1\n"
+              "end\n"
+              "out[5] = redis.call('GET', KEYS[5])\n"
+              "return out\n",
+};
+
 /* MULTI, four HMGET, GET, EXEC. */
 #define REDIS_INFER_REPLIES 5
 #define REDIS_INFER_CALLS   8
 
 struct redis_infer_read_call {
+    struct redis_infer *infer;
     infer_read_fn done;
     void *context;
 };
@@ -88,6 +104,7 @@ int redis_infer_open(struct redis_link *link, enum state_key_style style, const 
     infer->link = link;
     for (int key = 0; key < STATE_KEY_COUNT; key++)
         state_key((enum state_key)key, style, symbol, infer->keys[key]);
+    redis_link_bind(link, infer->keys[STATE_OB]);
     redis_infer_model(infer, 0);
     *out = infer;
     return ERR_OK;
@@ -128,10 +145,38 @@ static bool redis_infer_parse_hash(struct state_read *state, enum state_key key,
     return any;
 }
 
+/* True when the read is under way once more, as a script. */
+static bool redis_infer_read_again(struct redis_infer_read_call *call, redis_reply_fn done)
+{
+    struct redis_infer *infer = call->infer;
+    struct bytes keys[REDIS_INFER_REPLIES];
+    struct bytes args[STATE_READ_HASHES * (1 + STATE_PARSE_FIELDS_MAX)];
+    char counts[STATE_READ_HASHES][12];
+    int used = 0;
+    for (int i = 0; i < STATE_READ_HASHES; i++) {
+        const char *const *names;
+        int count = state_parse_fields(redis_infer_hashes[i], &names);
+        keys[i] = bytes_text(infer->keys[redis_infer_hashes[i]]);
+        snprintf(counts[i], sizeof(counts[i]), "%d", count);
+        args[used++] = bytes_text(counts[i]);
+        for (int field = 0; field < count; field++)
+            args[used++] = bytes_text(names[field]);
+    }
+    keys[STATE_READ_HASHES] = bytes_text(infer->calibration);
+    int result = redis_link_eval(infer->link, &redis_infer_read_script, keys, REDIS_INFER_REPLIES,
+                                 args, used, done, call);
+    redis_link_flush(infer->link);
+    return result == ERR_OK;
+}
+
 static void redis_infer_read_done(void *context, int result, const redisReply *reply)
 {
     struct redis_infer_read_call call = *(struct redis_infer_read_call *)context;
     struct infer_read read = {0};
+    if (result == ERR_OK && reply->type == REDIS_REPLY_ERROR &&
+        strncmp(reply->str, "EXECABORT", 9) == 0 &&
+        redis_infer_read_again(context, redis_infer_read_done))
+        return;
     if (result != ERR_OK) {
         call.done(call.context, result, NULL);
         return;
@@ -183,7 +228,7 @@ static int redis_infer_read(void *self, infer_read_fn done, void *context)
     if (result != ERR_OK)
         return result;
     struct redis_infer_read_call *call = &infer->reads[infer->next_read++ % REDIS_INFER_CALLS];
-    *call = (struct redis_infer_read_call){.done = done, .context = context};
+    *call = (struct redis_infer_read_call){.infer = infer, .done = done, .context = context};
     struct bytes exec = BYTES_LITERAL("EXEC");
     result = redis_link_send(infer->link, &exec, 1, redis_infer_read_done, call);
     redis_link_flush(infer->link);

@@ -16,13 +16,11 @@
 #define REDIS_LINK_BACKOFF_MAX_US     1000000
 #define REDIS_LINK_OUT_BYTES_MAX      ((size_t)64 << 20)
 #define REDIS_LINK_IN_FLIGHT_MAX      65536
-/* The reader keeps a buffer of this size between replies instead of allocating anew. */
-#define REDIS_LINK_READER_KEEP_BYTES ((size_t)1 << 20)
 /* Longest sleep of the waiting calls between two looks at timeouts and retries. */
 #define REDIS_LINK_WAIT_STEP_US 10000
 
 static void redis_link_event(void *context, uint32_t events);
-static void redis_link_lose(struct redis_link *link);
+static bool redis_link_lose(struct redis_link *link);
 
 static void redis_link_defaults(struct redis_link_options *options)
 {
@@ -42,29 +40,26 @@ static void redis_link_defaults(struct redis_link_options *options)
         options->in_flight_max = REDIS_LINK_IN_FLIGHT_MAX;
 }
 
-static void redis_link_register(struct redis_link *link, struct metrics *metrics)
+/* What only some targets need. */
+static int redis_link_open_parts(struct redis_link *link, struct err *err)
 {
-    char labels[METRICS_LABELS_SIZE];
-    snprintf(labels, sizeof(labels), "link=\"%s\"", link->options.name);
-    link->metrics.connected =
-        metrics_gauge(metrics, "redis_link_connected", labels, "1 while the Redis server answers.");
-    link->metrics.losses = metrics_counter(metrics, "redis_link_losses_total", labels,
-                                           "Redis connections lost, timeouts included.");
-    link->metrics.timeouts = metrics_counter(metrics, "redis_link_timeouts_total", labels,
-                                             "Redis replies that did not come in time.");
-    link->metrics.refused =
-        metrics_counter(metrics, "redis_link_refused_total", labels,
-                        "Redis commands not accepted: not connected, or too much in flight.");
-    link->metrics.script_reloads =
-        metrics_counter(metrics, "redis_link_script_reloads_total", labels,
-                        "Scripts sent again because the server had forgotten them.");
+    const struct redis_link_options *options = &link->options;
+    const struct redis_tls_settings tls = {options->tls_ca_file, options->tls_cert_file,
+                                           options->tls_key_file};
+    int result = ERR_OK;
+    if (link->route.target.tls)
+        result = redis_tls_context_open(&tls, &link->tls_context, err);
+    if (result == ERR_OK && link->route.target.kind == REDIS_TARGET_SENTINEL)
+        result = redis_watch_open(options, &link->route.target, link->loop, redis_hop_on_primary,
+                                  link, &link->watch, err);
+    return result;
 }
 
 int redis_link_open(const struct redis_link_options *options, struct loop *loop,
                     struct redis_link **out, struct err *err)
 {
-    struct redis_address address;
-    int result = redis_dial_parse(options->target, &address, err);
+    struct redis_target target;
+    int result = redis_target_parse(options->target, &target, err);
     if (result != ERR_OK)
         return result;
     struct redis_link *link = calloc(1, sizeof(*link));
@@ -73,10 +68,18 @@ int redis_link_open(const struct redis_link_options *options, struct loop *loop,
     link->options = *options;
     redis_link_defaults(&link->options);
     link->loop = loop;
-    redis_dial_init(&link->dial, &address);
+    link->slot = -1;
     prng_init(&link->prng, options->seed);
+    redis_route_init(&link->route, &target);
+    redis_hop_begin(link, loop_mono_us());
+    redis_dial_init(&link->dial, &link->hop.address);
+    result = redis_link_open_parts(link, err);
+    if (result != ERR_OK) {
+        redis_link_close(link);
+        return result;
+    }
     if (options->metrics != NULL)
-        redis_link_register(link, options->metrics);
+        redis_meter_open(link, options->metrics);
     *out = link;
     return ERR_OK;
 }
@@ -94,7 +97,10 @@ void redis_link_close(struct redis_link *link)
     if (link == NULL)
         return;
     PRE(link->depth == 0);
+    redis_watch_close(link->watch);
     loop_remove(link->loop, redis_dial_fd(&link->dial));
+    redis_tls_close(link->tls);
+    redis_tls_context_close(link->tls_context);
     redis_dial_close(&link->dial);
     if (link->reader != NULL)
         redisReaderFree(link->reader);
@@ -112,6 +118,12 @@ void redis_link_on_state(struct redis_link *link, redis_state_fn fn, void *conte
     link->listeners[link->listener_count++].context = context;
 }
 
+void redis_link_on_push(struct redis_link *link, redis_push_fn fn, void *context)
+{
+    link->push = fn;
+    link->push_context = context;
+}
+
 bool redis_link_connected(const struct redis_link *link)
 {
     return link->state == REDIS_LINK_UP && link->broken == ERR_OK;
@@ -125,6 +137,11 @@ const struct redis_link_stats *redis_link_stats(const struct redis_link *link)
 const char *redis_link_error(const struct redis_link *link)
 {
     return link->error.text;
+}
+
+const char *redis_link_server(const struct redis_link *link)
+{
+    return link->where;
 }
 
 int redis_link_owed(const struct redis_link *link)
@@ -158,8 +175,11 @@ static void redis_link_enter(struct redis_link *link)
 
 static void redis_link_leave(struct redis_link *link)
 {
-    if (--link->depth == 0 && link->broken != ERR_OK)
-        redis_link_lose(link);
+    /* A round goes from hop to hop without waiting for the next cycle. */
+    if (--link->depth == 0)
+        while (link->broken != ERR_OK)
+            if (redis_link_lose(link))
+                redis_connect_begin(link, loop_mono_us());
 }
 
 static void redis_link_tell(struct redis_link *link, bool connected)
@@ -174,34 +194,9 @@ void redis_link_up(struct redis_link *link)
 {
     link->state = REDIS_LINK_UP;
     link->attempts = 0;
+    redis_hop_up(link);
     link->stats.connects++;
     redis_link_tell(link, true);
-}
-
-/* Full jitter: anything between nothing and the doubled span. */
-static int64_t redis_link_backoff_us(struct redis_link *link)
-{
-    int64_t span_us = link->options.backoff_min_us;
-    for (unsigned i = 0; i < link->attempts && span_us < link->options.backoff_max_us; i++)
-        span_us *= 2;
-    if (span_us > link->options.backoff_max_us)
-        span_us = link->options.backoff_max_us;
-    link->attempts++;
-    return (int64_t)prng_below(&link->prng, (uint64_t)span_us + 1);
-}
-
-static void redis_link_count_loss(struct redis_link *link, bool was_up, int code)
-{
-    if (!was_up) {
-        link->stats.failures++;
-        return;
-    }
-    link->stats.losses++;
-    link->stats.timeouts += code == ERR_TIMEOUT;
-    if (link->metrics.losses != NULL) {
-        metric_add(link->metrics.losses, 1);
-        metric_add(link->metrics.timeouts, code == ERR_TIMEOUT);
-    }
 }
 
 static void redis_link_answer_lost(struct redis_owed *owed, int code)
@@ -214,12 +209,16 @@ static void redis_link_answer_lost(struct redis_owed *owed, int code)
     }
 }
 
-/* The connection is gone: hang up, answer everything owed, tell, and plan the next try. */
-static void redis_link_lose(struct redis_link *link)
+/* The connection is gone: hang up, answer everything owed, tell, and plan the next try; true
+ * when that is due at once. */
+static bool redis_link_lose(struct redis_link *link)
 {
+    int64_t mono_us = loop_mono_us();
     int code = link->broken == ERR_TIMEOUT ? ERR_TIMEOUT : ERR_CONNECTION;
     bool was_up = link->state == REDIS_LINK_UP;
     loop_remove(link->loop, redis_dial_fd(&link->dial));
+    redis_tls_close(link->tls);
+    link->tls = NULL;
     redis_dial_close(&link->dial);
     if (link->reader != NULL)
         redisReaderFree(link->reader);
@@ -229,8 +228,11 @@ static void redis_link_lose(struct redis_link *link)
     link->repair_owed = 0;
     redis_buffer_clear(&link->out);
     redis_buffer_clear(&link->held_out);
-    redis_link_count_loss(link, was_up, code);
-    link->retry_us = loop_mono_us() + redis_link_backoff_us(link);
+    if (!link->hop_answered)
+        redis_meter_loss(link, was_up, code);
+    link->hop_answered = false;
+    bool at_once = redis_hop_plan(link, was_up, mono_us);
+    redis_hop_lost(link, was_up, mono_us);
 
     link->depth++;
     redis_link_answer_lost(&link->owed, code);
@@ -239,54 +241,15 @@ static void redis_link_lose(struct redis_link *link)
         redis_link_tell(link, false);
     link->depth--;
     link->broken = ERR_OK;
+    return at_once;
 }
 
 int redis_link_watch(struct redis_link *link, uint32_t events)
 {
     int result = loop_set(link->loop, redis_dial_fd(&link->dial), events, redis_link_event, link);
     if (result != ERR_OK)
-        redis_link_break(link, result, "redis %s: event loop: %s", link->options.target,
-                         err_text(result));
+        redis_link_break(link, result, "redis %s: event loop: %s", link->where, err_text(result));
     return result;
-}
-
-static void redis_link_dial(struct redis_link *link, int64_t mono_us)
-{
-    struct err err = {0};
-    link->started_us = mono_us;
-    link->state = REDIS_LINK_DIALING;
-    int result = redis_dial_begin(&link->dial, &err);
-    if (result != ERR_OK)
-        redis_link_break(link, result, "redis %s", err.text);
-    else
-        (void)redis_link_watch(link, redis_dial_events(&link->dial));
-}
-
-static void redis_link_dial_step(struct redis_link *link)
-{
-    struct err err = {0};
-    /* The step may close this descriptor and open another under the same number. */
-    loop_remove(link->loop, redis_dial_fd(&link->dial));
-    int result = redis_dial_step(&link->dial, &err);
-    if (result == ERR_AGAIN) {
-        (void)redis_link_watch(link, redis_dial_events(&link->dial));
-        return;
-    }
-    if (result != ERR_OK) {
-        redis_link_break(link, result, "redis %s", err.text);
-        return;
-    }
-    link->reader = redisReaderCreate();
-    if (link->reader == NULL) {
-        redis_link_break(link, ERR_MEMORY, "redis %s: out of memory", link->options.target);
-        return;
-    }
-    link->reader->maxbuf = REDIS_LINK_READER_KEEP_BYTES;
-    link->want_write = false;
-    link->state = REDIS_LINK_GREETING;
-    link->progress_us = loop_mono_us();
-    if (redis_link_watch(link, EPOLLIN) == ERR_OK)
-        redis_greet_start(link);
 }
 
 int redis_link_refuse(struct redis_link *link, int code)
@@ -351,7 +314,9 @@ static void redis_link_event(void *context, uint32_t events)
     struct redis_link *link = context;
     redis_link_enter(link);
     if (link->state == REDIS_LINK_DIALING) {
-        redis_link_dial_step(link);
+        redis_connect_step(link);
+    } else if (link->state == REDIS_LINK_SECURING) {
+        redis_connect_secure(link);
     } else {
         if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
             redis_traffic_read(link);
@@ -380,7 +345,7 @@ static void redis_link_check_reply(struct redis_link *link, int64_t mono_us)
     int64_t before_us = link->progress_us;
     redis_traffic_read(link);
     if (link->progress_us == before_us)
-        redis_link_break(link, ERR_TIMEOUT, "redis %s: no reply for %lld ms", link->options.target,
+        redis_link_break(link, ERR_TIMEOUT, "redis %s: no reply for %lld ms", link->where,
                          (long long)(limit_us / CLOCK_US_PER_MS));
 }
 
@@ -390,12 +355,11 @@ static void redis_link_cycle(struct redis_link *link, int64_t mono_us)
     redis_link_enter(link);
     if (link->state == REDIS_LINK_DOWN) {
         if (mono_us >= link->retry_us)
-            redis_link_dial(link, mono_us);
-    } else if (link->state == REDIS_LINK_DIALING) {
-        if (mono_us - link->started_us > link->options.connect_timeout_us)
-            redis_link_break(link, ERR_TIMEOUT, "redis %s: no connection after %lld ms",
-                             link->options.target,
-                             (long long)(link->options.connect_timeout_us / CLOCK_US_PER_MS));
+            redis_connect_begin(link, mono_us);
+    } else if (link->state != REDIS_LINK_UP &&
+               mono_us - link->started_us > redis_hop_patience_us(link)) {
+        redis_link_break(link, ERR_TIMEOUT, "redis %s: no connection after %lld ms", link->where,
+                         (long long)((mono_us - link->started_us) / CLOCK_US_PER_MS));
     } else {
         redis_traffic_write(link);
         redis_link_check_reply(link, mono_us);
@@ -405,6 +369,8 @@ static void redis_link_cycle(struct redis_link *link, int64_t mono_us)
 
 int redis_link_do_work(struct redis_link *link, int64_t mono_us)
 {
+    if (link->watch != NULL)
+        redis_watch_do_work(link->watch, mono_us);
     redis_link_cycle(link, mono_us);
     int handled = link->handled;
     link->handled = 0;
@@ -417,6 +383,8 @@ static bool redis_link_wait_step(struct redis_link *link, int64_t deadline_us)
     int64_t now_us = loop_mono_us();
     if (now_us >= deadline_us)
         return false;
+    if (link->watch != NULL)
+        redis_watch_do_work(link->watch, now_us);
     redis_link_cycle(link, now_us);
     int64_t left_us = deadline_us - now_us;
     loop_run_once(link->loop,

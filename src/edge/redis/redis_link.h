@@ -1,6 +1,7 @@
 /* One non-blocking Redis connection: commands out in a pipeline, replies back in order,
- * reconnect with full-jitter backoff. Sits on its own socket (unix or TCP) with hiredis'
- * reader and formatter, so that TLS, Sentinel and Cluster can come below the same face.
+ * reconnect with full-jitter backoff. Below the same face: one server, the primary that
+ * sentinels name, or the cluster node that serves the slot the link is bound to; a unix
+ * socket, TCP or TLS (docs/redis.md). Sits on its own socket with hiredis' reader.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_EDGE_REDIS_REDIS_LINK_H
 #define BTCAST_EDGE_REDIS_REDIS_LINK_H
@@ -13,13 +14,19 @@
 #include "base/err.h"
 #include "base/metrics.h"
 #include "edge/loop/loop.h"
+#include "edge/redis/redis_target.h"
 
 struct redis_link;
 
 struct redis_link_options {
-    char target[128];  /* "unix:/path/redis.sock" or "host:port" */
-    char username[64]; /* AUTH; empty: none */
+    char target[REDIS_TARGET_SIZE]; /* redis_target_parse says what it may be */
+    char username[64];              /* AUTH; empty: none */
     char password[128];
+    char sentinel_username[64]; /* of the sentinels; empty: none */
+    char sentinel_password[128];
+    char tls_ca_file[256];   /* empty: the system's certificates */
+    char tls_cert_file[256]; /* for servers that want one of ours; empty: none */
+    char tls_key_file[256];  /* empty: in tls_cert_file */
     int database;
     int64_t connect_timeout_us; /* default 500 ms */
     int64_t reply_timeout_us;   /* no reply for so long while some are owed: reconnect; default
@@ -30,6 +37,7 @@ struct redis_link_options {
     uint64_t seed;           /* jitter */
     char name[32];           /* CLIENT SETNAME (no spaces), label of the metrics; empty: none */
     struct metrics *metrics; /* redis_link_*; NULL: none */
+    bool quiet;              /* logs nothing */
 };
 
 /* What a link has seen since it was opened. */
@@ -42,6 +50,9 @@ struct redis_link_stats {
     uint64_t refused;        /* not accepted: not connected or full */
     uint64_t replies;        /* received */
     uint64_t script_reloads; /* scripts sent again after NOSCRIPT */
+    uint64_t reconnects;     /* connects after the first */
+    uint64_t failovers;      /* of them those to another server than before */
+    uint64_t redirects;      /* replies that send elsewhere: MOVED, ASK, READONLY… */
 };
 
 #define REDIS_LINK_LISTENERS_MAX 8
@@ -51,8 +62,12 @@ struct redis_link_stats {
  * borrowed for the call. */
 typedef void (*redis_reply_fn)(void *context, int result, const redisReply *reply);
 
+/* A reply that no command owes: a message of a subscribed channel. */
+typedef void (*redis_push_fn)(void *context, const redisReply *reply);
+
 /* Never fails for an unreachable server: the link keeps trying, full jitter apart. ERR_CONFIG
- * for a target that cannot be one. options are copied; zeros mean the defaults. */
+ * for a target that cannot be one or a certificate that cannot be read. options are copied;
+ * zeros mean the defaults. */
 int redis_link_open(const struct redis_link_options *options, struct loop *loop,
                     struct redis_link **link, struct err *err) MUST_CHECK;
 /* Owed replies are dropped without a call. Not from inside a handler. */
@@ -63,8 +78,18 @@ void redis_link_close(struct redis_link *link);
  * the order of their registration; one that comes late is not told the present state. */
 typedef void (*redis_state_fn)(void *context, bool connected);
 void redis_link_on_state(struct redis_link *link, redis_state_fn fn, void *context);
+/* In a cluster: connect to the node that serves this key (whole, with its hash tag). The
+ * first call counts. Without it the first MOVED binds. A command for a key of another slot
+ * gets its MOVED as an error reply; keys without the tag need a link of their own. */
+void redis_link_bind(struct redis_link *link, const char *key);
+void redis_link_on_push(struct redis_link *link, redis_push_fn fn, void *context);
+/* An error that a script caught may say that this server is the wrong one ("READONLY…"):
+ * then the connection is given up and the right one is looked for. */
+void redis_link_distrust(struct redis_link *link, const char *reply);
 bool redis_link_connected(const struct redis_link *link);
 const struct redis_link_stats *redis_link_stats(const struct redis_link *link);
+/* The server it talks or talked to last, "host:port" or "unix:/path". */
+const char *redis_link_server(const struct redis_link *link);
 /* Why the last connection or try was lost; "" if never. */
 const char *redis_link_error(const struct redis_link *link);
 /* Replies owed now. */

@@ -41,6 +41,7 @@ int redis_model_open(struct redis_link *link, enum state_key_style style, const 
     state_key(STATE_MODELS, style, symbol, model->pointers);
     state_key(STATE_MODEL, style, symbol, model->artifact);
     state_key(STATE_SHADOW, style, symbol, model->shadows);
+    redis_link_bind(link, model->pointers);
     *out = model;
     return ERR_OK;
 }

@@ -90,6 +90,7 @@ static void redis_producer_init(struct redis_producer *producer)
                                       .consumer_expiry_s = options->consumer_expiry_s,
                                       .interval_us = options->trim_interval_us,
                                       .metrics = options->metrics};
+    redis_link_bind(producer->link, producer->keys[0]);
     redis_trim_init(&producer->trim, &trim, producer->link);
     if (options->metrics != NULL)
         redis_producer_register(producer, options->metrics);
@@ -202,6 +203,8 @@ static void redis_producer_answer(void *context, int result, const redisReply *r
         redis_batch_mark(&behind, STREAM_RETRY);
     }
     const char *reason = judged ? reply->element[1]->str : reply->str;
+    if (judged && strncmp(reason, "READONLY", 8) == 0)
+        redis_link_distrust(producer->link, reason);
     if (reason == NULL || reason[0] != '\0')
         redis_producer_refused(producer, reason != NULL ? reason : "unexpected reply");
     /* The server works on what waited while the caller thinks about what is done. */

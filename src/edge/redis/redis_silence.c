@@ -42,12 +42,22 @@ static void redis_silence_on_said(void *context, int result, const redisReply *r
         silence->said_us = 0; /* else something longer was said meanwhile */
 }
 
+static struct bytes redis_silence_key(const struct redis_silence *silence, char *out, size_t size)
+{
+    if (silence->tag[0] == '\0')
+        return BYTES_LITERAL(REDIS_SILENCE_KEY);
+    struct text text = text_begin(out, size);
+    text_add_format(&text, REDIS_SILENCE_KEY ":{%s}", silence->tag);
+    return bytes_of(out, text.size);
+}
+
 static void redis_silence_send(struct redis_silence *silence)
 {
     char number[24];
     struct text text = text_begin(number, sizeof(number));
     text_add_i64(&text, silence->said_us / CLOCK_US_PER_MS);
-    struct bytes key = BYTES_LITERAL(REDIS_SILENCE_KEY);
+    char name[sizeof(REDIS_SILENCE_KEY) + REDIS_SILENCE_TAG_SIZE + 4];
+    struct bytes key = redis_silence_key(silence, name, sizeof(name));
     struct bytes arg = bytes_of(number, text.size);
     silence->sent_us = silence->said_us;
     silence->script.name = "silence";
@@ -73,7 +83,8 @@ static int redis_silence_do_work(void *self, int64_t mono_us)
         redis_silence_send(silence);
     if (silence->looking || mono_us < silence->look_us)
         return 0;
-    struct bytes argv[] = {BYTES_LITERAL("GET"), BYTES_LITERAL(REDIS_SILENCE_KEY)};
+    char name[sizeof(REDIS_SILENCE_KEY) + REDIS_SILENCE_TAG_SIZE + 4];
+    struct bytes argv[] = {BYTES_LITERAL("GET"), redis_silence_key(silence, name, sizeof(name))};
     silence->look_us = mono_us + REDIS_SILENCE_LOOK_US;
     silence->looking =
         redis_link_send(silence->link, argv, 2, redis_silence_on_look, silence) == ERR_OK;

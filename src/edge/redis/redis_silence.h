@@ -10,9 +10,15 @@
 #define REDIS_SILENCE_KEY     "rest:blocked"
 #define REDIS_SILENCE_LOOK_US 500000
 
+/* A cluster has no place for a key of all symbols on a link that is bound to one of them:
+ * with a tag (the symbol; key style hashtag) the key is `rest:blocked:{tag}`, and processes
+ * of several symbols keep their silence apart. */
+#define REDIS_SILENCE_TAG_SIZE 24
+
 /* link is borrowed and run by its owner; close the link first. Zero-initialise the rest. */
 struct redis_silence {
     struct redis_link *link;
+    char tag[REDIS_SILENCE_TAG_SIZE]; /* set with link; empty: none */
     int64_t until_us;
     int64_t said_us, sent_us; /* wanted to be known, 0: nothing; and on its way */
     int64_t look_us;          /* monotonic */

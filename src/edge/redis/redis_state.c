@@ -155,8 +155,25 @@ static int redis_state_do_look(void *self, state_done_fn done, void *context)
 {
     struct redis_state *state = self;
     struct bytes keys[] = {redis_state_key(state, STATE_REANCHOR_DOC),
-                           redis_state_key(state, STATE_REANCHOR)};
-    return redis_state_eval(state, REDIS_STATE_LOOK, keys, 2, NULL, 0, done, context);
+                           redis_state_key(state, STATE_REANCHOR),
+                           redis_state_key(state, STATE_GAP_VERDICT)};
+    return redis_state_eval(state, REDIS_STATE_LOOK, keys, 3, NULL, 0, done, context);
+}
+
+static int redis_state_do_verify(void *self, uint64_t epoch, const struct state_image *image,
+                                 state_done_fn done, void *context)
+{
+    struct redis_state *state = self;
+    struct redis_state_number numbers[5];
+    struct bytes keys[] = {redis_state_key(state, STATE_OB), redis_state_key(state, STATE_TR_1S),
+                           redis_state_key(state, STATE_TR_5S), redis_state_key(state, STATE_FEAT),
+                           redis_state_key(state, STATE_FENCE)};
+    struct bytes args[] = {
+        redis_state_u64(&numbers[0], epoch),           redis_state_u64(&numbers[1], image->epoch),
+        redis_state_u64(&numbers[2], image->seq),      BYTES_LITERAL("-1"),
+        redis_state_u64(&numbers[3], STATE_TTL_TR_S),  redis_state_u64(&numbers[3], STATE_TTL_TR_S),
+        redis_state_u64(&numbers[4], STATE_TTL_FEAT_S)};
+    return redis_state_eval(state, REDIS_STATE_VERIFY, keys, 5, args, 7, done, context);
 }
 
 static int redis_state_do_refuse(void *self, const char *token, state_done_fn done, void *context)
@@ -223,6 +240,7 @@ int redis_state_open(const struct redis_state_options *options, struct redis_sta
     state->link = options->link;
     for (int key = 0; key < STATE_KEY_COUNT; key++)
         state_key((enum state_key)key, options->style, options->symbol, state->keys[key]);
+    redis_link_bind(state->link, state->keys[STATE_OB]);
     redis_state_call_open(state, options->metrics);
     *out = state;
     return ERR_OK;
@@ -247,6 +265,7 @@ struct state_port redis_state_port(struct redis_state *state)
                                .anchor_refuse = redis_state_do_refuse,
                                .anchor_stage = redis_state_do_stage,
                                .anchor_swap = redis_state_do_swap,
+                               .anchor_verify = redis_state_do_verify,
                                .gap_report = redis_state_do_gap_report,
                                .do_work = redis_state_do_work};
 }

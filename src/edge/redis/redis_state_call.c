@@ -21,6 +21,7 @@ static const struct {
     [REDIS_STATE_REFUSE] = {"refuse", "anchor", redis_state_refuse},
     [REDIS_STATE_STAGE] = {"stage", "state", redis_state_stage},
     [REDIS_STATE_SWAP] = {"swap", "state", redis_state_swap},
+    [REDIS_STATE_VERIFY] = {"verify", "state", redis_state_verify},
     [REDIS_STATE_GAP_REPORT] = {"report", "gap", NULL},
 };
 
@@ -85,8 +86,9 @@ static int redis_state_verdict(const redisReply *word)
     static const struct {
         const char *word;
         int result;
-    } verdicts[] = {{"ok", ERR_OK},         {"fenced", ERR_FENCED},     {"held", ERR_REFUSED},
-                    {"token", ERR_REFUSED}, {"missing", ERR_NOT_FOUND}, {"empty", ERR_EMPTY}};
+    } verdicts[] = {{"ok", ERR_OK},          {"fenced", ERR_FENCED},     {"held", ERR_REFUSED},
+                    {"token", ERR_REFUSED},  {"missing", ERR_NOT_FOUND}, {"empty", ERR_EMPTY},
+                    {"wrong", ERR_MALFORMED}};
     for (size_t i = 0; redis_state_is_text(word) && i < sizeof(verdicts) / sizeof(verdicts[0]); i++)
         if (strcmp(word->str, verdicts[i].word) == 0)
             return verdicts[i].result;
@@ -101,12 +103,15 @@ static struct state_reply redis_state_translate(const redisReply *reply)
                               .text = ""};
     const redisReply *second = redis_state_element(reply, 1);
     const redisReply *third = redis_state_element(reply, 2);
+    const redisReply *fourth = redis_state_element(reply, 3);
     if (second != NULL && second->type == REDIS_REPLY_INTEGER && second->integer >= 0)
         out.epoch = (uint64_t)second->integer;
     if (redis_state_is_text(second))
         out.text = second->str;
     if (redis_state_is_text(third))
         out.data = bytes_of(third->str, third->len);
+    if (redis_state_is_text(fourth))
+        out.verdict = bytes_of(fourth->str, fourth->len);
     return out;
 }
 

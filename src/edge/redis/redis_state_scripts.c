@@ -83,9 +83,35 @@ const char redis_state_ask[] =
                             "redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])\n"
                             "return {'ok', stored}\n";
 
-const char redis_state_look[] = "local doc = redis.call('GET', KEYS[1])\n"
-                                "if not doc then return {'empty', ''} end\n"
-                                "return {'ok', redis.call('GET', KEYS[2]) or '', doc}\n";
+const char redis_state_look[] = "local verdict = redis.call('GET', KEYS[3]) or ''\n"
+                                "local doc = redis.call('GET', KEYS[1])\n"
+                                "if not doc then return {'empty', '', '', verdict} end\n"
+                                "return {'ok', redis.call('GET', KEYS[2]) or '', doc, verdict}\n";
+
+/* ob has no TTL, the others have what was set just now, or a little less. */
+const char redis_state_verify[] = STORED_FENCE(
+    "KEYS[5]") "if tonumber(ARGV[1]) < stored then return {'fenced', stored} end\n"
+               "for i = 1, 4 do\n"
+               "  local place = redis.call('HMGET', KEYS[i], 'epoch', 'seq')\n"
+               "  if place[1] ~= ARGV[2] or place[2] ~= ARGV[3] then\n"
+               "    return {'wrong', KEYS[i] .. ' is at ' .. (place[1] or 'nothing') .. '/' ..\n"
+               "      (place[2] or 'nothing')}\n"
+               "  end\n"
+               "  local ttl, most = redis.call('TTL', KEYS[i]), tonumber(ARGV[3 + i])\n"
+               "  if (most < 0 and ttl ~= -1) or (most > 0 and (ttl < 0 or ttl > most)) then\n"
+               "    return {'wrong', KEYS[i] .. ' has a TTL of ' .. ttl}\n"
+               "  end\n"
+               "end\n"
+               "local touch = redis.call('HMGET', KEYS[1], 'best_bid', 'best_ask', 'bid1_p',\n"
+               "  'ask1_p', 'spread')\n"
+               "for i = 1, 5 do\n"
+               "  if not touch[i] then return {'wrong', KEYS[1] .. ' has no touch'} end\n"
+               "end\n"
+               "local bid, ask = tonumber(touch[1]), tonumber(touch[2])\n"
+               "if not bid or not ask or bid <= 0 or bid >= ask then\n"
+               "  return {'wrong', KEYS[1] .. ' is crossed'}\n"
+               "end\n"
+               "return {'ok', stored}\n";
 
 /* The token is looked for as the builder of the document writes it. */
 const char redis_state_refuse[] =

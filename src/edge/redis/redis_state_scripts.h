@@ -22,6 +22,7 @@ extern const char redis_state_swap[];
 extern const char redis_state_ask[];
 /* KEYS doc flag. */
 extern const char redis_state_look[];
+extern const char redis_state_verify[];
 /* KEYS doc; ARGV token. */
 extern const char redis_state_refuse[];
 

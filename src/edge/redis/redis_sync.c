@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/time.h>
 
-#include "edge/redis/redis_dial.h"
+#include "edge/redis/redis_target.h"
 
 #define REDIS_SYNC_TIMEOUT_US 1000000
 #define REDIS_SYNC_ARGS_MAX   64
@@ -62,10 +62,14 @@ int redis_sync_open(struct redis_sync *sync, const struct redis_link_options *op
 {
     memset(sync, 0, sizeof(*sync));
     memcpy(sync->target, options->target, sizeof(sync->target));
-    struct redis_address address;
-    int result = redis_dial_parse(options->target, &address, err);
+    struct redis_target target;
+    int result = redis_target_parse(options->target, &target, err);
+    if (result == ERR_OK && (target.kind != REDIS_TARGET_SINGLE || target.tls))
+        result =
+            err_set(err, ERR_CONFIG, "redis %s: expected one server without TLS", options->target);
     if (result != ERR_OK)
         return result;
+    const struct redis_address address = target.address[0];
     struct timeval timeout = redis_sync_time(options->connect_timeout_us);
     sync->context =
         address.is_unix

@@ -25,12 +25,15 @@ int infer_open(struct infer *infer, const struct infer_options *options,
     track_init(&infer->track, 0, -INFER_BAND_BP, INFER_BAND_BP);
     infer->slot = clock_slot(now.wall_us) + 1;
     infer->saved_slot = INT64_MIN;
-    return journal_open(&infer->outbox, options->journal_capacity, err);
+    infer->refill_after = INT64_MAX;
+    int result = journal_open(&infer->outbox, options->journal_capacity, err);
+    return result == ERR_OK ? journal_open(&infer->recent, INFER_RECENT, err) : result;
 }
 
 void infer_close(struct infer *infer)
 {
     journal_close(&infer->outbox);
+    journal_close(&infer->recent);
 }
 
 static uint64_t infer_model_identity(const struct model *model)

@@ -28,6 +28,7 @@
 #define INFER_SERVE_TIMEOUT_US 50000  /* an unpublished prediction is served locally then */
 #define INFER_RETRY_US         100000 /* between attempts to drain the outbox */
 #define INFER_HOLE_GRACE_US    300000 /* wait for the other replica to fill a hole */
+#define INFER_RECENT           32     /* published records kept for a stream that loses its end */
 
 /* How one slot went; durations in nanoseconds. */
 struct infer_timing {
@@ -45,6 +46,7 @@ struct infer_counters {
     uint64_t predictions, published, existed, holes_waited, holes_allowed, old;
     uint64_t missed_slots, waiting, read_failures, read_inconsistent, schema_mismatches;
     uint64_t publish_failures, track_refused;
+    uint64_t refilled; /* slots published once more, after a failover had lost them */
     uint64_t by_mode[DEGRADE_COUNT];
 };
 
@@ -100,6 +102,7 @@ struct infer {
     struct degrade degrade;
     struct track track;
     struct journal outbox;
+    struct journal recent; /* the stream has acknowledged them: as they were published */
     struct infer_counters counters;
 
     enum infer_phase phase;
@@ -124,6 +127,7 @@ struct infer {
     bool served;       /* this slot's prediction was handed to the observer */
     int64_t retry_mono_us;
     int64_t hole_since_mono_us;     /* 0: none */
+    int64_t refill_after;           /* recent slots above it go out again; INT64_MAX: none do */
     uint8_t saved[TRACK_SAVED_MAX]; /* the fold with this slot's prediction in it */
     size_t saved_size;
     int64_t saved_slot;

@@ -27,11 +27,28 @@ static bool infer_outbox_is_current(const struct infer *infer, int64_t slot)
     return infer->phase == INFER_PUBLISHING && slot == infer->slot;
 }
 
+/* What goes out next: slots that the stream had and lost come before all others. */
+static const struct journal_entry *infer_outbox_first(const struct infer *infer)
+{
+    const struct journal_entry *first = journal_first(&infer->outbox);
+    const struct journal_entry *lost = journal_after(&infer->recent, infer->refill_after);
+    return lost != NULL && first != NULL && lost->slot < first->slot ? lost : first;
+}
+
+/* Kept as it was published, whoever made it: a failover may lose the stream's newest. */
+static void infer_outbox_keep(struct infer *infer, int64_t slot, const struct prediction *published)
+{
+    if (journal_after(&infer->recent, slot - 1) == NULL)
+        journal_push(&infer->recent, slot, published);
+}
+
 /* The stream has this slot now. */
 static void infer_outbox_settled(struct infer *infer, int64_t slot, bool ours,
                                  const struct prediction *published)
 {
     bool current = infer_outbox_is_current(infer, slot);
+    if (infer->refill_after != INT64_MAX)
+        infer->refill_after = current ? INT64_MAX : slot;
     infer->hole_since_mono_us = 0;
     if (ours && slot == infer->saved_slot)
         infer->track = infer->next;
@@ -44,9 +61,17 @@ static void infer_outbox_settled(struct infer *infer, int64_t slot, bool ours,
     journal_pop_through(&infer->outbox, slot);
 }
 
-/* The newest slot in the stream is not the one before the first of the outbox. */
-static void infer_outbox_hole(struct infer *infer, int64_t mono_us)
+/* The newest slot in the stream is not the one before the slot that was sent: what the stream
+ * has lost of it goes first; what we do not know the other replica may. */
+static void infer_outbox_hole(struct infer *infer, int64_t top_slot, int64_t mono_us)
 {
+    journal_pop_through(&infer->outbox, top_slot);
+    infer->refill_after = top_slot;
+    const struct journal_entry *first = infer_outbox_first(infer);
+    if (first != NULL && first->slot < infer->sent_slot) {
+        infer_outbox_send(infer, mono_us);
+        return;
+    }
     if (infer->hole_since_mono_us == 0) {
         infer->hole_since_mono_us = mono_us;
         infer->counters.holes_waited++;
@@ -60,7 +85,7 @@ static void infer_outbox_done(void *context, int result, enum infer_published ou
     struct infer *infer = context;
     int64_t mono_us = infer_now_ns(infer) / 1000;
     infer->publishing = false;
-    const struct journal_entry *first = journal_first(&infer->outbox);
+    const struct journal_entry *first = infer_outbox_first(infer);
     if (first == NULL || first->slot != infer->sent_slot)
         return; /* dropped meanwhile: the outbox was full */
     int64_t slot = first->slot;
@@ -78,15 +103,17 @@ static void infer_outbox_done(void *context, int result, enum infer_published ou
     switch (outcome) {
     case INFER_PUBLISHED:
         infer->counters.published++;
+        infer->counters.refilled += journal_after(&infer->recent, slot - 1) != NULL;
+        infer_outbox_keep(infer, slot, &first->prediction);
         infer_outbox_settled(infer, slot, true, &first->prediction);
         break;
     case INFER_EXISTED:
         infer->counters.existed++;
+        infer_outbox_keep(infer, slot, published);
         infer_outbox_settled(infer, slot, false, published);
         break;
     case INFER_HOLE:
-        journal_pop_through(&infer->outbox, top_slot);
-        infer_outbox_hole(infer, mono_us);
+        infer_outbox_hole(infer, top_slot, mono_us);
         return;
     case INFER_OLD:
         infer->counters.old++;
@@ -99,7 +126,7 @@ static void infer_outbox_done(void *context, int result, enum infer_published ou
 /* Sends the oldest entry, if nothing is in flight. */
 static void infer_outbox_send(struct infer *infer, int64_t mono_us)
 {
-    const struct journal_entry *first = journal_first(&infer->outbox);
+    const struct journal_entry *first = infer_outbox_first(infer);
     if (first == NULL || infer->publishing)
         return;
     struct infer_publish request = {.slot = first->slot, .prediction = &first->prediction};

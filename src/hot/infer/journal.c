@@ -51,6 +51,14 @@ const struct journal_entry *journal_first(const struct journal *journal)
     return journal->count == 0 ? NULL : journal_at(journal, 0);
 }
 
+const struct journal_entry *journal_after(const struct journal *journal, int64_t slot)
+{
+    for (int i = 0; i < journal->count; i++)
+        if (journal_at(journal, i)->slot > slot)
+            return journal_at(journal, i);
+    return NULL;
+}
+
 void journal_pop_through(struct journal *journal, int64_t slot)
 {
     while (journal->count > 0 && journal_at(journal, 0)->slot <= slot)

@@ -30,6 +30,8 @@ void journal_close(struct journal *journal);
 void journal_push(struct journal *journal, int64_t slot, const struct prediction *prediction);
 /* The oldest, or NULL. */
 const struct journal_entry *journal_first(const struct journal *journal);
+/* The oldest above this slot, or NULL. */
+const struct journal_entry *journal_after(const struct journal *journal, int64_t slot);
 /* Drops every entry with slot <= this one. */
 void journal_pop_through(struct journal *journal, int64_t slot);
 

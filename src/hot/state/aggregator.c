@@ -73,8 +73,12 @@ static void aggregator_on_effects(void *context, unsigned effects, const struct 
     if (record->kind == RECORD_HOLE && own && aggregator->lease.holds)
         aggregator_outbox_add(aggregator, record);
     if (loss != NULL) {
+        if (aggregator->lease.holds)
+            log_warn("book_lost", "symbol=%s cause=\"%s\" epoch=%llu seq=%llu",
+                     aggregator->options.symbol, loss, (unsigned long long)record->epoch,
+                     (unsigned long long)record->seq);
         aggregator->book_live = false;
-        aggregator_anchor_want(aggregator, loss);
+        aggregator_ask_want(aggregator, loss);
     }
     aggregator_report_effects(aggregator, effects, record, loss);
     if (!aggregator->lease.holds && (loss != NULL || own))

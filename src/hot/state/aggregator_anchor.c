@@ -1,16 +1,14 @@
-/* The anchor part of the aggregator: asks while the book is lost, takes the document that
- * is handed over, joins it with the buffered diffs, writes the new state beside the live
- * keys and swaps it in. An anchor that was not adopted has never happened: the world is
- * as it was (DESIGN.md section 6, Re-anchor). SPDX-License-Identifier: Apache-2.0 */
+/* The anchor part of the aggregator: takes the document that is handed over, joins it with
+ * the buffered diffs, writes the new state beside the live keys, swaps it in and reads it
+ * back. An anchor that was not adopted has never happened: the world is as it was (DESIGN.md
+ * section 6, Re-anchor). When one is asked for: aggregator_ask.c.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/log.h"
-#include "base/text.h"
 #include "hot/state/aggregator_parts.h"
-
-#define AGGREGATOR_ASK_SIZE 512
 
 int aggregator_anchor_open(struct aggregator *aggregator, struct err *err)
 {
@@ -25,18 +23,17 @@ void aggregator_anchor_close(struct aggregator *aggregator)
     free(aggregator->anchor.document);
 }
 
-bool aggregator_anchor_busy(const struct aggregator *aggregator)
+/* What was written after a swap that had failed its check is checked before the next one. */
+static bool aggregator_anchor_recheck_due(const struct aggregator *aggregator)
 {
-    return aggregator->anchor.step != AGGREGATOR_IDLE;
+    const struct aggregator_anchor *anchor = &aggregator->anchor;
+    return anchor->recheck && !aggregator->flush.in_flight &&
+           aggregator->flushes > anchor->recheck_flushes;
 }
 
-void aggregator_anchor_want(struct aggregator *aggregator, const char *cause)
+bool aggregator_anchor_busy(const struct aggregator *aggregator)
 {
-    struct aggregator_anchor *anchor = &aggregator->anchor;
-    snprintf(anchor->cause, sizeof(anchor->cause), "%s", cause);
-    anchor->next_ask_us = 0;
-    if (anchor->started_us == 0)
-        anchor->started_us = aggregator->now.mono_us;
+    return aggregator->anchor.step != AGGREGATOR_IDLE || aggregator_anchor_recheck_due(aggregator);
 }
 
 /* Before the first record an anchor would have no place in the order. */
@@ -49,43 +46,13 @@ static bool aggregator_anchor_possible(const struct aggregator *aggregator)
     return epoch != 0 && aggregator->caught_up && state->ready(state->self);
 }
 
-/* A snapshot from before the first buffered diff might not join it (BINANCE.md section 6,
- * rule 2: fetch after the first event). */
-static bool aggregator_anchor_has_diffs(const struct aggregator *aggregator)
-{
-    const struct world_counters *counters = world_counters(aggregator->world);
-    return counters->diffs_buffered + counters->diffs_applied > 0;
-}
-
-/* Said again and again while it is true, so that a store that has lost it hears it. */
-static void aggregator_anchor_ask(struct aggregator *aggregator)
-{
-    const struct state_port *state = &aggregator->options.state;
-    struct aggregator_anchor *anchor = &aggregator->anchor;
-    char buffer[AGGREGATOR_ASK_SIZE];
-    struct text json = text_begin(buffer, sizeof(buffer));
-    uint64_t epoch, seq;
-    int64_t recv_us;
-    if (anchor->ask.in_flight || aggregator->now.mono_us < anchor->next_ask_us)
-        return;
-    if (anchor->cause[0] == 0)
-        aggregator_anchor_want(aggregator, "no book yet");
-    state_feed_place(aggregator->feed, &epoch, &seq, &recv_us);
-    text_add(&json, "{\"cause\":");
-    text_add_json_string(&json, anchor->cause, strlen(anchor->cause));
-    text_add_format(&json, ",\"epoch\":%llu,\"seq\":%llu,\"recv_us\":%lld}",
-                    (unsigned long long)epoch, (unsigned long long)seq, (long long)recv_us);
-    anchor->next_ask_us = aggregator->now.mono_us + AGGREGATOR_ASK_US;
-    anchor->ask.in_flight =
-        state->anchor_ask(state->self, aggregator->lease.epoch, bytes_of(buffer, json.size),
-                          AGGREGATOR_ASK_TTL_MS, aggregator_answer, &anchor->ask) == ERR_OK;
-}
-
 static void aggregator_anchor_on_look(void *context, const struct state_reply *reply)
 {
     struct aggregator *aggregator = context;
     struct aggregator_anchor *anchor = &aggregator->anchor;
     aggregator_answer(&anchor->look, reply);
+    if (reply->result == ERR_OK || reply->result == ERR_EMPTY)
+        aggregator_ask_heard(aggregator, reply->verdict);
     anchor->document_size = 0;
     if (reply->result != ERR_OK || anchor->step != AGGREGATOR_IDLE)
         return;
@@ -104,8 +71,9 @@ static void aggregator_anchor_look(struct aggregator *aggregator)
     struct aggregator_anchor *anchor = &aggregator->anchor;
     if (anchor->look.in_flight || aggregator->now.mono_us < anchor->next_look_us)
         return;
-    anchor->next_look_us = aggregator->now.mono_us +
-                           (aggregator->book_live ? AGGREGATOR_LOOK_IDLE_US : AGGREGATOR_LOOK_US);
+    anchor->next_look_us =
+        aggregator->now.mono_us +
+        (aggregator_ask_wanted(aggregator) ? AGGREGATOR_LOOK_US : AGGREGATOR_LOOK_IDLE_US);
     anchor->look.in_flight =
         state->anchor_look(state->self, aggregator_anchor_on_look, aggregator) == ERR_OK;
 }
@@ -165,6 +133,16 @@ static void aggregator_anchor_stage(struct aggregator *aggregator)
     anchor->step = AGGREGATOR_STAGING;
 }
 
+/* Two anchors cannot have one place in the order: the second waits for the next record. */
+static bool aggregator_anchor_has_place(const struct aggregator *aggregator)
+{
+    const struct aggregator_anchor *anchor = &aggregator->anchor;
+    uint64_t epoch, seq;
+    int64_t recv_us;
+    state_feed_place(aggregator->feed, &epoch, &seq, &recv_us);
+    return epoch != anchor->placed_epoch || seq != anchor->placed_seq;
+}
+
 /* A document of another token than the flag's, or one judged before, is left alone. */
 static bool aggregator_anchor_is_new(struct aggregator *aggregator)
 {
@@ -190,7 +168,7 @@ static void aggregator_anchor_judge(struct aggregator *aggregator)
     struct aggregator_anchor *anchor = &aggregator->anchor;
     struct bytes document = bytes_of(anchor->document, anchor->document_size);
     struct err err = {0};
-    if (!aggregator_anchor_is_new(aggregator))
+    if (!aggregator_anchor_has_place(aggregator) || !aggregator_anchor_is_new(aggregator))
         return;
     if (world_save(aggregator->world, aggregator->scratch, aggregator->scratch_capacity,
                    &anchor->saved_size, &err) != ERR_OK) {
@@ -223,6 +201,9 @@ static void aggregator_anchor_adopted(struct aggregator *aggregator)
     anchor->step = AGGREGATOR_IDLE;
     anchor->started_us = 0;
     anchor->cause[0] = 0;
+    anchor->wanted = false;
+    anchor->placed_epoch = anchor->record.epoch;
+    anchor->placed_seq = anchor->record.seq;
     world_view(aggregator->world, &view); /* a diff may have been lost since */
     aggregator->book_live = view.book_live;
     aggregator->anchors++;
@@ -243,11 +224,12 @@ static void aggregator_anchor_lost(struct aggregator *aggregator,
                                    const struct aggregator_call *call)
 {
     metric_add(aggregator->metrics.anchors_lost, 1);
-    aggregator_anchor_roll_back(aggregator, call->text);
+    aggregator_anchor_roll_back(aggregator,
+                                call->text[0] != 0 ? call->text : err_text(call->result));
     aggregator->anchor.next_look_us = 0;
     if (call->result == ERR_FENCED)
         aggregator_demote(aggregator, "anchor", call->epoch);
-    else if (call->result != ERR_REFUSED)
+    if (call->result != ERR_REFUSED)
         aggregator->anchor.judged[0] = 0; /* the same document may be tried again */
 }
 
@@ -266,6 +248,42 @@ static void aggregator_anchor_staged(struct aggregator *aggregator)
     aggregator_anchor_lost(aggregator, &anchor->stage);
 }
 
+/* Only what a swap or flush of ours has just written can be checked. */
+static void aggregator_anchor_verify(struct aggregator *aggregator)
+{
+    const struct state_port *state = &aggregator->options.state;
+    struct aggregator_anchor *anchor = &aggregator->anchor;
+    anchor->recheck = false;
+    if (state->anchor_verify == NULL ||
+        state->anchor_verify(state->self, aggregator->lease.epoch, &aggregator->image,
+                             aggregator_answer, &anchor->verify) != ERR_OK)
+        return;
+    anchor->verify.in_flight = true;
+    anchor->step = AGGREGATOR_VERIFYING;
+}
+
+/* The live keys are not what was swapped in: everything is written once more, and checked
+ * again. With the connection lost the next flush does the same. */
+static void aggregator_anchor_verified(struct aggregator *aggregator)
+{
+    struct aggregator_anchor *anchor = &aggregator->anchor;
+    const struct aggregator_call *call = &anchor->verify;
+    anchor->step = AGGREGATOR_IDLE;
+    if (call->result == ERR_OK || call->result == ERR_CONNECTION || call->result == ERR_TIMEOUT)
+        return;
+    if (call->result == ERR_FENCED) {
+        aggregator_demote(aggregator, "verify", call->epoch);
+        return;
+    }
+    anchor->verify_tries++;
+    metric_add(aggregator->metrics.swaps_wrong, 1);
+    log_error("swap_wrong", "symbol=%s token=%s try=%d reason=\"%s\"", aggregator->options.symbol,
+              anchor->meta.token, anchor->verify_tries, call->text);
+    anchor->recheck = anchor->verify_tries < AGGREGATOR_VERIFY_TRIES;
+    anchor->recheck_flushes = aggregator->flushes;
+    aggregator_mark_dirty(aggregator);
+}
+
 /* With the connection lost in between nobody knows whether it was swapped. The new world
  * is right in either case, and the next flush writes it. */
 static void aggregator_anchor_swapped(struct aggregator *aggregator)
@@ -274,21 +292,41 @@ static void aggregator_anchor_swapped(struct aggregator *aggregator)
     bool unknown = call->result == ERR_CONNECTION || call->result == ERR_TIMEOUT;
     if (call->result == ERR_OK)
         writer_lease_raise(&aggregator->lease, call->epoch);
-    if (call->result == ERR_OK || unknown)
-        aggregator_anchor_adopted(aggregator);
-    else
+    if (call->result != ERR_OK && !unknown) {
         aggregator_anchor_lost(aggregator, call);
+        return;
+    }
+    aggregator_anchor_adopted(aggregator);
+    aggregator->anchor.verify_tries = 0;
+    if (call->result == ERR_OK)
+        aggregator_anchor_verify(aggregator);
 }
 
-int aggregator_anchor_do_work(struct aggregator *aggregator)
+static void aggregator_anchor_answers(struct aggregator *aggregator)
 {
     struct aggregator_anchor *anchor = &aggregator->anchor;
     if (aggregator_answered(&anchor->stage))
         aggregator_anchor_staged(aggregator);
     if (aggregator_answered(&anchor->swap))
         aggregator_anchor_swapped(aggregator);
-    if (anchor->step != AGGREGATOR_IDLE || !aggregator->lease.holds)
-        return anchor->step != AGGREGATOR_IDLE;
+    if (aggregator_answered(&anchor->verify))
+        aggregator_anchor_verified(aggregator);
+}
+
+int aggregator_anchor_do_work(struct aggregator *aggregator)
+{
+    struct aggregator_anchor *anchor = &aggregator->anchor;
+    aggregator_anchor_answers(aggregator);
+    if (anchor->step != AGGREGATOR_IDLE)
+        return 1;
+    if (!aggregator->lease.holds) {
+        anchor->recheck = false;
+        return 0;
+    }
+    if (aggregator_anchor_recheck_due(aggregator)) {
+        aggregator_anchor_verify(aggregator);
+        return 1;
+    }
     if (!aggregator_anchor_possible(aggregator))
         return 0;
     if (anchor->document_size > 0 && !aggregator->flush.in_flight) {
@@ -296,8 +334,7 @@ int aggregator_anchor_do_work(struct aggregator *aggregator)
         anchor->document_size = 0;
         return 1;
     }
-    if (!aggregator->book_live && aggregator_anchor_has_diffs(aggregator))
-        aggregator_anchor_ask(aggregator);
+    aggregator_ask_do_work(aggregator);
     aggregator_anchor_look(aggregator);
     return 0;
 }

@@ -51,6 +51,11 @@ static void aggregator_metrics_anchor(struct aggregator_metrics *own, struct met
     own->anchors_lost = metrics_counter(metrics, name, "status=\"failed\"", help);
     own->anchor_duration = metrics_histogram(metrics, "aggregator_reanchor_duration_seconds", NULL,
                                              "From the loss of the book to its replacement.");
+    own->swaps_wrong =
+        metrics_counter(metrics, "aggregator_swaps_wrong_total", NULL,
+                        "Live keys that, read back after a swap, were not what was swapped in.");
+    own->verdicts_bad = metrics_counter(metrics, "aggregator_verdicts_unreadable_total", NULL,
+                                        "Verdicts of gap-detector that could not be read.");
     own->takeovers = metrics_counter(metrics, "aggregator_takeovers_total", NULL,
                                      "Times this process became the active writer.");
     own->losses = metrics_counter(metrics, "aggregator_lease_losses_total", NULL,
@@ -74,6 +79,10 @@ static void aggregator_metrics_world(struct aggregator_metrics *own, struct metr
                                  "Events that left the book crossed.");
     own->trades_missing =
         metrics_gauge(metrics, "aggregator_trades_missing", NULL, "Trade ids that were skipped.");
+    own->trades_refilled = metrics_gauge(metrics, "aggregator_trades_refilled", NULL,
+                                         "Lost trades that anchors put back into the windows.");
+    own->book_rest = metrics_gauge(metrics, "aggregator_book_rest", NULL,
+                                   "1 while the book is REST's because the market is silent.");
     own->holes = metrics_gauge(metrics, "aggregator_stream_holes", NULL,
                                "Holes declared in the order of the streams.");
     own->missing = metrics_gauge(metrics, "aggregator_stream_records_missing", NULL,
@@ -129,6 +138,8 @@ void aggregator_metrics_update(struct aggregator *aggregator)
     metric_set(own->diverged, (double)world->snapshots_diverged);
     metric_set(own->crossed, (double)world->crossed_events);
     metric_set(own->trades_missing, (double)world->trades_missing);
+    metric_set(own->trades_refilled, (double)world->trades_refilled);
+    metric_set(own->book_rest, world_book_is_rest(aggregator->world));
     metric_set(own->holes, (double)world->holes);
     metric_set(own->missing, (double)merge->records_missing);
     metric_set(own->duplicates, (double)merge->duplicates);

@@ -8,6 +8,7 @@
 #include "hot/state/gap_event.h"
 #include "hot/state/state_checkpoint.h"
 #include "hot/state/state_feed.h"
+#include "hot/state/state_verdict.h"
 #include "hot/state/writer_lease.h"
 #include "market/record.h"
 
@@ -17,6 +18,12 @@
 #define AGGREGATOR_ASK_TTL_MS   5000
 #define AGGREGATOR_LOOK_US      50000
 #define AGGREGATOR_LOOK_IDLE_US 250000
+/* Without a verdict for so long the aggregator asks for itself. */
+#define AGGREGATOR_VERDICT_US 2000000
+/* How often a REST book is wanted while the market is silent. */
+#define AGGREGATOR_REST_US 2000000
+/* Live keys that are not what was swapped in are written and checked so often. */
+#define AGGREGATOR_VERIFY_TRIES 4
 /* After a refusal by the store (full memory …). */
 #define AGGREGATOR_RETRY_US 100000
 /* A standby whose world differs from the writer's loads the writer's checkpoint. */
@@ -35,11 +42,16 @@ struct aggregator_call {
     char text[ERR_TEXT_SIZE / 2];
 };
 
-enum aggregator_anchor_step { AGGREGATOR_IDLE, AGGREGATOR_STAGING, AGGREGATOR_SWAPPING };
+enum aggregator_anchor_step {
+    AGGREGATOR_IDLE,
+    AGGREGATOR_STAGING,
+    AGGREGATOR_SWAPPING,
+    AGGREGATOR_VERIFYING,
+};
 
 struct aggregator_anchor {
     enum aggregator_anchor_step step;
-    struct aggregator_call ask, look, refuse, stage, swap;
+    struct aggregator_call ask, look, refuse, stage, swap, verify;
     int64_t next_ask_us, next_look_us;
     uint8_t *document; /* RECORD_PAYLOAD_MAX: what look has found, until it is judged */
     size_t document_size;
@@ -53,7 +65,18 @@ struct aggregator_anchor {
     struct stream_position saved_positions[STREAM_COUNT];
     size_t saved_size; /* world before the anchor, in the scratch; 0: none */
     char cause[ANCHOR_CAUSE_SIZE];
-    int64_t started_us; /* monotonic: the book was lost; 0: it is live */
+    int64_t started_us;            /* monotonic: an anchor is wanted since; 0: none is */
+    uint64_t lost_epoch, lost_seq; /* place at which it came to be wanted */
+    int levels;                    /* a side, that it should have */
+    bool wanted;                   /* although the book is live */
+    bool silent, book_was_rest;
+    int64_t next_rest_us;
+    struct state_verdict verdict; /* as of the last look */
+    bool verdict_was_bad;
+    uint64_t placed_epoch, placed_seq; /* of the last one adopted */
+    int verify_tries;
+    bool recheck; /* the flush after number recheck_flushes is to be checked */
+    uint64_t recheck_flushes;
 };
 
 struct aggregator_outbox {
@@ -91,6 +114,7 @@ struct aggregator_metrics {
     struct metric *flushes, *flushes_fenced, *flushes_failed, *checkpoints, *checkpoint_bytes;
     struct metric *anchors, *anchors_old, *anchors_bad, *anchors_lost, *anchor_duration;
     struct metric *holes, *gaps, *active, *book_live, *takeovers, *losses, *resyncs;
+    struct metric *swaps_wrong, *verdicts_bad, *trades_refilled, *book_rest;
     struct metric *trades_missing, *diverged, *crossed, *controls_late, *controls_dropped;
     struct metric *duplicates, *missing, *reports, *reports_dropped;
     uint64_t seen_records[STREAM_COUNT], seen_bad[STREAM_COUNT];
@@ -159,8 +183,14 @@ int aggregator_flush_do_work(struct aggregator *aggregator, bool drained);
 int aggregator_anchor_open(struct aggregator *aggregator, struct err *err) MUST_CHECK;
 void aggregator_anchor_close(struct aggregator *aggregator);
 int aggregator_anchor_do_work(struct aggregator *aggregator);
-/* The book was lost. */
-void aggregator_anchor_want(struct aggregator *aggregator, const char *cause);
+
+/* The book was lost, or another one is wanted. */
+void aggregator_ask_want(struct aggregator *aggregator, const char *cause);
+/* An anchor is wanted now. */
+bool aggregator_ask_wanted(const struct aggregator *aggregator);
+/* The verdict's text as the store has it; no bytes: none. */
+void aggregator_ask_heard(struct aggregator *aggregator, struct bytes json);
+void aggregator_ask_do_work(struct aggregator *aggregator);
 
 int aggregator_outbox_open(struct aggregator *aggregator, struct err *err) MUST_CHECK;
 void aggregator_outbox_close(struct aggregator *aggregator);

@@ -14,6 +14,14 @@ static void anchor_document_text(struct text *out, const char *name, const char 
     text_add_char(out, ',');
 }
 
+static void anchor_document_raw(struct text *out, const char *name, struct bytes raw)
+{
+    if (raw.size == 0)
+        return;
+    text_add(out, name);
+    text_add_bytes(out, raw.data, raw.size);
+}
+
 void anchor_document_write(const struct anchor_document *document, struct bytes depth,
                            struct text *out)
 {
@@ -27,6 +35,8 @@ void anchor_document_write(const struct anchor_document *document, struct bytes 
     text_add_i64(out, document->received_us);
     text_add(out, ",\"depth\":");
     text_add_bytes(out, depth.data, depth.size);
+    anchor_document_raw(out, ",\"aggTrades\":", document->agg_trades);
+    anchor_document_raw(out, ",\"klines\":", document->klines);
     text_add_char(out, '}');
 }
 
@@ -62,6 +72,10 @@ int anchor_document_read(struct bytes json, struct anchor_document *document, st
                 (void)json_scan_i64(&scan, &document->requested_us);
             else if (JSON_SCAN_IS(key, "received_us"))
                 (void)json_scan_i64(&scan, &document->received_us);
+            else if (JSON_SCAN_IS(key, "aggTrades"))
+                (void)json_scan_skip(&scan, &document->agg_trades);
+            else if (JSON_SCAN_IS(key, "klines"))
+                (void)json_scan_skip(&scan, &document->klines);
             else
                 (void)json_scan_skip(&scan, NULL);
         }

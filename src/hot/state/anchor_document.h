@@ -1,6 +1,7 @@
 /* The document by which REST replies travel from the re-anchor service to the aggregator
- * and into the archive: JSON {symbol, token, cause, requested_us, received_us, depth}, the
- * replies untouched inside. Its levels are read by wire/decode; here its envelope.
+ * and into the archive: JSON {symbol, token, cause, requested_us, received_us, depth,
+ * aggTrades, klines}, the replies untouched inside, the last two only when they came. Its
+ * levels and trades are read by wire/decode; here its envelope.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_HOT_STATE_ANCHOR_DOCUMENT_H
 #define BTCAST_HOT_STATE_ANCHOR_DOCUMENT_H
@@ -17,6 +18,7 @@ struct anchor_document {
     char token[STATE_TOKEN_SIZE];
     char cause[ANCHOR_CAUSE_SIZE];
     int64_t requested_us, received_us;
+    struct bytes agg_trades, klines; /* raw arrays, borrowed; size 0: none */
 };
 
 /* Appends the document; depth is the raw reply (a JSON object). Tokens are written by us:

@@ -23,13 +23,14 @@
 
 /* result: ERR_OK; ERR_FENCED (epoch = the stored one); ERR_REFUSED (text = who holds it);
  * ERR_NOT_FOUND (text = the missing key); ERR_EMPTY (nothing stored); ERR_CONNECTION or
- * ERR_TIMEOUT (unknown whether it happened); ERR_IO (text = the store's words). data and
- * text are borrowed for the call. */
+ * ERR_TIMEOUT (unknown whether it happened); ERR_IO (text = the store's words). data,
+ * verdict and text are borrowed for the call. */
 struct state_reply {
     int result;
     uint64_t epoch;
     struct bytes data;
     const char *text;
+    struct bytes verdict; /* of anchor_look: gap-detector's (JSON); size 0: none */
 };
 typedef void (*state_done_fn)(void *context, const struct state_reply *reply);
 
@@ -67,7 +68,8 @@ struct state_port {
     int (*anchor_ask)(void *self, uint64_t epoch, struct bytes json, int64_t ttl_ms,
                       state_done_fn done, void *context);
     /* Looks for a handed-over document: reply.data, reply.text = the flag's token ("" when
-     * the flag is gone). It stays where it is. */
+     * the flag is gone). It stays where it is. Without one ERR_EMPTY. In either case
+     * reply.verdict. */
     int (*anchor_look)(void *self, state_done_fn done, void *context);
     /* Takes the document of this token away: it will not do, another one is wanted. */
     int (*anchor_refuse)(void *self, const char *token, state_done_fn done, void *context);
@@ -79,6 +81,12 @@ struct state_port {
      * document and ask dropped, fence raised (reply.epoch = the new one, to write with). */
     int (*anchor_swap)(void *self, uint64_t epoch, const char *token, int64_t wall_ms,
                        state_done_fn done, void *context);
+
+    /* Reads the live hashes back: all four there with this image's epoch and seq, TTLs as they
+     * should be, touch present and not crossed (CONTRACTS.md section 7, step 5). ERR_MALFORMED
+     * with what is wrong; ERR_FENCED. */
+    int (*anchor_verify)(void *self, uint64_t epoch, const struct state_image *image,
+                         state_done_fn done, void *context);
 
     /* What the aggregator sees of losses: replaces fields of the gap hash and appends the
      * same as an event. */

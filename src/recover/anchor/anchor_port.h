@@ -1,7 +1,7 @@
-/* What the re-anchor agent wants from the world: the claim (flag, ask and document in the
- * store) and the exchange's REST calls. Asynchronous: `done` is called exactly once, never
- * from inside the call. A call that could not be started returns an error and does not
- * call back. SPDX-License-Identifier: Apache-2.0 */
+/* What the re-anchor agent wants from the store: the claim, that is flag, ask and document
+ * (the exchange's REST calls: recover/rest_port.h). Asynchronous: `done` is called exactly once,
+ * never from inside the call. A call that could not be started returns an error and does not call
+ * back. SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_RECOVER_ANCHOR_ANCHOR_PORT_H
 #define BTCAST_RECOVER_ANCHOR_ANCHOR_PORT_H
 
@@ -47,32 +47,6 @@ struct anchor_claim_port {
     /* Appends an audit record. */
     int (*audit)(void *self, const struct state_pair *pairs, int count, anchor_done_fn done,
                  void *context);
-    int (*do_work)(void *self, int64_t mono_us);
-};
-
-/* Calls of BINANCE.md section 8. aggTrades and klines join with the full recovery. */
-enum anchor_rest_call { ANCHOR_REST_DEPTH };
-
-struct anchor_rest_query {
-    enum anchor_rest_call call;
-    const char *symbol;
-    int limit;
-};
-
-struct anchor_rest_reply {
-    int result; /* ERR_OK when a reply came, whatever its status */
-    const char *why;
-    int status;
-    struct bytes body;     /* borrowed for the call */
-    int64_t retry_after_s; /* -1: none */
-    int64_t used_weight;   /* -1: unknown */
-};
-typedef void (*anchor_rest_fn)(void *context, const struct anchor_rest_reply *reply);
-
-struct anchor_rest_port {
-    void *self;
-    int (*get)(void *self, const struct anchor_rest_query *query, anchor_rest_fn done,
-               void *context);
     int (*do_work)(void *self, int64_t mono_us);
 };
 

@@ -23,6 +23,8 @@ static void reanchor_start(struct reanchor *reanchor)
     reanchor->step = REANCHOR_CLAIMING;
     reanchor->started_us = reanchor->now.mono_us;
     reanchor->tries = 0;
+    reanchor->touch = (struct anchor_touch){0};
+    reanchor->chain = (struct anchor_chain){0};
 }
 
 static void reanchor_claimed(struct reanchor *reanchor)
@@ -93,9 +95,10 @@ static void reanchor_waiting(struct reanchor *reanchor, bool looked)
 int reanchor_do_work(struct reanchor *reanchor, struct clock_now now)
 {
     const struct anchor_claim_port *claim = &reanchor->options.claim;
-    const struct anchor_rest_port *rest = &reanchor->options.rest;
+    const struct rest_port *rest = &reanchor->options.rest;
     reanchor->now = now;
     int work = claim->do_work(claim->self, now.mono_us) + rest->do_work(rest->self, now.mono_us);
+    reanchor_budget_do_work(reanchor);
     bool looked = claim->ready(claim->self) && reanchor_look(reanchor);
     /* In any step: the answer to the hand-over may have been lost. */
     if (looked && reanchor->step != REANCHOR_IDLE &&
@@ -108,10 +111,8 @@ int reanchor_do_work(struct reanchor *reanchor, struct clock_now now)
         return work;
     switch (reanchor->step) {
     case REANCHOR_IDLE:
-        /* A reply that came after the end is nobody's. */
-        reanchor->rest.answered = false;
-        reanchor->renew.answered = false;
-        if (looked && (reanchor->asked || reanchor->force_wanted) && !reanchor->rest.in_flight)
+        reanchor->renew.answered = false; /* one that came after the end is nobody's */
+        if (looked && (reanchor->asked || reanchor->force_wanted))
             reanchor_start(reanchor);
         break;
     case REANCHOR_CLAIMING:
@@ -119,7 +120,7 @@ int reanchor_do_work(struct reanchor *reanchor, struct clock_now now)
             reanchor_claimed(reanchor);
         break;
     case REANCHOR_FETCHING:
-        if (looked && !reanchor->asked && !reanchor->forced && !reanchor->rest.in_flight)
+        if (looked && !reanchor->asked && !reanchor->forced && !reanchor->collecting)
             reanchor_finish(reanchor, false, "not wanted any more");
         else
             reanchor_fetch_do_work(reanchor);
@@ -152,15 +153,43 @@ static void reanchor_measure(struct reanchor *reanchor)
     static const char *const name = "aggregator_reanchor_operations_total";
     static const char *const help = "Re-anchors of the book, by outcome.";
     static const char *const calls = "reanchor_rest_calls_total";
-    static const char *const calls_help = "Snapshots fetched from the exchange, by verdict.";
+    static const char *const calls_help = "REST calls for anchors, by kind and outcome.";
+    static const char *const kinds[REANCHOR_PARTS] = {"depth", "aggTrades", "klines",
+                                                      "exchangeInfo"};
     reanchor->success = metrics_counter(metrics, name, "status=\"success\"", help);
     reanchor->failure = metrics_counter(metrics, name, "status=\"failed\"", help);
     reanchor->duration = metrics_histogram(metrics, "aggregator_reanchor_duration_seconds", NULL,
                                            "From the claim to the swap.");
-    reanchor->rest_ok = metrics_counter(metrics, calls, "status=\"ok\"", calls_help);
-    reanchor->rest_error = metrics_counter(metrics, calls, "status=\"error\"", calls_help);
+    for (int part = 0; part < REANCHOR_PARTS; part++) {
+        char labels[METRICS_LABELS_SIZE];
+        snprintf(labels, sizeof(labels), "call=\"%s\",status=\"ok\"", kinds[part]);
+        reanchor->rest_ok[part] = metrics_counter(metrics, calls, labels, calls_help);
+        snprintf(labels, sizeof(labels), "call=\"%s\",status=\"error\"", kinds[part]);
+        reanchor->rest_error[part] = metrics_counter(metrics, calls, labels, calls_help);
+    }
+    reanchor->waits = metrics_counter(metrics, "reanchor_rest_waits_total", NULL,
+                                      "REST calls put off because the weight is used up.");
+    reanchor->without = metrics_counter(metrics, "reanchor_documents_without_trades_total", NULL,
+                                        "Snapshots handed over before their trades had come.");
     reanchor->weight = metrics_gauge(metrics, "reanchor_rest_used_weight", NULL,
                                      "Request weight used this minute, as the exchange says.");
+}
+
+static bool reanchor_take_room(struct reanchor *reanchor)
+{
+    static const size_t sizes[REANCHOR_PARTS] = {REANCHOR_REPLY_MAX, REANCHOR_TRADES_MAX,
+                                                 REANCHOR_KLINES_MAX, REANCHOR_REPLY_MAX};
+    bool good = true;
+    for (int part = 0; part < REANCHOR_PARTS; part++) {
+        struct reanchor_fetch *fetch = &reanchor->fetch[part];
+        fetch->reanchor = reanchor;
+        fetch->capacity = sizes[part];
+        fetch->body = malloc(sizes[part]);
+        good = good && fetch->body != NULL;
+    }
+    reanchor->trades = malloc(REANCHOR_TRADES_MAX);
+    reanchor->document = malloc(REANCHOR_DOCUMENT_MAX);
+    return good && reanchor->trades != NULL && reanchor->document != NULL;
 }
 
 int reanchor_open(const struct reanchor_options *options, struct reanchor **out, struct err *err)
@@ -169,9 +198,8 @@ int reanchor_open(const struct reanchor_options *options, struct reanchor **out,
     if (reanchor == NULL)
         return err_set(err, ERR_MEMORY, "reanchor of %s: out of memory", options->symbol);
     reanchor->options = *options;
-    reanchor->body = malloc(REANCHOR_REPLY_MAX);
-    reanchor->document = malloc(REANCHOR_REPLY_MAX + 1024);
-    if (reanchor->body == NULL || reanchor->document == NULL) {
+    weight_budget_init(&reanchor->budget);
+    if (!reanchor_take_room(reanchor)) {
         reanchor_close(reanchor);
         return err_set(err, ERR_MEMORY, "reanchor of %s: out of memory", options->symbol);
     }
@@ -182,7 +210,9 @@ int reanchor_open(const struct reanchor_options *options, struct reanchor **out,
 
 void reanchor_close(struct reanchor *reanchor)
 {
-    free(reanchor->body);
+    for (int part = 0; part < REANCHOR_PARTS; part++)
+        free(reanchor->fetch[part].body);
+    free(reanchor->trades);
     free(reanchor->document);
     free(reanchor);
 }
@@ -190,12 +220,14 @@ void reanchor_close(struct reanchor *reanchor)
 void reanchor_status(const struct reanchor *reanchor, struct reanchor_status *status)
 {
     const struct anchor_claim_port *claim = &reanchor->options.claim;
-    int64_t blocked_us = reanchor->blocked_until_us - reanchor->now.mono_us;
+    int64_t until_us = reanchor->budget.blocked_until_us;
     *status = (struct reanchor_status){.step = reanchor->step,
                                        .ready = claim->ready(claim->self),
                                        .asked = reanchor->asked,
                                        .blocked_until_us =
-                                           blocked_us > 0 ? reanchor->now.wall_us + blocked_us : 0,
+                                           until_us > reanchor->now.wall_us ? until_us : 0,
+                                       .weight_used = reanchor->budget.used,
+                                       .weight_limit = reanchor->budget.limit,
                                        .finished_us = reanchor->finished_us,
                                        .duration_us = reanchor->duration_us,
                                        .succeeded = reanchor->succeeded,

@@ -10,19 +10,35 @@
 #include "base/err.h"
 #include "base/metrics.h"
 #include "recover/anchor/anchor_port.h"
+#include "recover/poll/weight_budget.h"
+#include "recover/rest_port.h"
 
 #define REANCHOR_LOOK_US      50000
 #define REANCHOR_CLAIM_TTL_MS 10000
 #define REANCHOR_RENEW_US     2000000
 #define REANCHOR_LIFE_US      300000000 /* at most so long in one claim */
 #define REANCHOR_BACKOFF_US   2000000   /* between snapshots from the second try on */
+/* Trades and klines are waited for so long behind the snapshot, and then done without. */
+#define REANCHOR_SIDE_US 250000
+/* Trades are asked for from so long ago: what the windows hold, a second for the way, and
+ * clocks that differ by a few. */
+#define REANCHOR_TRADES_US    10000000
+#define REANCHOR_TRADES_LIMIT 1000 /* a page */
+#define REANCHOR_PAGES_MAX    6
+#define REANCHOR_KLINES_LIMIT 5
+/* A snapshot far from the klines is asked for again so often, then believed. */
+#define REANCHOR_PLAUSIBLE_TRIES 3
+#define REANCHOR_INFO_US         3600000000 /* the weight limit is read so often */
+#define REANCHOR_INFO_RETRY_US   5000000
 /* No connection, no snapshot, no weight: asked again sooner. */
 #define REANCHOR_RECONNECT_US    250000
 #define REANCHOR_WAIT_US         5000000 /* for the aggregator to take the document */
 #define REANCHOR_DOCUMENT_TTL_MS 10000
 #define REANCHOR_DEPTH_LIMIT     1000 /* weight 50 (CONTRACTS.md section 12, row 25) */
-#define REANCHOR_RETRY_AFTER_S   60   /* 429 or 418 without Retry-After */
 #define REANCHOR_REPLY_MAX       ((size_t)512 * 1024)
+/* Pages of trades together; with the rest they fit into one record. */
+#define REANCHOR_TRADES_MAX ((size_t)448 * 1024)
+#define REANCHOR_KLINES_MAX ((size_t)16 * 1024)
 
 struct reanchor;
 
@@ -30,8 +46,9 @@ struct reanchor_options {
     const char *symbol;
     const char *owner; /* unique for this process and start; token prefix: letters, digits, - */
     struct anchor_claim_port claim;
-    struct anchor_rest_port rest;
-    struct metrics *metrics; /* required */
+    struct rest_port rest;
+    struct rest_silence_port silence; /* self NULL: nobody else asks the exchange */
+    struct metrics *metrics;          /* required */
 };
 
 enum reanchor_step {
@@ -46,7 +63,8 @@ struct reanchor_status {
     enum reanchor_step step;
     bool ready, asked;
     int64_t blocked_until_us; /* wall: the exchange wants silence until then; 0: no */
-    int64_t finished_us;      /* wall: end of the last one; 0: none yet */
+    int64_t weight_used, weight_limit;
+    int64_t finished_us; /* wall: end of the last one; 0: none yet */
     int64_t duration_us;
     uint64_t succeeded, failed, tries;
     char cause[96], result[64];

@@ -8,7 +8,7 @@
 #include "recover/anchor/reanchor_self.h"
 #include "wire/json_scan.h"
 
-#define REANCHOR_AUDIT_PAIRS 10
+#define REANCHOR_AUDIT_PAIRS 12
 
 void reanchor_on_call(void *context, const struct anchor_reply *reply)
 {
@@ -25,20 +25,30 @@ bool reanchor_answered(struct reanchor_call *call)
     return answered;
 }
 
-static void reanchor_read_cause(struct reanchor *reanchor, struct bytes ask)
+/* The aggregator's and gap-detector's: cause, and what the snapshot should be like. */
+static void reanchor_read_ask(struct reanchor *reanchor, struct bytes ask)
 {
     struct json_scan scan = json_scan_begin(ask);
     struct bytes key;
     struct bytes cause = {NULL, 0};
+    int64_t min_id = 0, levels = 0;
     if (json_scan_object(&scan))
         while (json_scan_member(&scan, &key)) {
             if (JSON_SCAN_IS(key, "cause"))
                 (void)json_scan_string(&scan, &cause);
+            else if (JSON_SCAN_IS(key, "min_id"))
+                (void)json_scan_i64(&scan, &min_id);
+            else if (JSON_SCAN_IS(key, "levels"))
+                (void)json_scan_i64(&scan, &levels);
             else
                 (void)json_scan_skip(&scan, NULL);
         }
-    if (!json_scan_finish(&scan) || cause.size == 0)
+    if (!json_scan_finish(&scan) || cause.size == 0) {
         cause = bytes_text("unreadable ask");
+        min_id = levels = 0;
+    }
+    reanchor->ask_min_id = min_id;
+    reanchor->ask_levels = levels > 0 && levels <= REANCHOR_DEPTH_LIMIT ? (int)levels : 0;
     snprintf(reanchor->ask_cause, sizeof(reanchor->ask_cause), "%.*s",
              (int)(cause.size < ANCHOR_CAUSE_SIZE ? cause.size : ANCHOR_CAUSE_SIZE - 1),
              (const char *)cause.data);
@@ -53,8 +63,10 @@ static void reanchor_on_look(void *context, const struct anchor_look *look)
     if (look->result != ERR_OK)
         return;
     reanchor->asked = look->ask.size > 0;
+    if (!reanchor->asked)
+        reanchor->ask_min_id = reanchor->ask_levels = 0;
     if (reanchor->asked)
-        reanchor_read_cause(reanchor, look->ask);
+        reanchor_read_ask(reanchor, look->ask);
     reanchor->has_document = look->has_document;
     snprintf(reanchor->flag, sizeof(reanchor->flag), "%s", look->flag);
     snprintf(reanchor->swapped, sizeof(reanchor->swapped), "%s", look->swapped);
@@ -77,7 +89,7 @@ struct reanchor_audit {
     struct text text;
     struct state_pair pairs[REANCHOR_AUDIT_PAIRS];
     int count;
-    char bytes[160];
+    char bytes[256];
 };
 
 static void reanchor_audit_text(struct reanchor_audit *audit, const char *field, const char *value)
@@ -104,6 +116,8 @@ static void reanchor_audit(struct reanchor *reanchor)
     reanchor_audit_text(&audit, "forced", reanchor->forced ? "1" : "0");
     reanchor_audit_text(&audit, "result", reanchor->outcome);
     reanchor_audit_i64(&audit, "tries", reanchor->tries);
+    reanchor_audit_i64(&audit, "last_update_id", reanchor->touch.last_update_id);
+    reanchor_audit_i64(&audit, "agg_trades", reanchor->chain.count);
     reanchor_audit_i64(&audit, "duration_ms", reanchor->duration_us / 1000);
     reanchor_audit_i64(&audit, "finished_us", reanchor->finished_us);
     if (port->audit(port->self, audit.pairs, audit.count, reanchor_on_call, &reanchor->audit) ==
@@ -130,6 +144,7 @@ void reanchor_finish(struct reanchor *reanchor, bool success, const char *outcom
     if (!success && reanchor->step != REANCHOR_CLAIMING &&
         port->drop(port->self, reanchor->token, reanchor_on_call, &reanchor->drop) == ERR_OK)
         reanchor->drop.in_flight = true;
+    reanchor_fetch_abandon(reanchor);
     reanchor->step = REANCHOR_IDLE;
     reanchor->forced = false;
     reanchor->asked = false; /* as far as the next look says otherwise */

@@ -443,6 +443,53 @@ static void infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one(void *
     free(shared);
 }
 
+/* A failover to a replica that had not received the newest entries yet. */
+static void infer_publishes_again_what_a_failover_has_lost(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica b;
+    struct replica *both[] = {&a, &b};
+    struct prediction lost[3];
+    replica_open(&a, shared);
+    replica_open(&b, shared);
+    run(both, 2, 20000000);
+    int before = shared->count;
+    memcpy(lost, &shared->record[before - 3], sizeof(lost));
+    shared->count -= 3;
+    run(both, 2, 10000000);
+    assert_every_slot_once(shared);
+    assert_int_equal(shared->count, before + 5);
+    assert_memory_equal(&shared->record[before - 3], lost, sizeof(lost));
+    assert_int_equal(a.infer.counters.refilled + b.infer.counters.refilled, 3);
+    assert_int_equal(a.infer.counters.holes_allowed + b.infer.counters.holes_allowed, 0);
+    assert_int_equal(a.infer.outbox.count + b.infer.outbox.count, 0);
+    infer_close(&a.infer);
+    infer_close(&b.infer);
+    free(shared);
+}
+
+static void infer_leaves_a_hole_when_more_is_lost_than_it_keeps(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    replica_open(&a, shared);
+    run(one, 1, 100000000);
+    int before = shared->count;
+    assert_true(before > INFER_RECENT + 5);
+    shared->count = 5;
+    run(one, 1, 10000000);
+    /* 32 kept and 5 new ones stand behind the five that were left. */
+    assert_int_equal(shared->count, 5 + INFER_RECENT + 5);
+    assert_int_equal(shared->slot[5], FIRST_SLOT + before - INFER_RECENT);
+    assert_int_equal(a.infer.counters.holes_allowed, 1);
+    infer_close(&a.infer);
+    free(shared);
+}
+
 static void infer_leaves_a_hole_when_nobody_can_fill_it(void **state)
 {
     (void)state;
@@ -602,6 +649,8 @@ int main(void)
         cmocka_unit_test_setup(infer_uses_no_more_of_a_view_than_it_has, setup),
         cmocka_unit_test_setup(infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one,
                                setup),
+        cmocka_unit_test_setup(infer_publishes_again_what_a_failover_has_lost, setup),
+        cmocka_unit_test_setup(infer_leaves_a_hole_when_more_is_lost_than_it_keeps, setup),
         cmocka_unit_test_setup(infer_leaves_a_hole_when_nobody_can_fill_it, setup),
         cmocka_unit_test_setup(infer_does_not_wait_for_a_hung_redis, setup),
         cmocka_unit_test_setup(

@@ -31,6 +31,7 @@ struct fake_answer {
     char text[STATE_TOKEN_SIZE];
     uint8_t *data;
     size_t data_size;
+    bool is_look;
 };
 
 struct fake_store {
@@ -49,6 +50,8 @@ struct fake_store {
     uint64_t flush_writer; /* fence of the writer whose state is live */
     char ask[512];
     int swap_result; /* not ERR_OK: the next swap answers so */
+    char verdict[256];
+    int verifications, verify_failures; /* so many more find something wrong */
 };
 
 /* A client of the store: what is under way is answered in order when it is let through. */
@@ -213,10 +216,27 @@ static inline int fake_look(void *self, state_done_fn done, void *context)
 {
     struct fake_client *client = self;
     struct fake_store *store = client->store;
-    if (store->document_size == 0)
-        return fake_plain(client, done, context, ERR_EMPTY, 0, "");
-    return fake_answer(client, done, context, ERR_OK, 0, store->flag,
-                       bytes_of(store->document, store->document_size));
+    int result = fake_answer(client, done, context, store->document_size == 0 ? ERR_EMPTY : ERR_OK,
+                             0, store->document_size == 0 ? "" : store->flag,
+                             bytes_of(store->document, store->document_size));
+    if (result == ERR_OK)
+        client->answers[client->count - 1].is_look = true;
+    return result;
+}
+
+static inline int fake_verify(void *self, uint64_t epoch, const struct state_image *image,
+                              state_done_fn done, void *context)
+{
+    struct fake_client *client = self;
+    struct fake_store *store = client->store;
+    store->verifications++;
+    if (epoch < store->fence)
+        return fake_plain(client, done, context, ERR_FENCED, store->fence, "");
+    bool wrong = !store->has_live || store->live.epoch != image->epoch ||
+                 store->live.seq != image->seq || store->verify_failures > 0;
+    store->verify_failures -= store->verify_failures > 0;
+    return fake_plain(client, done, context, wrong ? ERR_MALFORMED : ERR_OK, 0,
+                      wrong ? "not what was written" : "");
 }
 
 static inline int fake_refuse(void *self, const char *token, state_done_fn done, void *context)
@@ -293,6 +313,8 @@ static inline int fake_client_work(void *self, int64_t mono_us)
                                     .epoch = answers[i].epoch,
                                     .data = bytes_of(answers[i].data, answers[i].data_size),
                                     .text = answers[i].text};
+        if (answers[i].is_look)
+            reply.verdict = bytes_text(client->store->verdict);
         answers[i].done(answers[i].context, &reply);
         free(answers[i].data);
     }
@@ -324,6 +346,7 @@ static inline struct state_port fake_client_port(struct fake_client *client)
                                .anchor_refuse = fake_refuse,
                                .anchor_stage = fake_stage,
                                .anchor_swap = fake_swap,
+                               .anchor_verify = fake_verify,
                                .gap_report = fake_report,
                                .do_work = fake_client_work};
 }
@@ -476,6 +499,8 @@ static inline int fake_producer_work(void *self, int64_t mono_us)
 #define FAKE_LEVELS 30
 #define FAKE_BASE   9553550000000LL
 #define FAKE_TICK   1000000LL
+/* Some 30 s of them. */
+#define FAKE_TRADES_KEPT 512
 
 /* A book that never crosses: bids below the base, asks above it, quantities change. */
 struct fake_market {
@@ -485,6 +510,12 @@ struct fake_market {
     int64_t recv_us;
     int64_t update_id, trade_id;
     int64_t bids[FAKE_LEVELS], asks[FAKE_LEVELS]; /* quantities by distance */
+    struct fake_trade {
+        struct trade trade;
+        int64_t time_us;
+    } trades[FAKE_TRADES_KEPT]; /* the newest; a ring */
+    uint64_t trade_count;
+    bool losing_trades; /* they are made and reach nobody */
 };
 
 static inline void fake_market_open(struct fake_market *market, struct fake_streams *streams,
@@ -569,6 +600,10 @@ static inline void fake_market_trade(struct fake_market *market)
                           .is_buyer_maker = prng_below(&market->prng, 2) == 1};
     size_t size = sbe_encode_trades(frame, sizeof(frame), FAKE_SYMBOL, fake_scale, market->recv_us,
                                     market->recv_us, &trade, 1);
+    market->trades[market->trade_count++ % FAKE_TRADES_KEPT] =
+        (struct fake_trade){trade, market->recv_us};
+    if (market->losing_trades)
+        return; /* the exchange knows of it, nobody else does */
     fake_market_emit(market, STREAM_TRADE, RECORD_FRAME, bytes_of(frame, size));
 }
 
@@ -585,11 +620,32 @@ static inline void fake_market_step(struct fake_market *market, int64_t wall_us)
         fake_market_tick(market);
 }
 
+/* The newest trades as aggTrades, each its own. */
+static inline void fake_market_trades(const struct fake_market *market, struct text *out)
+{
+    uint64_t first =
+        market->trade_count > FAKE_TRADES_KEPT ? market->trade_count - FAKE_TRADES_KEPT : 0;
+    text_add(out, "[");
+    for (uint64_t i = first; i < market->trade_count; i++) {
+        const struct fake_trade *kept = &market->trades[i % FAKE_TRADES_KEPT];
+        text_add_format(out, "%s{\"a\":%lld,\"f\":%lld,\"l\":%lld,\"T\":%lld,\"m\":%s,\"p\":\"",
+                        i == first ? "" : ",", (long long)kept->trade.id, (long long)kept->trade.id,
+                        (long long)kept->trade.id, (long long)kept->time_us,
+                        kept->trade.is_buyer_maker ? "true" : "false");
+        text_add_decimal(out, kept->trade.price, -8);
+        text_add(out, "\",\"q\":\"");
+        text_add_decimal(out, kept->trade.qty, -8);
+        text_add(out, "\"}");
+    }
+    text_add(out, "]");
+}
+
 /* The exchange's REST depth, as an anchor document of this token. */
 static inline void fake_market_hand_over(const struct fake_market *market, struct fake_store *store,
                                          const char *token)
 {
-    static char depth_buffer[16384], buffer[20000];
+    static char depth_buffer[16384], trades_buffer[65536], buffer[100000];
+    struct text trades = text_begin(trades_buffer, sizeof(trades_buffer));
     struct text depth = text_begin(depth_buffer, sizeof(depth_buffer));
     struct text out = text_begin(buffer, sizeof(buffer));
     struct anchor_document document = {.symbol = FAKE_SYMBOL,
@@ -610,6 +666,8 @@ static inline void fake_market_hand_over(const struct fake_market *market, struc
         text_add(&depth, "]");
     }
     text_add(&depth, "}");
+    fake_market_trades(market, &trades);
+    document.agg_trades = bytes_of(trades_buffer, trades.size);
     anchor_document_write(&document, bytes_of(depth_buffer, depth.size), &out);
     free(store->document);
     store->document = malloc(out.size);

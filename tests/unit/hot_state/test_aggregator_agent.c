@@ -432,6 +432,11 @@ static void a_gap_is_reported_asked_for_and_anchored(void **state)
     settle(scene);
     assert_false(status_of(scene, 0).book_live);
     assert_true(scene->store.reports > reports);
+    /* It is gap-detector's to judge; nobody there: two seconds later. */
+    assert_string_equal(scene->store.ask, "");
+    run(scene, 1850);
+    assert_string_equal(scene->store.ask, "");
+    run(scene, 150);
     assert_non_null(strstr(scene->store.ask, "depth id gap"));
     /* The old levels stay readable meanwhile, and say that they are not live. */
     assert_field(&scene->store, STATE_FEAT, "book_live", "0");
@@ -647,6 +652,225 @@ static void a_backlog_is_read_without_declaring_holes(void **state)
     assert_book_is_the_exchanges(scene);
 }
 
+/* A gap, and what gap-detector says of it (`epoch` and `seq` are filled in with the place
+ * of the loss). */
+static void lose_book(struct scene *scene, const char *verdict)
+{
+    start(scene, 0);
+    run(scene, 1000);
+    scene->answering = false;
+    scene->market.update_id += 10;
+    run(scene, 20);
+    assert_false(status_of(scene, 0).book_live);
+    snprintf(scene->store.verdict, sizeof(scene->store.verdict), "%s", verdict);
+}
+
+static void a_verdict_for_an_anchor_is_followed_at_once(void **state)
+{
+    struct scene *scene = *state;
+    lose_book(scene,
+              "{\"action\":\"anchor\",\"cause\":\"depth id gap\",\"by\":\"ids\",\"until_ms\":0,"
+              "\"epoch\":1000,\"seq\":9999}");
+    run(scene, 100);
+    assert_non_null(strstr(scene->store.ask, "depth id gap"));
+    assert_non_null(strstr(scene->store.ask, "\"min_id\":"));
+    scene->answering = true;
+    run(scene, 500);
+    assert_true(status_of(scene, 0).book_live);
+}
+
+static void a_verdict_about_an_earlier_loss_is_none(void **state)
+{
+    struct scene *scene = *state;
+    lose_book(scene, "{\"action\":\"anchor\",\"until_ms\":0,\"epoch\":1000,\"seq\":1}");
+    run(scene, 1800);
+    assert_string_equal(scene->store.ask, "");
+    run(scene, 300);
+    assert_non_null(strstr(scene->store.ask, "depth id gap"));
+}
+
+static void while_an_operator_ignores_losses_nothing_is_asked(void **state)
+{
+    struct scene *scene = *state;
+    char verdict[128];
+    lose_book(scene, "");
+    snprintf(verdict, sizeof(verdict), "{\"action\":\"ignore\",\"until_ms\":%lld}",
+             (long long)(scene->now.wall_us / 1000 + 5000));
+    snprintf(scene->store.verdict, sizeof(scene->store.verdict), "%s", verdict);
+    run(scene, 4900);
+    assert_string_equal(scene->store.ask, "");
+    /* A document that comes all the same (an operator's) is adopted. */
+    fake_market_hand_over(&scene->market, &scene->store, "operator");
+    run(scene, 100);
+    assert_true(status_of(scene, 0).book_live);
+}
+
+static void an_ignore_ends_by_itself(void **state)
+{
+    struct scene *scene = *state;
+    char verdict[128];
+    lose_book(scene, "");
+    snprintf(verdict, sizeof(verdict), "{\"action\":\"ignore\",\"until_ms\":%lld}",
+             (long long)(scene->now.wall_us / 1000 + 5000));
+    snprintf(scene->store.verdict, sizeof(scene->store.verdict), "%s", verdict);
+    run(scene, 5200);
+    assert_non_null(strstr(scene->store.ask, "depth id gap"));
+}
+
+static void an_unreadable_verdict_is_none_and_counted(void **state)
+{
+    struct scene *scene = *state;
+    static const char *const bad[] = {"{",
+                                      "[]",
+                                      "{\"action\":\"dance\"}",
+                                      "{\"action\":7}",
+                                      "{\"until_ms\":5}",
+                                      "{\"action\":\"ignore\",\"epoch\":-4}"};
+    lose_book(scene, bad[0]);
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        snprintf(scene->store.verdict, sizeof(scene->store.verdict), "%s", bad[i]);
+        run(scene, 350);
+    }
+    assert_non_null(strstr(scene->store.ask, "depth id gap"));
+}
+
+/* --- reading back ------------------------------------------------------------------ */
+
+static void a_swap_is_read_back(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1000);
+    assert_int_equal(scene->store.verifications, 1);
+    assert_true(status_of(scene, 0).book_live);
+}
+
+static void live_keys_that_are_wrong_are_written_and_checked_again(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    scene->store.verify_failures = 2;
+    run(scene, 1000);
+    settle(scene);
+    assert_int_equal(scene->store.verifications, 3);
+    assert_book_is_the_exchanges(scene);
+    run(scene, 2000);
+    assert_int_equal(scene->store.verifications, 3);
+}
+
+static void a_store_that_is_always_wrong_is_not_asked_for_ever(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    scene->store.verify_failures = 1000;
+    run(scene, 3000);
+    assert_int_equal(scene->store.verifications, 4);
+    int flushes = scene->store.flushes;
+    run(scene, 1000);
+    assert_true(scene->store.flushes > flushes + 10);
+}
+
+/* --- lost trades ------------------------------------------------------------------- */
+
+static uint64_t trades_since(const struct fake_market *market, int64_t since_us)
+{
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < market->trade_count && i < FAKE_TRADES_KEPT; i++)
+        count += market->trades[i].time_us > since_us;
+    return count;
+}
+
+static void lost_trades_come_back_with_the_anchor_for_both(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    start(scene, 1);
+    run(scene, 8000);
+    scene->market.losing_trades = true;
+    run(scene, 3000);
+    scene->market.losing_trades = false;
+    scene->market.update_id += 10;
+    run(scene, 2500);
+    settle(scene);
+    assert_true(status_of(scene, 0).book_live);
+    const struct world_counters *counters =
+        world_counters(aggregator_world(scene->nodes[0].aggregator));
+    assert_true(counters->trades_refilled > 10);
+    assert_number(&scene->store, STATE_TR_5S, "count",
+                  trades_since(&scene->market, scene->market.recv_us - 5000000));
+    run(scene, 1000);
+    settle(scene);
+    assert_true(status_of(scene, 1).book_live);
+    assert_same_world(scene, 0, 1);
+    assert_number(&scene->store, STATE_TR_5S, "count",
+                  trades_since(&scene->market, scene->market.recv_us - 5000000));
+}
+
+/* --- a silent market ------------------------------------------------------------------ */
+
+static void a_silent_market_has_rests_book_every_two_seconds(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    start(scene, 1);
+    run(scene, 1000);
+    scene->quiet = true;
+    run(scene, 29000);
+    assert_int_equal(scene->store.swaps, 1);
+    assert_field(&scene->store, STATE_OB, "source", "sbe");
+    scene->answering = false;
+    run(scene, 1500);
+    assert_non_null(strstr(scene->store.ask, "no market data"));
+    assert_non_null(strstr(scene->store.ask, "\"levels\":100"));
+    scene->answering = true;
+    run(scene, 10500);
+    settle(scene);
+    assert_in_range(scene->store.swaps, 5, 7);
+    assert_field(&scene->store, STATE_OB, "source", "rest");
+    assert_field(&scene->store, STATE_FEAT, "book_live", "1");
+    /* Both worlds have them all. */
+    run(scene, 1000);
+    settle(scene);
+    assert_same_world(scene, 0, 1);
+}
+
+static void the_market_is_back_and_goes_on_from_rests_book(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1000);
+    scene->quiet = true;
+    run(scene, 33000);
+    assert_field(&scene->store, STATE_OB, "source", "rest");
+    int swaps = scene->store.swaps;
+    scene->quiet = false;
+    run(scene, 1000);
+    settle(scene);
+    assert_field(&scene->store, STATE_OB, "source", "sbe");
+    assert_book_is_the_exchanges(scene);
+    /* A deep book in the place of the shallow one, once. */
+    assert_int_equal(scene->store.swaps, swaps + 1);
+    run(scene, 5000);
+    assert_int_equal(scene->store.swaps, swaps + 1);
+}
+
+static void the_market_is_back_behind_a_gap(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1000);
+    scene->quiet = true;
+    run(scene, 33000);
+    assert_field(&scene->store, STATE_OB, "source", "rest");
+    scene->market.update_id += 10;
+    scene->quiet = false;
+    run(scene, 2500);
+    settle(scene);
+    assert_field(&scene->store, STATE_OB, "source", "sbe");
+    assert_field(&scene->store, STATE_FEAT, "book_live", "1");
+    assert_book_is_the_exchanges(scene);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -677,6 +901,18 @@ int main(void)
         TEST(a_lost_connection_repeats_the_flush),
         TEST(garbage_in_a_stream_costs_nothing_but_a_count),
         TEST(a_backlog_is_read_without_declaring_holes),
+        TEST(a_verdict_for_an_anchor_is_followed_at_once),
+        TEST(a_verdict_about_an_earlier_loss_is_none),
+        TEST(while_an_operator_ignores_losses_nothing_is_asked),
+        TEST(an_ignore_ends_by_itself),
+        TEST(an_unreadable_verdict_is_none_and_counted),
+        TEST(a_swap_is_read_back),
+        TEST(live_keys_that_are_wrong_are_written_and_checked_again),
+        TEST(a_store_that_is_always_wrong_is_not_asked_for_ever),
+        TEST(lost_trades_come_back_with_the_anchor_for_both),
+        TEST(a_silent_market_has_rests_book_every_two_seconds),
+        TEST(the_market_is_back_and_goes_on_from_rests_book),
+        TEST(the_market_is_back_behind_a_gap),
     };
 #undef TEST
     return cmocka_run_group_tests_name("aggregator", tests, NULL, NULL);

@@ -30,7 +30,7 @@ struct scene {
     struct metrics metrics;
     struct clock_now now;
     /* the store */
-    char ask[256], flag[64], swapped[64], document[4096];
+    char ask[256], flag[64], swapped[64], document[1024 * 1024];
     int64_t flag_until_us;
     struct call calls[CALLS_MAX];
     int count;
@@ -39,9 +39,20 @@ struct scene {
     int claims, renewals, drops, audits;
     char audit_result[64], audit_cause[96], audit_tries[16];
     /* the exchange */
-    anchor_rest_fn rest_done;
-    void *rest_context;
-    int rest_calls, status;
+    struct rest_call {
+        rest_done_fn done; /* NULL: none under way */
+        void *context;
+        struct rest_query query;
+    } rest[REST_ENDPOINTS];
+    int rest_calls, status; /* of depth */
+    int trade_calls, kline_calls;
+    bool trades_silent, klines_silent;
+    const char *klines;
+    int64_t trades_until;  /* own id of the newest aggregated trade */
+    int64_t trades_broken; /* the one with this id is missing; 0: none */
+    int64_t used_weight, limit;
+    /* others behind the address */
+    int64_t others_until_us, said_us;
     int64_t retry_after_s;
     const char *body;
     bool silent, unreachable;
@@ -164,35 +175,101 @@ static int store_work(void *self, int64_t mono_us)
     return count;
 }
 
-static int rest_get(void *self, const struct anchor_rest_query *query, anchor_rest_fn done,
-                    void *context)
+static int rest_get(void *self, const char *symbol, const struct rest_query *query,
+                    rest_done_fn done, void *context)
 {
+    struct rest_call *call = &scene.rest[query->endpoint];
     (void)self;
-    assert_int_equal(query->call, ANCHOR_REST_DEPTH);
-    assert_int_equal(query->limit, 1000);
-    assert_null(scene.rest_done);
-    scene.rest_done = done;
-    scene.rest_context = context;
-    scene.rest_calls++;
-    scene.called_us = scene.now.mono_us;
+    assert_string_equal(symbol, "BTCUSDT");
+    assert_null(call->done);
+    *call = (struct rest_call){done, context, *query};
+    if (query->endpoint == REST_ENDPOINT_DEPTH) {
+        scene.rest_calls++;
+        scene.called_us = scene.now.mono_us;
+    }
+    scene.trade_calls += query->endpoint == REST_ENDPOINT_AGG_TRADES;
+    scene.kline_calls += query->endpoint == REST_ENDPOINT_KLINES;
     return ERR_OK;
+}
+
+/* A trade each millisecond: own id n covers raw ids 2n and 2n + 1, at n ms. */
+static void rest_trades(const struct rest_query *query, struct text *out)
+{
+    int64_t first = query->from_id >= 0 ? query->from_id : scene.trades_until - 2500;
+    text_add_char(out, '[');
+    for (int64_t id = first; id < first + query->limit && id <= scene.trades_until; id++)
+        if (id != scene.trades_broken)
+            text_add_format(out,
+                            "%s{\"a\":%lld,\"p\":\"10.02\",\"q\":\"0.5\",\"f\":%lld,\"l\":%lld,"
+                            "\"T\":%lld,\"m\":true,\"M\":true}",
+                            id == first ? "" : ",", (long long)id, (long long)id * 2,
+                            (long long)id * 2 + 1, (long long)id);
+    text_add_char(out, ']');
+}
+
+static void rest_body(enum rest_endpoint endpoint, const struct rest_query *query, struct text *out)
+{
+    if (endpoint == REST_ENDPOINT_DEPTH)
+        text_add(out, scene.body);
+    else if (endpoint == REST_ENDPOINT_KLINES)
+        text_add(out, scene.klines);
+    else if (endpoint == REST_ENDPOINT_AGG_TRADES)
+        rest_trades(query, out);
+    else
+        text_add_format(out,
+                        "{\"rateLimits\":[{\"rateLimitType\":\"REQUEST_WEIGHT\",\"interval\":"
+                        "\"MINUTE\",\"intervalNum\":1,\"limit\":%lld}],\"symbols\":[{\"symbol\":"
+                        "\"BTCUSDT\",\"status\":\"TRADING\",\"filters\":[]}]}",
+                        (long long)scene.limit);
+}
+
+static bool rest_is_silent(int endpoint)
+{
+    return (endpoint == REST_ENDPOINT_DEPTH && scene.silent) ||
+           (endpoint == REST_ENDPOINT_AGG_TRADES && scene.trades_silent) ||
+           (endpoint == REST_ENDPOINT_KLINES && scene.klines_silent);
 }
 
 static int rest_work(void *self, int64_t mono_us)
 {
-    anchor_rest_fn done = scene.rest_done;
+    static char buffer[256 * 1024];
     (void)self;
     (void)mono_us;
-    if (done == NULL || scene.silent)
-        return 0;
-    scene.rest_done = NULL;
-    struct anchor_rest_reply reply = {.result = scene.unreachable ? ERR_CONNECTION : ERR_OK,
-                                      .status = scene.unreachable ? 0 : scene.status,
-                                      .body = bytes_text(scene.body),
-                                      .retry_after_s = scene.retry_after_s,
-                                      .used_weight = 50};
-    done(scene.rest_context, &reply);
+    for (int i = 0; i < REST_ENDPOINTS; i++) {
+        struct rest_call call = scene.rest[i];
+        struct text body = text_begin(buffer, sizeof(buffer));
+        if (call.done == NULL || rest_is_silent(i))
+            continue;
+        scene.rest[i].done = NULL;
+        rest_body((enum rest_endpoint)i, &call.query, &body);
+        int status = i == REST_ENDPOINT_DEPTH ? scene.status : 200;
+        struct rest_reply reply = {.result = scene.unreachable ? ERR_CONNECTION : ERR_OK,
+                                   .status = scene.unreachable ? 0 : status,
+                                   .body = bytes_of(buffer, body.size),
+                                   .retry_after_s = scene.retry_after_s,
+                                   .used_weight = scene.used_weight};
+        call.done(call.context, &reply);
+    }
     return 1;
+}
+
+static int64_t silence_until(void *self)
+{
+    (void)self;
+    return scene.others_until_us;
+}
+
+static void silence_say(void *self, int64_t until_us)
+{
+    (void)self;
+    scene.said_us = until_us;
+}
+
+static int silence_work(void *self, int64_t mono_us)
+{
+    (void)self;
+    (void)mono_us;
+    return 0;
 }
 
 static int setup(void **state)
@@ -204,6 +281,11 @@ static int setup(void **state)
     scene.retry_after_s = -1;
     scene.body = depth;
     scene.takes = true;
+    scene.trades_until = 5000;
+    scene.used_weight = -1;
+    scene.limit = 6000;
+    scene.klines = "[[1700000000000,\"10\",\"10.1\",\"9.9\",\"10\",\"5\",1700000059999,\"50\",7,"
+                   "\"2\",\"20\",\"0\"]]";
     struct reanchor_options options = {.symbol = "BTCUSDT",
                                        .owner = "me",
                                        .claim = {.ready = store_ready,
@@ -215,6 +297,10 @@ static int setup(void **state)
                                                  .audit = store_audit,
                                                  .do_work = store_work},
                                        .rest = {.get = rest_get, .do_work = rest_work},
+                                       .silence = {.self = &scene,
+                                                   .until_us = silence_until,
+                                                   .say = silence_say,
+                                                   .do_work = silence_work},
                                        .metrics = &scene.metrics};
     return reanchor_open(&options, &scene.reanchor, NULL);
 }
@@ -345,8 +431,10 @@ static void a_limited_call_waits_as_long_as_the_exchange_says(void **state)
     run(6900);
     assert_int_equal(scene.rest_calls, 1);
     assert_true(status_now().blocked_until_us > scene.now.wall_us);
+    /* The others are told. */
+    assert_int_equal(scene.said_us, status_now().blocked_until_us);
     scene.status = 200;
-    run(500);
+    run(1800);
     assert_int_equal(scene.rest_calls, 2);
 }
 
@@ -360,7 +448,7 @@ static void a_ban_without_retry_after_waits_a_minute(void **state)
     /* Renewed all the while: nobody else may add to the calls. */
     assert_string_equal(scene.flag, "me-1");
     assert_true(scene.renewals > 25);
-    run(2000);
+    run(2800);
     assert_int_equal(scene.rest_calls, 2);
 }
 
@@ -530,6 +618,150 @@ static void a_clean_stop_frees_the_flag(void **state)
     assert_string_equal(scene.audit_result, "service stopped");
 }
 
+static uint32_t count_text(const char *text, const char *part)
+{
+    uint32_t count = 0;
+    for (const char *at = text; (at = strstr(at, part)) != NULL; at++)
+        count++;
+    return count;
+}
+
+static void trades_and_klines_travel_with_the_snapshot(void **state)
+{
+    struct anchor_document meta;
+    (void)state;
+    scene.takes = false;
+    ask("gap");
+    run(150);
+    assert_int_equal(anchor_document_read(bytes_text(scene.document), &meta, NULL), ERR_OK);
+    /* Two full pages and the rest, one array. */
+    assert_int_equal(scene.trade_calls, 3);
+    assert_int_equal(count_text(scene.document, "\"a\":"), 2501);
+    assert_int_equal(count_text(scene.document, "\"a\":5000,"), 1);
+    assert_int_equal(meta.agg_trades.data[0], '[');
+    assert_memory_equal(meta.klines.data, scene.klines, meta.klines.size);
+    assert_int_equal(scene.kline_calls, 1);
+    assert_int_equal(scene.rest_calls, 1);
+}
+
+static void a_quiet_market_has_no_trades_to_tell_of(void **state)
+{
+    struct anchor_document meta;
+    (void)state;
+    scene.takes = false;
+    scene.trades_until = -1;
+    ask("gap");
+    run(150);
+    assert_int_equal(anchor_document_read(bytes_text(scene.document), &meta, NULL), ERR_OK);
+    assert_int_equal(meta.agg_trades.size, 0);
+}
+
+static void a_snapshot_waits_for_the_others_no_longer_than_stated(void **state)
+{
+    struct anchor_document meta;
+    (void)state;
+    scene.takes = false;
+    scene.trades_silent = scene.klines_silent = true;
+    ask("gap");
+    run(200);
+    assert_string_equal(scene.document, "");
+    run(REANCHOR_SIDE_US / 1000);
+    assert_int_equal(anchor_document_read(bytes_text(scene.document), &meta, NULL), ERR_OK);
+    assert_int_equal(meta.agg_trades.size, 0);
+    assert_int_equal(meta.klines.size, 0);
+    /* What comes later is of no use for the next one. */
+    scene.trades_silent = scene.klines_silent = false;
+    scene.document[0] = 0;
+    run(3000);
+    assert_int_equal(anchor_document_read(bytes_text(scene.document), &meta, NULL), ERR_OK);
+    assert_true(meta.agg_trades.size > 0);
+}
+
+static void a_broken_chain_of_trades_is_cut_before_the_bad_page(void **state)
+{
+    struct anchor_document meta;
+    (void)state;
+    scene.takes = false;
+    scene.trades_broken = 4000; /* in the second page */
+    ask("gap");
+    run(150);
+    assert_int_equal(anchor_document_read(bytes_text(scene.document), &meta, NULL), ERR_OK);
+    assert_int_equal(count_text(scene.document, "\"a\":"), 1000);
+    assert_int_equal(scene.trade_calls, 2);
+}
+
+static void a_snapshot_far_from_the_klines_is_asked_for_again_and_then_believed(void **state)
+{
+    (void)state;
+    scene.klines = "[[1700000000000,\"20\",\"20.1\",\"19.9\",\"20\",\"5\",1700000059999,\"50\",7,"
+                   "\"2\",\"20\",\"0\"]]";
+    ask("gap");
+    run(3900);
+    assert_int_equal(scene.rest_calls, 2);
+    assert_string_equal(scene.swapped, "");
+    run(1000);
+    assert_int_equal(scene.rest_calls, 3);
+    assert_int_equal(status_now().succeeded, 1);
+}
+
+static void a_snapshot_older_than_the_buffered_diffs_is_not_handed_over(void **state)
+{
+    (void)state;
+    scene.takes = false;
+    strcpy(scene.ask, "{\"cause\":\"gap\",\"min_id\":78}");
+    run(1000);
+    assert_int_equal(scene.rest_calls, 1);
+    assert_string_equal(scene.document, "");
+    strcpy(scene.ask, "{\"cause\":\"gap\",\"min_id\":77}");
+    run(1500);
+    assert_int_equal(scene.rest_calls, 2);
+    assert_string_not_equal(scene.document, "");
+}
+
+static void an_ask_says_how_deep_the_snapshot_should_be(void **state)
+{
+    (void)state;
+    scene.silent = true;
+    strcpy(scene.ask, "{\"cause\":\"no market data\",\"levels\":100}");
+    run(150);
+    assert_int_equal(scene.rest[REST_ENDPOINT_DEPTH].query.limit, 100);
+}
+
+static void while_others_are_told_to_be_silent_nothing_is_asked(void **state)
+{
+    (void)state;
+    run(100);
+    scene.others_until_us = scene.now.wall_us + 5000000;
+    ask("gap");
+    run(4900);
+    assert_int_equal(scene.rest_calls + scene.trade_calls + scene.kline_calls, 0);
+    run(1000);
+    assert_int_equal(status_now().succeeded, 1);
+}
+
+/* Half of a small limit is used by others: the budget is kept, and everything is said. */
+static void the_weight_of_the_address_is_kept(void **state)
+{
+    (void)state;
+    scene.limit = 1200;
+    run(5000);                /* into the minute */
+    scene.used_weight = 1050; /* of 90 % of 1,200: room for less than a snapshot */
+    ask("gap");
+    run(200);
+    assert_int_equal(scene.rest_calls, 1);
+    scene.ask[0] = 0;
+    run(500);
+    ask("gap");
+    run(2000);
+    assert_int_equal(scene.rest_calls, 1);
+    assert_in_range(status_now().weight_used, 1050, 1080);
+    assert_int_equal(status_now().weight_limit, 1200);
+    scene.used_weight = -1;
+    run(62000); /* the next minute */
+    assert_int_equal(scene.rest_calls, 2);
+    assert_int_equal(status_now().succeeded, 2);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -553,6 +785,15 @@ int main(void)
         TEST(a_store_that_goes_away_is_waited_for),
         TEST(a_swap_whose_hand_over_was_never_acknowledged_is_a_success),
         TEST(a_clean_stop_frees_the_flag),
+        TEST(trades_and_klines_travel_with_the_snapshot),
+        TEST(a_quiet_market_has_no_trades_to_tell_of),
+        TEST(a_snapshot_waits_for_the_others_no_longer_than_stated),
+        TEST(a_broken_chain_of_trades_is_cut_before_the_bad_page),
+        TEST(a_snapshot_far_from_the_klines_is_asked_for_again_and_then_believed),
+        TEST(a_snapshot_older_than_the_buffered_diffs_is_not_handed_over),
+        TEST(an_ask_says_how_deep_the_snapshot_should_be),
+        TEST(while_others_are_told_to_be_silent_nothing_is_asked),
+        TEST(the_weight_of_the_address_is_kept),
     };
 #undef TEST
     return cmocka_run_group_tests_name("reanchor", tests, NULL, NULL);

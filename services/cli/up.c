@@ -321,7 +321,7 @@ const struct command command_up = {
     .summary = "the whole system on this machine: live predictions",
     .usage =
         "usage: btcast up [OPTIONS]\n\n"
-        "Starts a private Redis, the exchange's feed, aggregator, re-anchor-service and the\n"
+        "Starts a private Redis, the exchange's feed, aggregator, recovery services and the\n"
         "inference replicas, restarts what fails, and shows each prediction. Ctrl-C stops all\n"
         "in order, a second one at once.\n\n"
         "  --exchange E       sim (default): the built-in exchange; binance: SBE, needs\n"

@@ -55,6 +55,7 @@ static const struct config_field up_fields[] = {
            "a service that takes longer to stop is killed"),
     UP_I64("log.file_mb", log_mb, 1, 10240, "8", "a log file is rotated at this size, one is kept"),
     UP_TEXT("config.sbe_ingestor", config_sbe_ingestor, "", "its configuration file"),
+    UP_TEXT("config.rest_ingestor", config_rest_ingestor, "", "its configuration file"),
     UP_TEXT("config.aggregator", config_aggregator, "", "its configuration file"),
     UP_TEXT("config.re_anchor_service", config_re_anchor, "", "its configuration file"),
     UP_TEXT("config.gap_detector", config_gap, "", "its configuration file"),

@@ -34,7 +34,7 @@ struct up_options {
     /* A configuration file for each service, empty: none. */
     char config_sbe_ingestor[UP_PATH_SIZE], config_aggregator[UP_PATH_SIZE];
     char config_re_anchor[UP_PATH_SIZE], config_inference[UP_PATH_SIZE];
-    char config_gap[UP_PATH_SIZE];
+    char config_gap[UP_PATH_SIZE], config_rest_ingestor[UP_PATH_SIZE];
     char config_exchange_sim[UP_PATH_SIZE], config_data_connector[UP_PATH_SIZE];
 };
 

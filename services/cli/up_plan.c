@@ -180,6 +180,16 @@ static void up_plan_gap(struct up_plan *plan, const struct up_options *options,
     up_plan_rest(child, options);
 }
 
+static void up_plan_polls(struct up_plan *plan, const struct up_options *options,
+                          const struct up_folder *folder)
+{
+    struct up_child *child = up_plan_service(plan, options, folder, "rest-ingestor",
+                                             PORT_REST_INGESTOR, options->config_rest_ingestor);
+    up_plan_use_redis(child, options, folder);
+    up_child_add(child, "--set");
+    up_plan_rest(child, options);
+}
+
 /* A tool, not a service: flags of its own, no port. */
 static void up_plan_recorder(struct up_plan *plan, const struct up_options *options,
                              const struct up_folder *folder)
@@ -253,6 +263,7 @@ int up_plan_make(const struct up_options *options, const struct up_folder *folde
         up_plan_sim(plan, options, folder);
     up_plan_anchor(plan, options, folder);
     up_plan_gap(plan, options, folder);
+    up_plan_polls(plan, options, folder);
     up_plan_service(plan, options, folder, "aggregator", PORT_AGGREGATOR,
                     options->config_aggregator);
     up_plan_use_redis(&plan->children[plan->count - 1], options, folder);

@@ -189,7 +189,8 @@ static void data_connector_folder(const char *setting, const char *data, const c
 static int data_connector_open_redis(struct data_connector *self, struct err *err)
 {
     const struct connector_options *options = &self->options;
-    struct redis_link_options link = redis_settings_link(&options->redis);
+    struct redis_link_options link =
+        redis_settings_named(&options->redis, "data-connector", &self->service.metrics);
     int result = redis_link_open(&link, self->service.loop, &self->link, err);
     if (result != ERR_OK)
         return result;
@@ -207,13 +208,14 @@ static void data_connector_on_record(void *context, const struct stream_record *
 static int data_connector_open_consumer(struct data_connector *self, struct err *err)
 {
     const struct connector_options *options = &self->options;
-    struct redis_consumer_options consumer = {.link = redis_settings_link(&options->redis),
-                                              .style =
-                                                  (enum stream_key_style)options->redis.key_style,
-                                              .name = DATA_CONNECTOR_CONSUMER,
-                                              .record = data_connector_on_record,
-                                              .context = self,
-                                              .metrics = &self->service.metrics};
+    struct redis_consumer_options consumer = {
+        .link =
+            redis_settings_named(&options->redis, "data-connector-stream", &self->service.metrics),
+        .style = (enum stream_key_style)options->redis.key_style,
+        .name = DATA_CONNECTOR_CONSUMER,
+        .record = data_connector_on_record,
+        .context = self,
+        .metrics = &self->service.metrics};
     snprintf(consumer.symbol, sizeof(consumer.symbol), "%s", options->symbol);
     return redis_consumer_open(&consumer, self->service.loop, &self->consumer, err);
 }

@@ -9,8 +9,8 @@ import time
 
 import harness as h
 
-SERVICES = ("exchange-sim", "re-anchor-service", "aggregator", "data-connector", "recorder", "sbe-ingestor",
-            "inference", "inference-2")
+SERVICES = ("exchange-sim", "re-anchor-service", "gap-detector", "rest-ingestor", "aggregator",
+            "data-connector", "recorder", "sbe-ingestor", "inference", "inference-2")
 
 
 def pids_of(parent):

@@ -112,7 +112,7 @@ int lake_spool_add(struct lake_spool *spool, const char *path, struct err *err)
 static int lake_spool_found(struct lake_spool *spool, const char *name, struct err *err)
 {
     char path[LAKE_FILE_PATH_SIZE];
-    struct lake_spool_file parsed;
+    struct lake_spool_file parsed = {0};
     if (snprintf(path, sizeof(path), "%s/%s", spool->folder, name) >= (int)sizeof(path))
         return ERR_OK;
     if (strncmp(name, LAKE_SPOOL_BEGUN, sizeof(LAKE_SPOOL_BEGUN) - 1) == 0) {

@@ -76,10 +76,10 @@ int bronze_key_partition(int64_t minute, char out[11])
     return at.tm_hour;
 }
 
+/* A part of a key begins with no dot. */
 static bool bronze_key_symbol(const char *symbol)
 {
-    return sbe_symbol_valid(bytes_text(symbol)) && strcmp(symbol, ".") != 0 &&
-           strcmp(symbol, "..") != 0;
+    return sbe_symbol_valid(bytes_text(symbol)) && symbol[0] != '.';
 }
 
 int bronze_key_of_block(const struct archive_block *block, char *out)

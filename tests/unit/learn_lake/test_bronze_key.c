@@ -76,6 +76,8 @@ static void a_block_without_a_usable_name_has_none(void **state)
     block = sample();
     snprintf(block.symbol, sizeof(block.symbol), "..");
     assert_int_equal(bronze_key_of_block(&block, key), ERR_INVALID);
+    snprintf(block.symbol, sizeof(block.symbol), ".BTC");
+    assert_int_equal(bronze_key_of_block(&block, key), ERR_INVALID);
     snprintf(block.symbol, sizeof(block.symbol), "A/B");
     assert_int_equal(bronze_key_of_block(&block, key), ERR_INVALID);
 }

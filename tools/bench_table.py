@@ -27,9 +27,14 @@ ROWS = [
     ("swap.p99", None, "1 ms", True),
     ("replay.frames", None, "", False),
     ("replay.frames_from_capture", None, "5 M frames/s", False),
+    ("train.step_batch_64", "train.torch_batch_64", "20 x PyTorch", False),
+    ("train.step_batch_256", "train.torch_batch_256", "8 x PyTorch", False),
+    ("train.step_batch_1024", "train.torch_batch_1024", "4 x PyTorch", False),
     ("stream_put_single", "redis_benchmark_xadd_p256", "250,000 records/s", False),
     ("stream_put_packed_32", None, "", False),
     ("stream_read", None, "", False),
+    ("bronze.write", "bronze.duckdb_copy", "0.7 of DuckDB's own COPY", False),
+    ("bronze.feed", None, "100,000 frames/s", False),
 ]
 
 

@@ -14,7 +14,8 @@ os.environ.setdefault("BTCAST", str(ROOT / "build" / "btcast"))
 sys.path.insert(0, str(ROOT / "tests" / "e2e"))
 import harness  # noqa: E402
 
-SERVICES = [("sbe-ingestor", 8081), ("aggregator", 8082), ("re-anchor-service", 8084),
+SERVICES = [("rest-ingestor", 8080), ("sbe-ingestor", 8081), ("aggregator", 8082),
+            ("data-connector", 8083), ("re-anchor-service", 8084), ("gap-detector", 8087),
             ("inference", 8085), ("exchange-sim", 8089)]
 HEAD = """# Metrics
 

@@ -20,16 +20,23 @@ const struct command *const commands[] = {
     &command_reanchor,
     &command_gap,
 
-    /* model */
+    &command_db,
+
+    &command_model,
+    &command_train,
 
     /* sbe-ingestor */
     &command_sbe_ingestor,
+
+    &command_rest_ingestor,
 
     &command_aggregator,
 
     &command_reanchor_service,
 
     &command_gap_detector,
+
+    &command_data_connector,
 
     &command_inference,
 

@@ -31,11 +31,15 @@ const struct command *commands_find_service(const char *service);
 /* sbe-ingestor */
 extern const struct command command_sbe_ingestor;
 
+extern const struct command command_rest_ingestor;
+
 extern const struct command command_aggregator;
 
 extern const struct command command_reanchor_service;
 
 extern const struct command command_gap_detector;
+
+extern const struct command command_data_connector;
 
 extern const struct command command_inference;
 
@@ -60,7 +64,10 @@ extern const struct command command_record;
 extern const struct command command_reanchor;
 extern const struct command command_gap;
 
-/* model */
+extern const struct command command_db;
+
+extern const struct command command_model;
+extern const struct command command_train;
 
 /* About the program itself. */
 extern const struct command command_config;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "edge/loop/loop.h"
-#include "edge/redis/redis_sync.h"
+#include "edge/redis/redis_link.h"
 #include "hot/state/state_keys.h"
 #include "recover/gap/gap_json.h"
 #include "services/cli/commands.h"
@@ -18,8 +18,9 @@
 
 #define GAP_CLI_FOR_MS INT64_C(600000)
 /* A forced ask waits so long for a re-anchor service; the detector repeats its own. */
-#define GAP_CLI_ASK_MS 30000
-#define GAP_CLI_DATA   "./.btcast"
+#define GAP_CLI_ASK_MS     30000
+#define GAP_CLI_DATA       "./.btcast"
+#define GAP_CLI_TIMEOUT_US 5000000
 
 struct gap_cli {
     enum gap_mode mode;
@@ -167,25 +168,36 @@ static struct bytes gap_cli_view(const struct text *text)
     return bytes_of(text->at, text->size);
 }
 
+/* What the store answers to the script: the audit record's id. */
+struct gap_cli_answer {
+    bool came;
+    int result;
+    char text[128];
+};
+
+static void gap_cli_on_reply(void *context, int result, const redisReply *reply)
+{
+    struct gap_cli_answer *answer = context;
+    bool has_text = reply != NULL && reply->str != NULL;
+    answer->came = true;
+    answer->result = reply != NULL && reply->type != REDIS_REPLY_STRING ? ERR_IO : result;
+    snprintf(answer->text, sizeof(answer->text), "%s",
+             has_text ? reply->str : err_text(answer->result));
+}
+
 static int gap_cli_send(const struct gap_cli *cli, struct gap_cli_texts *texts,
-                        struct redis_sync *sync, redisReply **reply, struct err *err)
+                        struct redis_link *link, struct gap_cli_answer *answer)
 {
     static const enum state_key order[] = {STATE_GAP_OVERRIDE, STATE_GAP_VERDICT,
                                            STATE_REANCHOR_ASK, STATE_GAP_AUDIT};
+    static struct redis_script script = {.name = "gap_override", .source = gap_cli_script};
     enum state_key_style style = (enum state_key_style)cli->options.redis.key_style;
     struct bytes keys[4];
     for (int i = 0; i < 4; i++)
         keys[i] = bytes_text(state_key(order[i], style, cli->symbol, texts->keys[i]));
     /* A forced verdict without a detector to take it back must not outlive its ask. */
     int64_t verdict_ms = cli->mode == GAP_FORCE ? GAP_CLI_ASK_MS : cli->for_ms;
-    struct bytes argv[] = {BYTES_LITERAL("EVAL"),
-                           bytes_text(gap_cli_script),
-                           BYTES_LITERAL("4"),
-                           keys[0],
-                           keys[1],
-                           keys[2],
-                           keys[3],
-                           gap_cli_view(&texts->override_json),
+    struct bytes args[] = {gap_cli_view(&texts->override_json),
                            gap_cli_number(texts->numbers[0], cli->for_ms),
                            gap_cli_view(&texts->verdict_json),
                            gap_cli_number(texts->numbers[1], verdict_ms),
@@ -197,28 +209,58 @@ static int gap_cli_send(const struct gap_cli *cli, struct gap_cli_texts *texts,
                            gap_cli_number(texts->numbers[3], texts->override.at_ms),
                            gap_cli_number(texts->numbers[4], texts->override.until_ms),
                            bytes_text(cli->symbol)};
-    return redis_sync_command(sync, argv, sizeof(argv) / sizeof(argv[0]), reply, err);
+    return redis_link_eval(link, &script, keys, 4, args, sizeof(args) / sizeof(args[0]),
+                           gap_cli_on_reply, answer);
 }
 
-static int gap_cli_say(const struct gap_cli *cli, struct redis_sync *sync, struct err *err)
+static int gap_cli_say(const struct gap_cli *cli, struct redis_link *link, struct err *err)
 {
     struct gap_cli_texts texts;
-    redisReply *reply;
+    struct gap_cli_answer answer = {.came = false};
+    int64_t deadline_us = loop_mono_us() + GAP_CLI_TIMEOUT_US;
     gap_cli_compose(cli, &texts);
-    int result = gap_cli_send(cli, &texts, sync, &reply, err);
-    if (result != ERR_OK)
-        return result;
+    if (!redis_link_wait_connected(link, deadline_us))
+        return err_set(err, ERR_CONNECTION, "%s cannot be reached: %s", cli->options.redis.target,
+                       redis_link_error(link));
+    int result = gap_cli_send(cli, &texts, link, &answer);
+    if (result == ERR_OK && !redis_link_wait(link, deadline_us) && !answer.came)
+        result = ERR_TIMEOUT;
+    if (result != ERR_OK || answer.result != ERR_OK)
+        return err_set(err, result != ERR_OK ? result : answer.result, "%s: %s",
+                       cli->options.redis.target,
+                       result != ERR_OK ? err_text(result) : answer.text);
     printf("{\"symbol\":\"%s\",\"mode\":\"%s\",\"until_ms\":%lld,\"by\":\"%s\",\"audit\":\"%s\"}\n",
            cli->symbol, gap_mode_text(cli->mode), (long long)texts.override.until_ms,
-           texts.override.by, reply->type == REDIS_REPLY_STRING ? reply->str : "");
-    freeReplyObject(reply);
+           texts.override.by, answer.text);
     return ERR_OK;
+}
+
+/* The same link as the services': also behind Sentinel, in a cluster, over TLS. */
+static int gap_cli_connect(const struct gap_cli *cli, struct err *err)
+{
+    struct redis_link_options options = redis_settings_link(&cli->options.redis);
+    struct loop *loop;
+    struct redis_link *link;
+    int result = loop_open(&loop, err);
+    if (result != ERR_OK)
+        return result;
+    options.quiet = true;
+    result = redis_link_open(&options, loop, &link, err);
+    if (result == ERR_OK) {
+        char key[STATE_KEY_SIZE];
+        redis_link_bind(link,
+                        state_key(STATE_GAP, (enum state_key_style)cli->options.redis.key_style,
+                                  cli->symbol, key));
+        result = gap_cli_say(cli, link, err);
+        redis_link_close(link);
+    }
+    loop_close(loop);
+    return result;
 }
 
 static int gap_cli_run(int argc, char **argv)
 {
     struct gap_cli cli = {.for_ms = GAP_CLI_FOR_MS};
-    struct redis_sync sync;
     struct err err = {0};
     int result = gap_cli_parse(&cli, argc, argv, &err);
     if (result == ERR_OK)
@@ -227,12 +269,7 @@ static int gap_cli_run(int argc, char **argv)
         fprintf(stderr, "btcast gap: %s\n", err.text);
         return SERVICE_EXIT_CONFIG;
     }
-    struct redis_link_options link = redis_settings_link(&cli.options.redis);
-    result = redis_sync_open(&sync, &link, &err);
-    if (result == ERR_OK) {
-        result = gap_cli_say(&cli, &sync, &err);
-        redis_sync_close(&sync);
-    }
+    result = gap_cli_connect(&cli, &err);
     if (result != ERR_OK)
         fprintf(stderr, "btcast gap: %s\n", err.text);
     return result == ERR_OK ? 0 : result == ERR_CONFIG ? SERVICE_EXIT_CONFIG : SERVICE_EXIT_FAILURE;

@@ -21,12 +21,12 @@ static const struct {
     bool expected;
 } status_services[] = {
     {"sbe-ingestor", PORT_SBE_INGESTOR, true},
+    {"rest-ingestor", PORT_REST_INGESTOR, false},
     {"aggregator", PORT_AGGREGATOR, true},
     {"re-anchor-service", PORT_RE_ANCHOR, true},
     {"inference", PORT_INFERENCE, true},
     {"inference-2", PORT_INFERENCE + PORT_REPLICA_STEP, false},
     {"exchange-sim", PORT_EXCHANGE_SIM, false},
-    {"rest-ingestor", PORT_REST_INGESTOR, false},
     {"data-connector", PORT_DATA_CONNECTOR, false},
     {"trainer", PORT_TRAINER, false},
     {"gap-detector", PORT_GAP_DETECTOR, false},

@@ -47,16 +47,20 @@ static const struct config_field up_fields[] = {
     UP_TEXT("redis.tls_key_file", redis_tls_key_file, "", "the key of that certificate"),
     UP_TEXT("redis.server", redis_server, "redis-server", "program of the private Redis"),
     UP_I64("redis.maxmemory_mb", redis_memory_mb, 32, 65536, "512", "its memory limit"),
+    UP_TEXT("postgres", postgres, "auto",
+            "none, private, auto (DATABASE_URL, or private when installed) or a URL"),
     UP_I64("restart.backoff_max_ms", backoff_max_ms, 1, 600000, "5000",
            "longest wait before a restart"),
     UP_I64("stop_timeout_ms", stop_timeout_ms, 100, 600000, "5000",
            "a service that takes longer to stop is killed"),
     UP_I64("log.file_mb", log_mb, 1, 10240, "8", "a log file is rotated at this size, one is kept"),
     UP_TEXT("config.sbe_ingestor", config_sbe_ingestor, "", "its configuration file"),
+    UP_TEXT("config.rest_ingestor", config_rest_ingestor, "", "its configuration file"),
     UP_TEXT("config.aggregator", config_aggregator, "", "its configuration file"),
     UP_TEXT("config.re_anchor_service", config_re_anchor, "", "its configuration file"),
     UP_TEXT("config.gap_detector", config_gap, "", "its configuration file"),
     UP_TEXT("config.inference", config_inference, "", "its configuration file"),
+    UP_TEXT("config.data_connector", config_data_connector, "", "its configuration file"),
     UP_TEXT("config.exchange_sim", config_exchange_sim, "", "its configuration file"),
 };
 
@@ -123,10 +127,14 @@ static int up_words_take(int argc, char **argv, int *at, struct up_words *words,
 {
     static const char *const known[] = {"--exchange",    "--for",      "--data",   "--config",
                                         "--port-offset", "--replicas", "--record", "--set",
-                                        "--redis",       "--help",     NULL};
-    static const char *const keys[][2] = {{"--exchange", "exchange"},  {"--data", "data_dir"},
-                                          {"--replicas", "replicas"},  {"--record", "record"},
-                                          {"--redis", "redis.target"}, {"--set", NULL}};
+                                        "--redis",       "--postgres", "--help",   NULL};
+    static const char *const keys[][2] = {{"--exchange", "exchange"},
+                                          {"--data", "data_dir"},
+                                          {"--replicas", "replicas"},
+                                          {"--record", "record"},
+                                          {"--redis", "redis.target"},
+                                          {"--postgres", "postgres"},
+                                          {"--set", NULL}};
     const char *value = NULL;
     int result = ERR_OK;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

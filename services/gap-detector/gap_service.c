@@ -123,7 +123,8 @@ static void gap_service_redis_state(void *context, bool connected)
 static int gap_service_open_redis(struct gap_service *self, struct err *err)
 {
     struct gap_service_options *options = &self->options;
-    struct redis_link_options link = redis_settings_link(&options->redis);
+    struct redis_link_options link =
+        redis_settings_named(&options->redis, "gap-detector", &self->service.metrics);
     options->redis.require |= options->once; /* a judgement of nothing is none */
     int result = redis_link_open(&link, self->service.loop, &self->link, err);
     if (result != ERR_OK)
@@ -133,6 +134,8 @@ static int gap_service_open_redis(struct gap_service *self, struct err *err)
     if (result != ERR_OK)
         return result;
     self->silence.link = self->link;
+    if (options->redis.key_style == STATE_KEYS_HASHTAG)
+        snprintf(self->silence.tag, sizeof(self->silence.tag), "%s", options->symbol);
     return redis_gap_open(self->link, (enum state_key_style)options->redis.key_style,
                           options->symbol, &self->store, err);
 }

@@ -11,6 +11,7 @@
 #include "edge/loop/loop.h"
 #include "services/cli/commands.h"
 #include "services/inference/inference_model.h"
+#include "services/replay/replay_bronze.h"
 #include "services/replay/replay_json.h"
 #include "services/replay/replay_slots.h"
 #include "services/service.h"
@@ -26,6 +27,7 @@ struct replay {
     struct replay_slots *slots;
     int64_t first_recv_us, first_mono_us;
     uint64_t rows;
+    struct duckdb_bronze_trades trades; /* of a lake */
 };
 
 /* --- rows ----------------------------------------------------------------------------- */
@@ -158,6 +160,9 @@ static void replay_summary(const struct replay *replay, int64_t elapsed_us, uint
         {"snapshots_diverged", world->snapshots_diverged},
         {"refused", replay_refused(counters)},
         {"damaged", damaged},
+        {"trade_ids", (uint64_t)(replay->trades.streamed + replay->trades.backfilled)},
+        {"trade_ids_backfilled", (uint64_t)replay->trades.backfilled},
+        {"trade_ids_missing", (uint64_t)replay->trades.missing},
         {"elapsed_ms", (uint64_t)(elapsed_us / CLOCK_US_PER_MS)},
         {"frames_per_second", per_second},
     };
@@ -261,6 +266,23 @@ static int replay_open(struct replay *replay, const struct model *model, bool sc
     return result;
 }
 
+/* A source that is no btcast capture; *damaged: what of it could not be used. */
+static int replay_other(struct replay *replay, uint64_t *damaged, struct err *err)
+{
+    int result;
+    if (replay_bronze_is(replay->file)) {
+        struct replay_bronze_counters lake;
+        result = replay_bronze(replay->file, replay->symbol, replay_on_record, replay, &lake, err);
+        replay->trades = lake.trades;
+        *damaged = lake.bronze.quarantined + lake.bronze.corrupt;
+    } else {
+        struct replay_json_counters json;
+        result = replay_json(replay->file, replay->symbol, replay_on_record, replay, &json, err);
+        *damaged = json.malformed + json.oversize + json.refused;
+    }
+    return result;
+}
+
 /* The symbol of a btcast capture is its header's. */
 static int replay_file(struct replay *replay, const struct model *model, struct err *err)
 {
@@ -280,9 +302,7 @@ static int replay_file(struct replay *replay, const struct model *model, struct 
         result = replay_capture(replay, capture);
         damaged = capture_file_counters(capture)->corrupt;
     } else if (result == ERR_OK) {
-        struct replay_json_counters json;
-        result = replay_json(replay->file, replay->symbol, replay_on_record, replay, &json, err);
-        damaged = json.malformed + json.oversize + json.refused;
+        result = replay_other(replay, &damaged, err);
     }
     if (result == ERR_OK)
         result = replay_close_output(replay->features_path, replay->features, err);
@@ -321,14 +341,15 @@ const struct command command_replay = {
     .summary = "a capture through the live code path, without servers",
     .usage =
         "usage: btcast replay FILE [options]\n\n"
-        "FILE is a btcast capture, or a JSON capture (`<ns> <JSON>` lines, plain or gzip).\n"
+        "FILE is a btcast capture, a JSON capture (`<ns> <JSON>` lines, plain or gzip), or the\n"
+        "folder of a lake, of which the symbol's bronze is read.\n"
         "The same file gives the same bytes each time and with every kernel.\n\n"
         "  --features OUT.csv     one row a slot: order, time, mid and the feature vector\n"
         "  --predictions OUT.csv  one row a slot: the prediction (without measured latencies)\n"
         "  --model M.onnx         model to predict with (default: the built-in baseline)\n"
         "  --kernel K             auto (default), plain, avx2 or avx512\n"
         "  --speed max|1          as fast as possible (default), or at its own pace\n"
-        "  --symbol S             symbol of a JSON capture (default BTCUSDT)\n"
+        "  --symbol S             symbol of a JSON capture or in a lake (default BTCUSDT)\n"
         "  --json                 the summary as one JSON object\n",
     .run = replay_run,
 };

@@ -45,10 +45,10 @@ bool minutes_advance(struct minutes *minutes, int64_t now_us)
         return false;
     if (deaf)
         minutes_spoil(minutes);
-    int64_t over_us = (minutes->open.minute + 1) * MINUTE_US + MINUTE_GRACE_US;
-    if (now_us < over_us)
+    int64_t trade_us = now_us - minutes->lag_us - MINUTE_GRACE_US;
+    if (trade_us < (minutes->open.minute + 1) * MINUTE_US)
         return false;
-    return minutes_close_before(minutes, (now_us - MINUTE_GRACE_US) / MINUTE_US, !deaf);
+    return minutes_close_before(minutes, trade_us / MINUTE_US, !deaf);
 }
 
 static struct minute *minutes_kept_one(struct minutes *minutes, int64_t minute)
@@ -112,6 +112,7 @@ bool minutes_add(struct minutes *minutes, int64_t transact_us, int64_t id, int64
     if (mine != &minutes->open)
         mine->is_complete = false; /* it has been told without this trade */
     minutes->last_minute = minute;
+    minutes->lag_us = minutes->now_us - transact_us;
     minute_add(mine, id, qty);
     return closed;
 }
@@ -165,8 +166,11 @@ void minutes_code(struct minutes *minutes, struct codec *codec)
     codec_i64(codec, &minutes->last_id);
     codec_i64(codec, &minutes->last_minute);
     codec_i64(codec, &minutes->now_us);
+    codec_i64(codec, &minutes->lag_us);
     codec_expect(codec, minutes->last_id >= -1);
     codec_expect(codec, minutes->now_us >= 0 && minutes->now_us <= INT64_MAX / 4);
+    codec_expect(codec,
+                 minutes->lag_us >= -MINUTE_AHEAD_US_MAX && minutes->lag_us <= INT64_MAX / 4);
     minute_code(&minutes->open, codec);
     int kept = minutes_kept(minutes);
     uint64_t first = minutes->count - (uint64_t)kept;

@@ -14,7 +14,7 @@
 /* Closed minutes kept. */
 #define MINUTES_KEPT 5
 /* A minute closes with the first trade beyond it, or this long after its end by our own
- * clock, which may be seconds off. */
+ * clock less what the last trade was late by it (clocks are wrong). */
 #define MINUTE_GRACE_US INT64_C(10000000)
 /* Trade times this far ahead of our clock are malformed. */
 #define MINUTE_AHEAD_US_MAX INT64_C(3600000000)
@@ -36,6 +36,7 @@ struct minutes {
     int64_t last_id;     /* of the last trade; -1: none yet */
     int64_t last_minute; /* of the last trade */
     int64_t now_us;      /* receive time of the last record */
+    int64_t lag_us;      /* the last trade's receive time less its own */
     struct minute open;
     uint64_t count; /* closed ever; the newest MINUTES_KEPT are in list */
     struct minute list[MINUTES_KEPT];
@@ -54,6 +55,6 @@ int minutes_newest(const struct minutes *minutes, struct minute *out, int capaci
 /* Never refuses: a volume that does not fit is 0 in a minute that is not complete. */
 void minutes_rescale(struct minutes *minutes, struct scale_step step);
 void minutes_code(struct minutes *minutes, struct codec *codec);
-#define MINUTES_CODE_SIZE_MAX (8 * 6 + (size_t)(MINUTES_KEPT + 1) * (5 * 8 + 8))
+#define MINUTES_CODE_SIZE_MAX (8 * 7 + (size_t)(MINUTES_KEPT + 1) * (5 * 8 + 8))
 
 #endif

@@ -13,6 +13,7 @@ import signal
 import time
 
 import harness as h
+import redis_group
 from scene import Exchange, Scene
 
 RECOVERY_S = 45
@@ -58,8 +59,41 @@ class PrivateRedis:
     def mend(self):
         """The supervisor does it."""
 
-    def close(self):
-        """It ends with `btcast up`."""
+
+class GroupRedis:
+    """Servers that fail over: the primary is killed, comes back later and follows the new one."""
+
+    def __init__(self, make):
+        self.group = make()
+        self.name, self.hashtag = make.__name__.lower(), self.group.style == "hashtag"
+        self.dead = None
+
+    def up_words(self):
+        return ["--redis", self.group.target]
+
+    def connect(self):
+        primary = self.group.primary()
+        if primary is None:
+            raise ConnectionError("no primary now")
+        return primary.client(1)
+
+    def victims(self, _system):
+        self.dead = h.wait_until(self.group.primary, "a primary")
+        return [(f"primary at {self.dead.port}", self.dead.process.pid)]
+
+    def mend(self):
+        """Once another one is primary, the dead one comes back as its replica."""
+        h.wait_until(lambda: self.group.primary() not in (None, self.dead), "another primary", 30)
+        self.dead.start()
+        h.wait_until(lambda: self.group.primary().online_replicas() == 1, "a replica again", 30)
+
+
+def sentinels(_folder):
+    return GroupRedis(redis_group.Sentinels)
+
+
+def cluster(_folder):
+    return GroupRedis(redis_group.Cluster)
 
 
 class System(Scene):
@@ -103,7 +137,6 @@ class System(Scene):
     def stop(self):
         self.slots.stop()
         status = self.process.stop(30)
-        self.backend.close()
         assert status == 0, self.process.log()
 
 
@@ -125,7 +158,7 @@ class Chaos:
         self.services = [name for name, words in SERVICES.items() if system.pid(words)]
         self.kinds = [(self.frames, 5), (self.connection, 4), (self.rest, 3), (self.kill, 5),
                       (self.pause, 4), (self.kill_at_step, 5), (self.pause_at_step, 2),
-                      (self.redis, 1)]
+                      (self.redis, 2)]
 
     # --- what can happen -----------------------------------------------------------------
 
@@ -298,8 +331,8 @@ class Chaos:
 
 def run(seed, seconds, backend_of=PrivateRedis):
     """Chaos for so long; what was wrong."""
-    print(f"chaos on {backend_of.name}, seed {seed}, {seconds} s", flush=True)
     system = System(backend_of)
+    print(f"chaos on {system.backend.name}, seed {seed}, {seconds} s", flush=True)
     chaos = Chaos(system, seed)
     end = time.monotonic() + seconds
     try:

@@ -37,7 +37,7 @@ def refuses(status, service, *words, says=(), env=None):
 
 
 def test_a_wrong_key_is_named_with_its_place_and_the_nearest_right_one():
-    for service in SERVICES:
+    for service in (*SERVICES, "gap-detector"):
         path = write("wrong.yaml", f"service: {service}\nredis:\n  targte: 127.0.0.1:1\n")
         refuses(2, service, "--config", path,
                 says=(f"{path}:3:3", "redis.targte", "did you mean redis.target?"))
@@ -48,6 +48,7 @@ def test_a_wrong_type_is_named_with_its_place_and_what_was_expected():
             ("sbe-ingestor", "watchdog_ms", "80x", "an integer"),
             ("aggregator", "checkpoint_ms", "soon", "an integer"),
             ("re-anchor-service", "require_redis", "yes", "true or false"),
+            ("gap-detector", "cooldown_s", "5m", "an integer 0..86400"),
             ("inference", "replica", "0", "an integer 1..8")):
         path = write("wrong.yaml", f"service: {service}\n{key}: {value}\n")
         refuses(2, service, "--config", path, says=(f"{path}:2:", key, expected, value))

@@ -31,7 +31,7 @@ struct fixture {
     uint64_t epoch;
     char text[256];
     uint8_t data[4096];
-    size_t data_size;
+    size_t data_size, verdict_size;
 };
 
 static struct fixture fixture;
@@ -45,6 +45,7 @@ static void on_answer(void *context, const struct state_reply *reply)
     f->data_size = reply->data.size < sizeof(f->data) ? reply->data.size : sizeof(f->data);
     if (f->data_size > 0)
         memcpy(f->data, reply->data.data, f->data_size);
+    f->verdict_size = reply->verdict.size;
     f->text[0] = 0;
     if (reply->text != NULL)
         strncpy(f->text, reply->text, sizeof(f->text) - 1);
@@ -477,6 +478,53 @@ static void a_swap_with_an_old_fence_touches_nothing(void **state)
     assert_text("reanchor:" SYMBOL, "t1");
 }
 
+static int verify(uint64_t epoch)
+{
+    return answer(
+        fixture.port.anchor_verify(fixture.port.self, epoch, &fixture.image, on_answer, &fixture));
+}
+
+static void reading_back_says_what_is_wrong(void **state)
+{
+    static const struct {
+        const char *command, *why;
+    } wrong[] = {
+        {"DEL tr:" SYMBOL ":5s", "tr:" SYMBOL ":5s is at nothing/nothing"},
+        {"HSET feat:" SYMBOL " seq 7", "feat:" SYMBOL " is at 1700000000000/7"},
+        {"HDEL ob:" SYMBOL " epoch", "ob:" SYMBOL " is at nothing/2"},
+        {"EXPIRE ob:" SYMBOL " 600", "ob:" SYMBOL " has a TTL of 600"},
+        {"PERSIST feat:" SYMBOL, "feat:" SYMBOL " has a TTL of -1"},
+        {"EXPIRE tr:" SYMBOL ":1s 600", "tr:" SYMBOL ":1s has a TTL of 600"},
+        {"HDEL ob:" SYMBOL " ask1_p", "ob:" SYMBOL " has no touch"},
+        {"HSET ob:" SYMBOL " best_bid 999999", "ob:" SYMBOL " is crossed"},
+        {"HSET ob:" SYMBOL " best_ask nonsense", "ob:" SYMBOL " is crossed"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        redis_fixture_flush(&fixture.redis);
+        prepare_swap();
+        assert_int_equal(swap(9, "t1"), ERR_OK);
+        assert_int_equal(verify(10), ERR_OK);
+        freeReplyObject(redis_fixture_command(&fixture.redis, wrong[i].command));
+        assert_int_equal(verify(10), ERR_MALFORMED);
+        assert_string_equal(fixture.text, wrong[i].why);
+    }
+    assert_int_equal(verify(9), ERR_FENCED);
+}
+
+static void a_look_carries_the_verdict_with_and_without_a_document(void **state)
+{
+    static const char *const commands[] = {"SET gap:verdict:" SYMBOL " V",
+                                           "SET reanchor:doc:" SYMBOL " D"};
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        freeReplyObject(redis_fixture_command(&fixture.redis, commands[i]));
+        int result = answer(fixture.port.anchor_look(fixture.port.self, on_answer, &fixture));
+        assert_int_equal(result, i == 0 ? ERR_EMPTY : ERR_OK);
+        assert_int_equal(fixture.verdict_size, 1);
+    }
+}
+
 static void an_ask_lives_for_its_time_and_is_fenced(void **state)
 {
     (void)state;
@@ -638,6 +686,8 @@ int main(void)
         cmocka_unit_test_setup(a_swap_with_a_missing_source_touches_nothing, setup),
         cmocka_unit_test_setup(a_swap_with_a_wrong_token_touches_nothing, setup),
         cmocka_unit_test_setup(a_swap_with_an_old_fence_touches_nothing, setup),
+        cmocka_unit_test_setup(reading_back_says_what_is_wrong, setup),
+        cmocka_unit_test_setup(a_look_carries_the_verdict_with_and_without_a_document, setup),
         cmocka_unit_test_setup(an_ask_lives_for_its_time_and_is_fenced, setup),
         cmocka_unit_test_setup(look_finds_document_and_flag_and_refuse_takes_it_away, setup),
         cmocka_unit_test_setup(a_gap_report_is_a_hash_and_an_event, setup),

@@ -257,6 +257,7 @@ int redis_gap_open(struct redis_link *link, enum state_key_style style, const ch
     gap->link = link;
     for (int key = 0; key < STATE_KEY_COUNT; key++)
         state_key((enum state_key)key, style, symbol, gap->keys[key]);
+    redis_link_bind(link, gap->keys[STATE_GAP]);
     gap->look = (struct redis_script){.name = "gap_look", .source = redis_gap_look_source};
     gap->say = (struct redis_script){.name = "gap_say", .source = redis_gap_say_source};
     for (int i = 0; i < REDIS_GAP_CALLS_MAX; i++) {

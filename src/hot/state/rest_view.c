@@ -96,10 +96,11 @@ static int rest_view_check(struct bytes image, struct err *err)
                        REST_VIEW_SIZE);
     if (memcmp(at, nothing, sizeof(nothing)) == 0)
         return err_set(err, ERR_EMPTY, "REST view: never written");
-    if (bytes_load_u64(at + REST_VIEW_AT_MAGIC) != REST_VIEW_MAGIC)
-        return err_set(err, ERR_CORRUPT, "REST view: this is none");
+    /* Before the magic: the very first image may be under way. */
     if (bytes_load_u64(at + REST_VIEW_AT_SEQUENCE) % 2 != 0)
         return err_set(err, ERR_AGAIN, "REST view: it is being written");
+    if (bytes_load_u64(at + REST_VIEW_AT_MAGIC) != REST_VIEW_MAGIC)
+        return err_set(err, ERR_CORRUPT, "REST view: this is none");
     if (bytes_load_u32(at + REST_VIEW_AT_CRC) != rest_view_crc(at))
         return err_set(err, ERR_CORRUPT, "REST view: checksum mismatch");
     if (bytes_load_u32(at + REST_VIEW_AT_VERSION) != REST_VIEW_VERSION)

@@ -167,6 +167,13 @@ static void reanchor_measure(struct reanchor *reanchor)
         snprintf(labels, sizeof(labels), "call=\"%s\",status=\"error\"", kinds[part]);
         reanchor->rest_error[part] = metrics_counter(metrics, calls, labels, calls_help);
     }
+    static const char *const refused = "reanchor_snapshots_refused_total";
+    static const char *const refused_help = "Snapshots not handed over, by what was wrong.";
+    reanchor->refused_old = metrics_counter(metrics, refused, "reason=\"old\"", refused_help);
+    reanchor->refused_unsound =
+        metrics_counter(metrics, refused, "reason=\"unsound\"", refused_help);
+    reanchor->refused_far =
+        metrics_counter(metrics, refused, "reason=\"implausible\"", refused_help);
     reanchor->waits = metrics_counter(metrics, "reanchor_rest_waits_total", NULL,
                                       "REST calls put off because the weight is used up.");
     reanchor->without = metrics_counter(metrics, "reanchor_documents_without_trades_total", NULL,

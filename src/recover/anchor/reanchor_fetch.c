@@ -101,10 +101,12 @@ static void reanchor_fetch_depth(struct reanchor *reanchor)
     }
     if (anchor_judge_touch(reanchor_fetch_body(reanchor, REANCHOR_DEPTH), &reanchor->touch, &err) !=
         ERR_OK) {
+        metric_add(reanchor->refused_unsound, 1);
         reanchor_fetch_fail(reanchor, err.text);
         return;
     }
     if (reanchor->touch.last_update_id < reanchor->ask_min_id) {
+        metric_add(reanchor->refused_old, 1);
         reanchor_fetch_fail(reanchor, "older than the buffered diffs");
         return;
     }
@@ -178,6 +180,7 @@ static bool reanchor_fetch_is_plausible(struct reanchor *reanchor)
     if (result == ERR_OK)
         return true;
     if (result == ERR_REFUSED && reanchor->tries < REANCHOR_PLAUSIBLE_TRIES) {
+        metric_add(reanchor->refused_far, 1);
         reanchor_fetch_fail(reanchor, err.text);
         return false;
     }

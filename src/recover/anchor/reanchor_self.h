@@ -76,6 +76,7 @@ struct reanchor {
     uint64_t succeeded, failed;
     char outcome[64];
     struct metric *success, *failure, *duration, *weight, *waits, *without;
+    struct metric *refused_old, *refused_unsound, *refused_far;
     struct metric *rest_ok[REANCHOR_PARTS], *rest_error[REANCHOR_PARTS];
 };
 

@@ -47,6 +47,16 @@ static void gap_detector_start(struct gap_detector *detector, const struct gap_l
     detector->has_more = true;
 }
 
+static void gap_detector_look_failed(struct gap_detector *detector)
+{
+    uint64_t skipped;
+    metric_add(detector->meters.looks_failed, 1);
+    if (log_limit_pass(&detector->warn, detector->now.mono_us, &skipped))
+        log_warn("gap_look_failed", "symbol=%s reason=\"%s\" skipped=%llu",
+                 detector->options.symbol, err_text(detector->look.result),
+                 (unsigned long long)skipped);
+}
+
 static void gap_detector_on_look(void *context, const struct gap_look *look)
 {
     struct gap_detector *detector = context;
@@ -54,7 +64,7 @@ static void gap_detector_on_look(void *context, const struct gap_look *look)
     detector->look.answered = true;
     detector->look.result = look->result;
     if (look->result != ERR_OK) {
-        metric_add(detector->meters.looks_failed, 1);
+        gap_detector_look_failed(detector);
         return;
     }
     if (!detector->is_started) {
@@ -110,7 +120,7 @@ void gap_detector_status(const struct gap_detector *detector, struct gap_detecto
                                            .state = judge->state,
                                            .since_ms = judge->since_ms,
                                            .cooled_ms = judge->cooled_ms,
-                                           .action = detector->verdict.action,
+                                           .action = (int)detector->verdict.action,
                                            .override_until_ms = detector->override.until_ms,
                                            .book_live = detector->hot.book_live,
                                            .has_book = detector->hot.has_book,

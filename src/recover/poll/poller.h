@@ -24,6 +24,9 @@
 #define POLLER_KLINE_US  60000000
 /* A page whose ids have a hole is asked for so often before it is taken as it is. */
 #define POLLER_BREAK_TRIES 3
+/* After so many rounds without a new aggregate the newest one is asked for: is the chain
+ * still the exchange's? */
+#define POLLER_QUIET_ROUNDS 3
 
 struct poller;
 

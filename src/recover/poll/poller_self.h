@@ -47,6 +47,8 @@ struct poller {
     int64_t next_agg_id, next_open_us;
     struct poller_page trades_page, klines_page;
 
+    int quiet_rounds;
+    bool probes_trades;                  /* asks for the newest aggregate, only to look at its id */
     bool repeats_trades, repeats_klines; /* what is asked for now was noted before a restart */
     int64_t last_raw_id;                 /* of the last aggregate; -1: none yet */
     int64_t klines_end_us;

@@ -23,6 +23,12 @@ static void poller_trades_ask(struct poller *poller)
         query.start_us = -1;
         query.limit = (int)poller->trades_page.count;
     }
+    poller->probes_trades = !poller->repeats_trades && query.from_id >= 0 &&
+                            poller->quiet_rounds >= POLLER_QUIET_ROUNDS;
+    if (poller->probes_trades) {
+        query.from_id = -1;
+        query.limit = 1;
+    }
     rest_errand_start(&track->errand, &query);
     track->step = POLLER_ASKING;
 }
@@ -98,6 +104,21 @@ static void poller_trades_end(struct poller *poller)
     poller->trades.done_us = poller->now.wall_us;
 }
 
+/* A test network or a simulated exchange may begin anew with lower ids: the chain would wait
+ * for ids that do not come. */
+static void poller_trades_probe(struct poller *poller, uint32_t count)
+{
+    poller->quiet_rounds = 0;
+    if (count > 0 && poller->list[count - 1].id + 1 < poller->next_agg_id) {
+        log_warn("chain_reset", "symbol=%s expected=%lld newest=%lld", poller->options.symbol,
+                 (long long)poller->next_agg_id, (long long)poller->list[count - 1].id);
+        poller->next_agg_id = 0;
+        poller->last_raw_id = -1;
+        poller->start_us = poller->now.wall_us - poller->options.lookback_us;
+    }
+    poller_trades_end(poller);
+}
+
 static void poller_trades_take(struct poller *poller)
 {
     struct poller_track *track = &poller->trades;
@@ -110,11 +131,17 @@ static void poller_trades_take(struct poller *poller)
         poller_reject(poller, track, why);
         return;
     }
+    if (poller->probes_trades) {
+        poller_trades_probe(poller, count);
+        return;
+    }
     if (count == 0) {
+        poller->quiet_rounds++;
         poller->trades_page.count = 0;
         poller_trades_end(poller);
         return;
     }
+    poller->quiet_rounds = 0;
     poller_trades_count_lost(poller, poller->list[0].id);
     poller_trades_count_breaks(poller, count);
     poller_trades_note(poller, count);

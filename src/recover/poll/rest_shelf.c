@@ -25,8 +25,11 @@ static void rest_shelf_try(struct rest_shelf *shelf, int64_t mono_us)
         return;
     shelf->answered = false;
     shelf->retry_us = mono_us + REST_SHELF_RETRY_US;
-    if (archive->rest(archive->self, &shelf->reply, rest_shelf_on_done, shelf) == ERR_OK)
+    int result = archive->rest(archive->self, &shelf->reply, rest_shelf_on_done, shelf);
+    if (result == ERR_OK)
         shelf->state = REST_SHELF_STORING;
+    else if (result == ERR_INVALID)
+        shelf->state = REST_SHELF_QUARANTINED; /* no object can be made of it, ever */
     else
         shelf->retries++;
 }

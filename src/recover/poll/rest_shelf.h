@@ -12,7 +12,7 @@ enum rest_shelf_state {
     REST_SHELF_PUTTING, /* the archive had no room yet */
     REST_SHELF_STORING, /* it has the reply; not durable yet */
     REST_SHELF_STORED,
-    REST_SHELF_QUARANTINED, /* kept aside: the archive could not read it */
+    REST_SHELF_QUARANTINED, /* the archive could not read it: kept aside, or not at all */
 };
 
 struct rest_shelf {

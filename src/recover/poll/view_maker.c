@@ -131,6 +131,17 @@ static bool view_maker_is_complete(struct view_maker *maker)
            maker->now.mono_us - maker->book_us >= VIEW_MAKER_PATIENCE_US;
 }
 
+/* The exchange (a test network, a simulated one) has begun anew. */
+static void view_maker_reset(struct view_maker *maker)
+{
+    struct err err = {0};
+    if (view_world_reset(&maker->world, &err) != ERR_OK)
+        return;
+    maker->next_agg_id = 0;
+    log_warn("view_reset", "symbol=%s reason=\"the exchange's ids go back\"",
+             maker->options.symbol);
+}
+
 static void view_maker_refresh(struct view_maker *maker)
 {
     uint32_t count = view_maker_take_trades(maker);
@@ -140,6 +151,8 @@ static void view_maker_refresh(struct view_maker *maker)
         maker->wants_tick = true;
     else
         view_maker_reject(maker, &maker->depth_errand, "the book was refused");
+    if (maker->world.refused >= VIEW_MAKER_REFUSED_MAX)
+        view_maker_reset(maker);
 }
 
 static void view_maker_write(struct view_maker *maker)
@@ -179,7 +192,7 @@ static void view_maker_measure(struct view_maker *maker)
 {
     struct metrics *metrics = maker->options.metrics;
     maker->written =
-        metrics_counter(metrics, "ingestor_rest_view_written_total", NULL, "REST views written.");
+        metrics_counter(metrics, "ingestor_rest_views_total", NULL, "REST views written.");
     maker->yields = metrics_counter(metrics, "ingestor_rest_view_yields_total", NULL,
                                     "Requests of the view given up for lack of weight or time.");
     maker->malformed = metrics_counter(metrics, "ingestor_rest_view_malformed_total", NULL,

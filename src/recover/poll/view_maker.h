@@ -23,7 +23,9 @@
 #define VIEW_MAKER_HISTORY_US   30000000 /* a vector's longest span */
 #define VIEW_MAKER_HOLE_US      7000000  /* no book for so long: what was before is cut off */
 #define VIEW_MAKER_PATIENCE_US  300000   /* the book waits so long for its trades */
-#define VIEW_MAKER_RAW_MAX      512      /* raw trades that one aggregate counts as, at most */
+/* So many books in a row refused as old: the exchange's ids have begun anew. */
+#define VIEW_MAKER_REFUSED_MAX 5
+#define VIEW_MAKER_RAW_MAX     512 /* raw trades that one aggregate counts as, at most */
 
 struct view_maker;
 

@@ -86,6 +86,7 @@ static bool view_world_apply_book(struct view_world *self, const struct rest_dep
         self->refused++;
         return false;
     }
+    self->refused = 0;
     self->book_us = at_us;
     self->book_id = depth->last_update_id;
     return true;
@@ -106,10 +107,23 @@ static void view_world_begin(struct view_world *self, int64_t wall_us)
     if (self->tick_us != 0 && wall_us < self->tick_us - VIEW_WORLD_BACK_US) {
         self->epoch++;
         self->seq = 0;
+        self->lag_count = 0;
     } else if (self->tick_us != 0 && wall_us - self->book_us <= VIEW_MAKER_HOLE_US) {
         return;
     }
     view_world_hole(self, wall_us);
+}
+
+/* What brings the exchange's times to ours: a collector's clock may be seconds off. */
+static int64_t view_world_lag(struct view_world *self, const struct rest_agg_trade *trades,
+                              uint32_t count, int64_t wall_us)
+{
+    int64_t least = INT64_MAX;
+    if (count > 0)
+        self->lags[self->lag_count++ % VIEW_WORLD_LAGS] = wall_us - trades[count - 1].time_us;
+    for (unsigned i = 0; i < self->lag_count && i < VIEW_WORLD_LAGS; i++)
+        least = self->lags[i] < least ? self->lags[i] : least;
+    return self->lag_count > 0 ? least : 0;
 }
 
 bool view_world_apply(struct view_world *self, const struct rest_depth *depth,
@@ -117,20 +131,42 @@ bool view_world_apply(struct view_world *self, const struct rest_depth *depth,
 {
     uint32_t next = 0;
     view_world_begin(self, wall_us);
+    int64_t lag_us = view_world_lag(self, trades, count, wall_us);
     for (;;) {
         int64_t tick_us = self->next_tick_us(self->tick_us);
         /* A trade's own time says where it belongs, but not before what was applied and not
          * after now: the world takes the later of the two by itself. */
-        while (next < count && trades[next].time_us < tick_us && tick_us <= wall_us)
-            view_world_apply_trade(self, &trades[next], trades[next].time_us), next++;
+        while (next < count && trades[next].time_us + lag_us < tick_us && tick_us <= wall_us) {
+            view_world_apply_trade(self, &trades[next], trades[next].time_us + lag_us);
+            next++;
+        }
         if (tick_us > wall_us)
             break;
         view_world_apply_tick(self, tick_us);
     }
     for (; next < count; next++)
-        view_world_apply_trade(self, &trades[next],
-                               trades[next].time_us < wall_us ? trades[next].time_us : wall_us);
+        view_world_apply_trade(
+            self, &trades[next],
+            trades[next].time_us + lag_us < wall_us ? trades[next].time_us + lag_us : wall_us);
     return view_world_apply_book(self, depth, wall_us);
+}
+
+int view_world_reset(struct view_world *self, struct err *err)
+{
+    struct world_options options;
+    struct world *fresh;
+    snprintf(options.symbol, sizeof(options.symbol), "%s", self->symbol);
+    int result = world_open(&options, &fresh, err);
+    if (result != ERR_OK)
+        return result;
+    world_close(self->world);
+    self->world = fresh;
+    self->epoch = 1;
+    self->seq = 0;
+    self->lag_count = 0;
+    self->tick_us = self->book_us = 0;
+    self->refused = 0;
+    return ERR_OK;
 }
 
 bool view_world_tick(struct view_world *self, int64_t wall_us)

@@ -7,6 +7,8 @@
 #include "recover/poll/view_maker.h"
 #include "wire/rest_json.h"
 
+/* Replies over which the exchange's clock is compared with ours: a minute. */
+#define VIEW_WORLD_LAGS  32
 #define VIEW_WORLD_SCALE ((struct sbe_scale){-8, -8})
 
 struct view_world {
@@ -18,7 +20,11 @@ struct view_world {
     int64_t book_us;    /* when the last book came; 0: none */
     int64_t history_us; /* since when there is no hole */
     int64_t book_id;
-    uint64_t refused; /* books that the world did not want */
+    /* Receive time minus exchange time of each reply's newest trade; the smallest is what the
+     * clocks differ by, with the way. */
+    int64_t lags[VIEW_WORLD_LAGS];
+    unsigned lag_count;
+    int refused; /* books in a row that the world did not want */
     uint8_t trades[VIEW_MAKER_RAW_MAX * 25];
 };
 
@@ -29,6 +35,8 @@ void view_world_close(struct view_world *self);
  * world refused the book. */
 bool view_world_apply(struct view_world *self, const struct rest_depth *depth,
                       const struct rest_agg_trade *trades, uint32_t count, int64_t wall_us);
+/* Everything is forgotten: a new market. ERR_MEMORY: nothing has changed. */
+int view_world_reset(struct view_world *self, struct err *err) MUST_CHECK;
 /* The first tick after the last book: at wall_us or before it. True when it was applied. */
 bool view_world_tick(struct view_world *self, int64_t wall_us);
 /* As of the last tick. PRE: a book was applied. */

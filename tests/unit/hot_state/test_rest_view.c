@@ -131,6 +131,8 @@ static void an_image_that_was_never_written_is_empty(void **state)
     struct rest_view view;
     assert_int_equal(read_image(image, &view), ERR_EMPTY);
     assert_int_equal(rest_view_read(bytes_of(image, 100), &view, NULL), ERR_CORRUPT);
+    image[8] = 1; /* the very first one is being written */
+    assert_int_equal(read_image(image, &view), ERR_AGAIN);
     assert_int_equal(rest_view_read(bytes_of(image, 0), &view, NULL), ERR_CORRUPT);
 }
 

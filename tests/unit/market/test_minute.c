@@ -109,6 +109,23 @@ static void a_quiet_minute_closes_by_our_clock_and_is_empty(void **state)
     assert_true(newest(&scene).is_complete);
 }
 
+/* The exchange is half an hour behind us: a minute of its own is over when it is over there. */
+static void a_wrong_clock_closes_no_minute_early(void **state)
+{
+    struct scene scene;
+    int64_t behind_us = 30 * MINUTE_US;
+    (void)state;
+    scene_begin(&scene);
+    for (int64_t at_us = 0; at_us < 3 * MINUTE_US; at_us += 2000000) {
+        int closed = minutes_advance(&scene.minutes, START_US + behind_us + at_us);
+        closed += minutes_add(&scene.minutes, START_US + at_us, scene.id++, 1);
+        assert_int_equal(closed, at_us > 0 && at_us % MINUTE_US == 0);
+    }
+    assert_int_equal(newest(&scene).minute, 29000001);
+    assert_int_equal(newest(&scene).trades, 30);
+    assert_true(newest(&scene).is_complete);
+}
+
 static void a_time_in_which_nobody_listened_completes_nothing(void **state)
 {
     struct scene scene;
@@ -233,6 +250,7 @@ int main(void)
         cmocka_unit_test(a_minute_followed_from_start_to_end_is_complete),
         cmocka_unit_test(a_jump_of_ids_spoils_every_minute_it_may_lie_in),
         cmocka_unit_test(a_quiet_minute_closes_by_our_clock_and_is_empty),
+        cmocka_unit_test(a_wrong_clock_closes_no_minute_early),
         cmocka_unit_test(a_time_in_which_nobody_listened_completes_nothing),
         cmocka_unit_test(lost_records_spoil_the_open_minute_alone),
         cmocka_unit_test(a_wrong_trade_time_heals),

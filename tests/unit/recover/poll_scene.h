@@ -270,7 +270,7 @@ static int scene_nothing(void *self, int64_t mono_us)
     return 0;
 }
 
-static struct rest_port poll_scene_rest(struct poll_scene *scene)
+static inline struct rest_port poll_scene_rest(struct poll_scene *scene)
 {
     return (struct rest_port){.self = scene, .get = scene_get, .do_work = scene_nothing};
 }
@@ -347,7 +347,7 @@ static void scene_store(struct poll_scene *scene, struct scene_put *put)
     put->done(put->context, &answer);
 }
 
-static struct archive_port poll_scene_archive(struct poll_scene *scene)
+static inline struct archive_port poll_scene_archive(struct poll_scene *scene)
 {
     return (struct archive_port){.self = scene, .rest = scene_put, .do_work = scene_nothing};
 }
@@ -376,7 +376,7 @@ static int scene_save(void *self, struct bytes text)
     return ERR_OK;
 }
 
-static struct progress_port poll_scene_progress(struct poll_scene *scene, int index)
+static inline struct progress_port poll_scene_progress(struct poll_scene *scene, int index)
 {
     return (struct progress_port){
         .self = &scene->disks[index], .load = scene_load, .save = scene_save};
@@ -384,7 +384,7 @@ static struct progress_port poll_scene_progress(struct poll_scene *scene, int in
 
 /* --- the whole -------------------------------------------------------------------------- */
 
-static void poll_scene_open(struct poll_scene *scene, uint64_t seed)
+static inline void poll_scene_open(struct poll_scene *scene, uint64_t seed)
 {
     *scene = (struct poll_scene){.now = {.wall_us = SCENE_START, .mono_us = 1000000000},
                                  .begin_us = SCENE_START - 3600 * SCENE_US,
@@ -398,7 +398,7 @@ static void poll_scene_open(struct poll_scene *scene, uint64_t seed)
 }
 
 /* What was under way is forgotten: the process died. */
-static void poll_scene_crash(struct poll_scene *scene)
+static inline void poll_scene_crash(struct poll_scene *scene)
 {
     for (int i = 0; i < SCENE_CALLS; i++) {
         scene->calls[i].used = false;
@@ -408,7 +408,7 @@ static void poll_scene_crash(struct poll_scene *scene)
     }
 }
 
-static void poll_scene_close(struct poll_scene *scene)
+static inline void poll_scene_close(struct poll_scene *scene)
 {
     poll_scene_crash(scene);
     free(scene->objects);
@@ -416,7 +416,7 @@ static void poll_scene_close(struct poll_scene *scene)
 }
 
 /* Time passes; what is due is answered. */
-static void poll_scene_advance(struct poll_scene *scene, int64_t us)
+static inline void poll_scene_advance(struct poll_scene *scene, int64_t us)
 {
     scene->now.wall_us += us;
     scene->now.mono_us += us;

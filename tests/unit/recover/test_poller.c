@@ -337,6 +337,22 @@ static void a_damaged_position_is_reported_and_polling_goes_on(void **state)
     run_close(&run);
 }
 
+static void an_exchange_that_begins_anew_gets_a_new_chain(void **state)
+{
+    (void)state;
+    static struct run run;
+    struct poller_status status;
+    run_open(&run, 9);
+    run_start(&run, 1000);
+    run_for(&run, 30);
+    run.scene.begin_us += 3000 * SCENE_US; /* ids of long ago */
+    run_for(&run, 360);
+    poller_status(run.poller, &status);
+    assert_true(status.next_agg_id < 12000);
+    assert_true(status.next_agg_id > newest(&run) - 700);
+    run_close(&run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -351,6 +367,7 @@ int main(void)
         cmocka_unit_test(what_the_exchange_no_longer_has_is_reported_as_lost),
         cmocka_unit_test(a_full_disk_stops_the_chain_and_loses_nothing),
         cmocka_unit_test(a_damaged_position_is_reported_and_polling_goes_on),
+        cmocka_unit_test(an_exchange_that_begins_anew_gets_a_new_chain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

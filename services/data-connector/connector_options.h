@@ -1,0 +1,22 @@
+/* Options of the data-connector. SPDX-License-Identifier: Apache-2.0 */
+#ifndef BTCAST_SERVICES_DATA_CONNECTOR_CONNECTOR_OPTIONS_H
+#define BTCAST_SERVICES_DATA_CONNECTOR_CONNECTOR_OPTIONS_H
+
+#include "services/redis_settings.h"
+#include "services/service.h"
+
+struct connector_options {
+    struct service_common common;
+    char symbol[24];
+    struct redis_settings redis;
+    char lake[192];      /* "": the folder `lake` below data_dir; may be s3://bucket/prefix */
+    char database[1024]; /* "": none */
+    char spool[192];     /* "": the folder `data-connector` below data_dir */
+    char duckdb[192];    /* "": found */
+    int64_t spool_mb, memory_mb, duckdb_memory_mb;
+    int64_t nice;
+};
+
+extern const struct config_schema connector_schema;
+
+#endif

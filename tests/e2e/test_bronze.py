@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The lake: what the streams carried is in bronze once, whatever happened to the connector, the
+lake or the disk; a replay of bronze is the replay of a recording (docs/lake.md)."""
+import glob
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import time
+
+import harness
+import system
+from harness import wait_until
+
+SYMBOL = system.SYMBOL
+KILLS = 100 if system.LONG else 10
+CAPTURE_HEADER = 64
+RECORD_HEAD = 40
+KIND_SLOT = 5
+
+
+def capture_records(path):
+    """(kind, epoch, seq, recv_us, flags, payload) of a capture, and its header's bytes."""
+    with open(path, "rb") as f:
+        data = f.read()
+    records, at = [], CAPTURE_HEADER
+    while at + RECORD_HEAD <= len(data) and data[at:at + 4] == b"BTRc":
+        size, epoch, seq, recv_us, kind, flags = struct.unpack_from("<IQQqBB", data, at + 4)
+        payload = data[at + RECORD_HEAD:at + RECORD_HEAD + size]
+        records.append((kind, epoch, seq, recv_us, flags, payload))
+        at += RECORD_HEAD + size + 4
+    return records, data[:CAPTURE_HEADER]
+
+
+def without_slots(path, out):
+    """The capture without its notes of where predictions were made, which bronze does not have."""
+    with open(path, "rb") as f:
+        data = f.read()
+    kept, at = [data[:CAPTURE_HEADER]], CAPTURE_HEADER
+    while at + RECORD_HEAD <= len(data):
+        size = struct.unpack_from("<I", data, at + 4)[0] + RECORD_HEAD + 4
+        if data[at + 32] != KIND_SLOT:
+            kept.append(data[at:at + size])
+        at += size
+    with open(out, "wb") as f:
+        f.write(b"".join(kept))
+
+
+def node_modules():
+    """DuckDB's Node binding, None where it cannot be had."""
+    done = subprocess.run([os.path.join(harness.ROOT, "tools", "npm_peers.sh"),
+                           "@duckdb/node-api@1.4.4-r.1"], capture_output=True, text=True,
+                          timeout=120, check=False)
+    if done.returncode != 0 or shutil.which("node") is None:
+        print(f"SKIPPED: no DuckDB for Node: {done.stderr[-200:]}")
+        return None
+    return done.stdout.strip()
+
+
+def foreign(modules, sql):
+    done = subprocess.run(["node", os.path.join(harness.ROOT, "tests", "lib", "duckdb_read.js"),
+                           modules, sql], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def foreign_records(modules, lake):
+    """Every frame and tick in bronze, as a foreign reader sees it."""
+    rows = []
+    for kind, where in (("trades", "trade_index = 0"), ("depth", "true"), ("bba", "true")):
+        rows += foreign(modules, f"""SELECT record_kind, epoch, seq, recv_us, flags,
+            CASE WHEN frame IS NOT NULL THEN md5(frame) END FROM
+            read_parquet('{lake}/bronze/sbe/{SYMBOL}/*/*/*/*/{kind}_*.parquet') WHERE {where}""")
+    return sorted((int(k), int(e), int(s), int(r), int(f), h) for k, e, s, r, f, h in rows)
+
+
+def check_same_records(modules, lake, capture):
+    records, _ = capture_records(capture)
+    sent = sorted((kind, epoch, seq, recv_us, flags,
+                   hashlib.md5(payload).hexdigest() if kind == 1 else None)
+                  for kind, epoch, seq, recv_us, flags, payload in records if kind in (1, 2))
+    found = foreign_records(modules, lake)
+    assert len(set(found)) == len(found), "a record is in bronze twice"
+    assert found == sent, f"{len(sent)} records were sent, {len(found)} are in bronze"
+    return len(sent)
+
+
+def check_same_trades(modules, lake, capture):
+    """Every trade's id and exact price and quantity, as `btcast decode` reads the frames."""
+    status, out, err = harness.run("decode", capture)
+    assert status == 0, err
+    sent = []
+    for line in out.splitlines():
+        value = json.loads(line)
+        for trade in value.get("trades", []):
+            sent.append((trade["id"], trade["price"], trade["qty"], trade["isBuyerMaker"]))
+    rows = foreign(modules, f"""SELECT trade_id,
+        quantity_mantissa, quantity_exponent, price_mantissa, price_exponent, is_buyer_maker FROM
+        read_parquet('{lake}/bronze/sbe/{SYMBOL}/*/*/*/*/trades_*.parquet')""")
+
+    def exact(mantissa, exponent):
+        digits = str(mantissa).rjust(1 - exponent, "0")
+        return digits[:exponent] + "." + digits[exponent:] if exponent < 0 else digits
+
+    found = [(int(r[0]), exact(int(r[3]), int(r[4])), exact(int(r[1]), int(r[2])), r[5])
+             for r in rows]
+    assert sorted(found) == sorted(sent), f"{len(sent)} trades sent, {len(found)} in bronze"
+    return len(sent)
+
+
+class Connector:
+    """A private Redis, an ingestor that feeds it, a recorder, and a data-connector that can be
+    killed."""
+
+    def __init__(self, *words):
+        self.folder = harness.temp_dir()
+        self.redis = harness.RedisServer()
+        self.offset = harness.free_port_offset()
+        self.lake = os.path.join(self.folder, "lake")
+        self.capture = os.path.join(self.folder, "streams.btc")
+        self.words = words
+        self.recorder = harness.start("record", "--from-streams", "--redis", self.redis.target,
+                                      "--symbol", SYMBOL, "--out", self.capture)
+        self.start()
+
+    def start(self):
+        self.process = harness.start("data-connector", "--data", self.folder, "--port-offset",
+                                     self.offset, "--set", f"redis.target={self.redis.target}",
+                                     "--set", f"symbol={SYMBOL}", *self.words)
+
+    def health(self):
+        return harness.get_json(harness.PORTS["data-connector"] + self.offset, "/health")
+
+    def component(self, name):
+        value = self.health()
+        return value["components"].get(name, {}) if value else {}
+
+    def feed(self, hours, speed):
+        """An ingestor that replays a made market; ends with it."""
+        made = os.path.join(self.folder, f"made-{hours}.btc")
+        status, _, err = harness.run("exchange-sim", "--hours", str(hours), "--out", made)
+        assert status == 0, err
+        return harness.start("sbe-ingestor", "--data", self.folder, "--port-offset", self.offset,
+                             "--set", f"redis.target={self.redis.target}", "--set",
+                             f"symbol={SYMBOL}", "--set", "source=replay", "--set",
+                             f"replay.file={made}", "--set", f"replay.speed={speed}")
+
+    def top(self):
+        """The highest seq in the streams."""
+        client = self.redis.client()
+        tops = [client("XREVRANGE", f"market-sbe-{name}:{SYMBOL}", "+", "-", "COUNT", "1")
+                for name in ("trade", "depth", "bestbidask")]
+        client.close()
+        return max([int(t[0][0].split("-")[1]) for t in tops if t], default=0)
+
+    def finish(self):
+        """All that was sent is archived; everything is stopped in order."""
+        wait_until(lambda: self.component("archive").get("seq", -1) == self.top(),
+                   "everything is read", 60, 0.1)
+        status = self.process.stop()
+        assert status == 0, self.process.log()
+        time.sleep(0.2)
+        assert self.recorder.stop() == 0, self.recorder.log()
+        left = os.listdir(os.path.join(self.folder, "data-connector", "spool"))
+        assert not left, f"the spool still holds {left}\n{self.process.log()}"
+
+
+def test_every_record_is_in_bronze_once_after_kills_and_with_the_lake_away():
+    modules = node_modules()
+    run = Connector()
+    wait_until(lambda: run.component("redis_cluster").get("status") == "healthy",
+               "the connector is up")
+    ingestor = run.feed(3 if system.LONG else 0.2, 30 if system.LONG else 90)
+    prng = random.Random(11)
+    away = run.lake + ".away"
+    for kill in range(KILLS):
+        time.sleep(prng.uniform(0.1, 0.8))
+        run.process.signal(signal.SIGKILL)
+        run.process.wait()
+        if kill == KILLS // 3:
+            if os.path.exists(run.lake):
+                os.rename(run.lake, away)
+            with open(run.lake, "w"):
+                pass  # nothing can be put below a file
+        if kill == 2 * KILLS // 3:
+            os.unlink(run.lake)
+            if os.path.exists(away):
+                os.rename(away, run.lake)
+        run.start()
+    assert ingestor.wait(120) == 0, ingestor.log()
+    run.finish()
+    objects = glob.glob(run.lake + "/bronze/**/*.parquet", recursive=True)
+    print(f"{KILLS} kills, {len(objects)} objects, {sum(map(os.path.getsize, objects))} bytes")
+    if modules is None:
+        return
+    count = check_same_records(modules, run.lake, run.capture)
+    trades = check_same_trades(modules, run.lake, run.capture)
+    print(f"{count} records, {trades} trades")
+    assert count > 20000 and trades > 5000
+
+
+def test_while_the_lake_is_away_the_spool_keeps_it_and_a_full_one_stops_the_reading():
+    modules = node_modules()
+    run = Connector("--set", "spool.max_mb=1")
+    with open(run.lake, "w"):
+        pass
+    wait_until(lambda: run.component("redis_cluster").get("status") == "healthy",
+               "the connector is up")
+    # 65,536 numbers are a block: it fills without waiting for minutes.
+    ingestor = run.feed(0.15, 0)
+    assert ingestor.wait(120) == 0, ingestor.log()
+    wait_until(lambda: run.component("lake").get("spool_bytes", 0) >= 1 << 20,
+               "the spool is full", 60)
+    ingestor = run.feed(0.05, 0)
+    assert ingestor.wait(120) == 0, ingestor.log()
+    wait_until(lambda: run.component("archive").get("paused"), "the full spool stops the reading",
+               60)
+    assert run.health()["status"] == "unhealthy"
+    assert run.component("lake")["status"] == "degraded"
+    os.unlink(run.lake)
+    wait_until(lambda: run.component("lake").get("spool_files") == 0, "the spool is empty", 60)
+    run.finish()
+    if modules is not None:
+        assert check_same_records(modules, run.lake, run.capture) > 65536
+
+
+def replay(source, out):
+    status, text, err = harness.run("replay", source, "--features", out, "--json")
+    assert status == 0, err
+    return json.loads(text), err
+
+
+def test_a_replay_of_bronze_is_the_replay_of_the_recording():
+    folder = harness.temp_dir()
+    capture = os.path.join(folder, "live.btc")
+    up = system.Up("--record", capture)
+    up.wait_live()
+    status, out, err = harness.run("reanchor", SYMBOL, "--port-offset", up.offset)
+    assert status == 0, out + err
+    time.sleep(60 if system.LONG else 8)
+    lake = os.path.join(up.folder, "data", "lake")
+    # Before the recorder: what it has, the lake has too.
+    up.stop()
+    plain = os.path.join(folder, "plain.btc")
+    without_slots(capture, plain)
+    recorded, _ = replay(plain, os.path.join(folder, "recorded.csv"))
+    archived, _ = replay(lake, os.path.join(folder, "archived.csv"))
+    assert recorded["anchors"] >= 2 and archived["anchors"] == recorded["anchors"], archived
+    assert archived["damaged"] == 0 and archived["trade_ids_missing"] == 0, archived
+    # The two were stopped at slightly different records: rows are compared as far as both go.
+    a = system.read_bytes(os.path.join(folder, "recorded.csv")).splitlines()
+    b = system.read_bytes(os.path.join(folder, "archived.csv")).splitlines()
+    common = min(len(a), len(b))
+    assert common >= 4 and abs(len(a) - len(b)) <= 1, f"{len(a)} and {len(b)} rows"
+    assert a[:common] == b[:common]
+    print(f"{common - 1} rows equal; {archived}")
+    check_truncated(lake, folder, archived)
+
+
+def check_truncated(lake, folder, whole):
+    """One object is cut: it is named, put aside with its bytes, and the rest is read."""
+    victim = max(glob.glob(f"{lake}/bronze/sbe/{SYMBOL}/**/bba_*.parquet", recursive=True),
+                 key=os.path.getsize)
+    size = os.path.getsize(victim)
+    os.truncate(victim, size // 2)
+    summary, err = replay(lake, os.path.join(folder, "cut.csv"))
+    key = os.path.relpath(victim, lake)
+    assert summary["damaged"] == 1, summary
+    assert f"object_quarantined key={key}" in err, err
+    assert os.path.getsize(os.path.join(lake, "quarantine", key)) == size // 2
+    assert not os.path.exists(victim)
+    assert 0 < summary["records"] < whole["records"]
+    summary, _ = replay(lake, os.path.join(folder, "again.csv"))
+    assert summary["damaged"] == 0
+
+
+if __name__ == "__main__":
+    harness.run_tests(globals())

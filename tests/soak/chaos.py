@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Chaos for longer, on a single Redis, behind Sentinel and on a Cluster, ten minutes each.
+
+usage: tests/soak/chaos.py [SECONDS each [SEED]]"""
+import os
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "e2e"))
+import chaos  # noqa: E402
+
+
+def main():
+    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 600
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
+    wrong = []
+    for backend in (chaos.PrivateRedis, chaos.sentinels, chaos.cluster):
+        wrong += chaos.run(seed, seconds, backend)
+    print("\n".join(wrong) or "nothing wrong")
+    return 1 if wrong else 0
+
+
+sys.exit(main())

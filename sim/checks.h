@@ -93,7 +93,6 @@ struct checks {
     uint64_t fence, writer;  /* the highest seen */
     int64_t windows_from_us; /* the windows are whole again from then on (receive time) */
     uint64_t holes;
-    int64_t trims_from_us;                 /* trimming is covered from then on */
     struct model_id trimmed[STREAM_COUNT]; /* as of the last look */
     /* anchors */
     char tokens[CHECK_TOKENS_MAX][STATE_TOKEN_SIZE]; /* swapped in */

@@ -1,5 +1,5 @@
 /* How the best ten levels lean, without the flicker of single quotes: a mean of their
- * imbalance, decayed by time (half-life 0.1 s), sampled with each depth snapshot of the
+ * imbalance, decayed with half-life 0.1 s, sampled with each depth snapshot of the
  * exchange, and at ticks while none come. SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_MARKET_LEAN_H
 #define BTCAST_MARKET_LEAN_H

@@ -19,6 +19,7 @@
 #include "services/cli/prediction_line.h"
 #include "services/cli/sse_client.h"
 #include "services/cli/up_plan.h"
+#include "services/cli/up_postgres.h"
 #include "services/service.h"
 
 #define UP_REDIS_START_US (10 * CLOCK_US_PER_S)
@@ -245,6 +246,8 @@ static int up_open(struct up *up, struct err *err)
 {
     int result = up_folder_open(up->options.data, &up->folder, err);
     if (result == ERR_OK)
+        result = up_postgres_choose(&up->options, &up->folder, err);
+    if (result == ERR_OK)
         result = up_plan_make(&up->options, &up->folder, &up->plan, err);
     if (result == ERR_OK)
         result = up_plan_check_ports(&up->plan, err);
@@ -329,6 +332,8 @@ const struct command command_up = {
         "  --set KEY=VALUE    one setting; wins over the file\n"
         "  --port-offset N    added to every port\n"
         "  --replicas N       inference processes, 1 to 4 (default 2)\n"
+        "  --postgres P       auto (default): DATABASE_URL when it is set, else a private one\n"
+        "                     when it is installed; private; none; a URL without password\n"
         "  --record FILE      keep the stamped stream as a capture\n"
         "  --redis TARGET     a Redis that runs already, instead of a private one: unix:/path,\n"
         "                     host:port, rediss://host:port, sentinel:host:port,.../name or\n"

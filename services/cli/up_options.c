@@ -47,6 +47,8 @@ static const struct config_field up_fields[] = {
     UP_TEXT("redis.tls_key_file", redis_tls_key_file, "", "the key of that certificate"),
     UP_TEXT("redis.server", redis_server, "redis-server", "program of the private Redis"),
     UP_I64("redis.maxmemory_mb", redis_memory_mb, 32, 65536, "512", "its memory limit"),
+    UP_TEXT("postgres", postgres, "auto",
+            "none, private, auto (DATABASE_URL, or private when installed) or a URL"),
     UP_I64("restart.backoff_max_ms", backoff_max_ms, 1, 600000, "5000",
            "longest wait before a restart"),
     UP_I64("stop_timeout_ms", stop_timeout_ms, 100, 600000, "5000",
@@ -125,10 +127,14 @@ static int up_words_take(int argc, char **argv, int *at, struct up_words *words,
 {
     static const char *const known[] = {"--exchange",    "--for",      "--data",   "--config",
                                         "--port-offset", "--replicas", "--record", "--set",
-                                        "--redis",       "--help",     NULL};
-    static const char *const keys[][2] = {{"--exchange", "exchange"},  {"--data", "data_dir"},
-                                          {"--replicas", "replicas"},  {"--record", "record"},
-                                          {"--redis", "redis.target"}, {"--set", NULL}};
+                                        "--redis",       "--postgres", "--help",   NULL};
+    static const char *const keys[][2] = {{"--exchange", "exchange"},
+                                          {"--data", "data_dir"},
+                                          {"--replicas", "replicas"},
+                                          {"--record", "record"},
+                                          {"--redis", "redis.target"},
+                                          {"--postgres", "postgres"},
+                                          {"--set", NULL}};
     const char *value = NULL;
     int result = ERR_OK;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

@@ -28,6 +28,8 @@ struct up_options {
     char redis_tls_ca_file[256], redis_tls_cert_file[256], redis_tls_key_file[256];
     char redis_server[256];
     int64_t redis_memory_mb;
+    char postgres[256];    /* none | private | auto | URL; see up_options_postgres */
+    bool postgres_private; /* what it says */
     int64_t backoff_max_ms, stop_timeout_ms, log_mb;
     /* A configuration file for each service, empty: none. */
     char config_sbe_ingestor[UP_PATH_SIZE], config_aggregator[UP_PATH_SIZE];

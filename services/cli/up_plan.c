@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -231,12 +232,33 @@ static void up_plan_replica(struct up_plan *plan, const struct up_options *optio
     up_child_add(child, "replica=%d", replica);
 }
 
+/* A database of its own: the server, and a process that brings the tables up to date and ends.
+ * Others find it in DATABASE_URL, and wait for it as for any that is away. */
+static void up_plan_postgres(struct up_plan *plan, const struct up_folder *folder)
+{
+    struct up_child *server = up_plan_next(plan, "postgres", 0);
+    up_child_add(server, "%s", UP_PLAN_SELF);
+    up_child_add(server, "db");
+    up_child_add(server, "serve");
+    up_child_add(server, "--data");
+    up_child_add(server, "%s", folder->data);
+    server->stop_signal = SIGINT; /* SIGTERM would wait for every client */
+    struct up_child *migrate = up_plan_next(plan, "db-migrate", 0);
+    up_child_add(migrate, "%s", UP_PLAN_SELF);
+    up_child_add(migrate, "db");
+    up_child_add(migrate, "migrate");
+    up_child_add(migrate, "--wait");
+    migrate->ends = true;
+}
+
 int up_plan_make(const struct up_options *options, const struct up_folder *folder,
                  struct up_plan *plan, struct err *err)
 {
     plan->count = 0;
     if (options->redis_target[0] == '\0')
         up_plan_redis(plan, options, folder);
+    if (options->postgres_private)
+        up_plan_postgres(plan, folder);
     if (up_plan_has_sim(options))
         up_plan_sim(plan, options, folder);
     up_plan_anchor(plan, options, folder);

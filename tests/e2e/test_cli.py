@@ -221,8 +221,8 @@ time.sleep(600)
 def test_up_keeps_its_folders_to_itself():
     folder = h.temp_dir() + "/a/b"
     program = stand_in(os.path.dirname(os.path.dirname(folder)), "time.sleep(60)")
-    up = h.start("up", "--data", folder, "--port-offset", h.free_port_offset(), "--set",
-                 "redis.server=" + program)
+    up = h.start("up", "--data", folder, "--port-offset", h.free_port_offset(), "--postgres",
+                 "none", "--set", "redis.server=" + program)
     h.wait_until(lambda: os.path.exists(folder + "/run/up.lock"), "the folders are there")
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
     assert stat.S_IMODE(os.stat(folder + "/run").st_mode) == 0o700

@@ -9,13 +9,14 @@
 #include "sim/agents.h"
 #include "sim/checks.h"
 #include "sim/simulation.h"
+#include "wire/decode.h"
 #include "wire/envelope.h"
 #include "wire/sbe.h"
 
 /* The longest window, and a second for clocks. */
 #define CHECK_WINDOWS_US 6000000
 
-static struct check_epoch *check_epoch(struct checks *checks, uint64_t epoch)
+struct check_epoch *check_epoch(struct checks *checks, uint64_t epoch)
 {
     for (int i = checks->epoch_count - 1; i >= 0; i--)
         if (checks->epochs[i].epoch == epoch)
@@ -31,8 +32,9 @@ static void check_remember_trades(struct checks *checks, const struct record *re
     struct sbe_frame frame;
     size_t offset;
     if (record->kind != RECORD_FRAME || sbe_decode(record->payload, &frame, &offset) != SBE_OK ||
-        frame.template_id != SBE_TRADES)
+        frame.template_id != SBE_TRADES || frame.event.trades.list.count == 0)
         return;
+    int64_t first = trade_at(&frame.event.trades.list, 0).id;
     if (checks->trade_count == checks->trade_room) {
         checks->trade_room = checks->trade_room == 0 ? 4096 : 2 * checks->trade_room;
         checks->trades =
@@ -40,7 +42,7 @@ static void check_remember_trades(struct checks *checks, const struct record *re
         CHECK(checks->trades != NULL);
     }
     checks->trades[checks->trade_count++] = (struct check_trade){
-        record->epoch, record->seq, record->recv_us, (int64_t)frame.event.trades.list.count};
+        record->epoch, record->seq, record->recv_us, first, (int64_t)frame.event.trades.list.count};
 }
 
 void checks_stamped(struct checks *checks, const struct record *record)
@@ -108,8 +110,44 @@ static void check_entry(struct checks *checks, int stream, const struct model_en
     }
 }
 
+/* What an adopted anchor has brought goes into bronze with its control record. */
+static void check_anchored_trades(struct checks *checks, const struct model_entry *entry)
+{
+    struct envelope_reader envelope;
+    struct record record;
+    struct event event;
+    struct decode *decode = NULL;
+    struct bytes data = blob_find(entry->pairs, BYTES_LITERAL("e"));
+    if (envelope_open(&envelope, data, NULL) != ERR_OK ||
+        decode_open(SIMULATION_SYMBOL, &decode, NULL) != ERR_OK)
+        return;
+    while (envelope_next(&envelope, &record) == ERR_OK) {
+        if (record.kind != RECORD_ANCHOR ||
+            decode_record(decode, &record, &event, NULL, NULL) != ERR_OK ||
+            event.snapshot.trade_count == 0)
+            continue;
+        const struct anchor_trade *trades = event.snapshot.trades;
+        virtual_lake_add_range(
+            &checks->simulation->lake,
+            &(struct lake_range){.first = trades[0].first_id,
+                                 .last = trades[event.snapshot.trade_count - 1].last_id});
+    }
+    decode_close(decode);
+}
+
+static void check_controls_appended(struct checks *checks)
+{
+    const struct model_stream *stream =
+        &check_value(checks, checks->streams[STREAM_CONTROL])->stream;
+    int at = model_redis_stream_above(stream, checks->seen[STREAM_CONTROL]);
+    for (; at < stream->count; at++)
+        check_anchored_trades(checks, &stream->entries[stream->first + at]);
+    checks->seen[STREAM_CONTROL] = stream->last;
+}
+
 void check_streams_appended(struct checks *checks)
 {
+    check_controls_appended(checks);
     for (int i = 0; i < STREAM_CONTROL; i++) {
         const struct model_stream *stream = &check_value(checks, checks->streams[i])->stream;
         int at = model_redis_stream_above(stream, checks->seen[i]);
@@ -136,6 +174,8 @@ void check_streams_relearn(struct checks *checks)
         }
         checks->seen[i] = top;
     }
+    checks->seen[STREAM_CONTROL] =
+        check_value(checks, checks->streams[STREAM_CONTROL])->stream.last;
 }
 
 static uint64_t check_dropped(struct checks *checks)

@@ -209,9 +209,13 @@ static redisReply *model_do_xrange(struct model_call *call)
     int limit = call->argc > 5 ? (int)model_number(call->argv[5]) : INT32_MAX;
     if (value->type != MODEL_STREAM)
         return model_reply_array(call->reply, 0);
-    if (!model_is(call->argv[2], "-") && !model_id_parse(call->argv[2], &from))
+    struct bytes text = call->argv[2];
+    bool beyond = text.size > 0 && text.data[0] == '(';
+    if (beyond)
+        text = bytes_of(text.data + 1, text.size - 1);
+    if (!model_is(text, "-") && !model_id_parse(text, &from))
         return model_reply_error(call->reply, "ERR Invalid stream ID");
-    int at = 0;
+    int at = beyond ? model_redis_stream_above(&value->stream, from) : 0;
     while (at < value->stream.count &&
            model_id_compare(value->stream.entries[value->stream.first + at].id, from) < 0)
         at++;

@@ -178,7 +178,7 @@ static redisReply *model_do_xread(struct model_call *call)
         if (model_is(call->argv[at], "COUNT"))
             limit = model_number(call->argv[at + 1]);
     names = (call->argc - at - 1) / 2;
-    redisReply *list = model_reply_array(call->reply, (size_t)names);
+    redisReply *list = NULL; /* most of them find nothing and wait */
     for (int i = 0; i < names; i++) {
         int key = model_arg_key(call, at + 1 + i);
         const struct model_value *value = model_live(call->redis, key);
@@ -190,15 +190,19 @@ static redisReply *model_do_xread(struct model_call *call)
         int count = value->stream.count - from;
         if (count == 0)
             continue;
+        if (list == NULL)
+            list = model_reply_array(call->reply, (size_t)names);
         redisReply *both = model_reply_array(call->reply, 2);
         both->element[0] = model_reply_string(call->reply, call->argv[at + 1 + i]);
         both->element[1] =
             model_entries_reply(call, &value->stream, from, count < limit ? count : (int)limit);
         list->element[served++] = both;
     }
-    list->elements = (size_t)served;
     call->blocked = served == 0;
-    return served == 0 ? model_reply_nil(call->reply) : list;
+    if (served == 0)
+        return model_reply_nil(call->reply);
+    list->elements = (size_t)served;
+    return list;
 }
 
 /* XRANGE key from + COUNT n and XREVRANGE key + - COUNT n, as far as we use them. */

@@ -286,7 +286,7 @@ static void infer_begins_with_the_confidence_and_band_that_training_ended_with(v
     struct model *model = model_with_calibration(0.5f);
     replica_open(&a, shared);
     assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
-    run(one, 1, 2000000);
+    run(one, 1, 4000000);
     /* Strength 0.25: a quarter of the way from 0.5 to 0.75. */
     assert_true(fabs(atof(a.last.value[PREDICTION_CONFIDENCE]) - 0.5625) < 1e-6);
     assert_string_equal(a.last.value[PREDICTION_CALIBRATION], "prior");
@@ -296,7 +296,7 @@ static void infer_begins_with_the_confidence_and_band_that_training_ended_with(v
     assert_true(fabs(p10 - (0.5 - 1.5 * 2)) < 1e-4 && fabs(p90 - (0.5 + 1.25 * 2)) < 1e-4);
     /* Features older than the calibration knows: as good as a coin. */
     since_tick.old_us = 6000000;
-    run(one, 1, 2000000);
+    run(one, 1, 4000000);
     assert_true(atof(a.last.value[PREDICTION_CONFIDENCE]) < 0.5);
     since_tick.old_us = 0;
     infer_close(&a.infer);
@@ -313,7 +313,7 @@ static void infer_takes_an_absurd_forecast_for_none(void **state)
     struct model *model = model_with_calibration(1e30f);
     replica_open(&a, shared);
     assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
-    run(one, 1, 2000000);
+    run(one, 1, 4000000);
     assert_string_equal(a.last.value[PREDICTION_RETURN_BP], "0");
     assert_true(atof(a.last.value[PREDICTION_CONFIDENCE]) == 0.0);
     assert_true(isfinite(atof(a.last.value[PREDICTION_P90])));

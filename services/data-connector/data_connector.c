@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "edge/duckdb/duckdb_archive.h"
+#include "edge/lake/block_journal.h"
 #include "edge/lake/place_file.h"
 #include "edge/redis/redis_stream.h"
 #include "learn/lake/archiver.h"
@@ -45,6 +46,7 @@ struct data_connector {
     struct connector_lake objects;
     struct connector_store store;
     struct lake_spool *spool;
+    struct block_journal *journal;
     struct duckdb_archive *engine;
     struct archive_port archive;
     struct archiver *archiver;
@@ -80,11 +82,12 @@ static void data_connector_health_text(const struct data_connector_board *board,
                     (unsigned long long)board->store.refused);
     text_add_format(components,
                     "\"lake\":{\"status\":\"%s\",\"spool_files\":%llu,\"spool_bytes\":%llu,"
-                    "\"spool_bytes_max\":%llu,\"files_not_made\":%llu}",
+                    "\"spool_bytes_max\":%llu,\"journal_bytes\":%llu,\"files_not_made\":%llu}",
                     board->archive.lake_ready ? "healthy" : "degraded",
                     (unsigned long long)board->archive.spool_files,
                     (unsigned long long)board->archive.spool_bytes,
                     (unsigned long long)board->archive.spool_bytes_max,
+                    (unsigned long long)board->archive.journal_bytes,
                     (unsigned long long)board->counters.failed);
 }
 
@@ -95,7 +98,7 @@ static enum service_health data_connector_health(void *context, struct text *com
     if (http_board_read(self->board, &board, sizeof(board)) != sizeof(board))
         return SERVICE_UNHEALTHY;
     data_connector_health_text(&board, components);
-    if (board.archive.spool_bytes >= board.archive.spool_bytes_max)
+    if (board.archive.spool_full)
         return SERVICE_UNHEALTHY;
     return board.redis && board.archive.lake_ready && !board.archiver.paused &&
                    board.lag_us < DATA_CONNECTOR_LAG_US &&
@@ -252,6 +255,17 @@ static int data_connector_open_lake(struct data_connector *self, struct err *err
     return result;
 }
 
+static int data_connector_open_journal(struct data_connector *self, struct err *err)
+{
+    char folder[LAKE_FILE_PATH_SIZE];
+    snprintf(folder, sizeof(folder), "%s/journal-%s", self->folder, self->options.symbol);
+    return block_journal_open(&(struct block_journal_options){.folder = folder,
+                                                              .symbol = self->options.symbol,
+                                                              .spool = self->spool,
+                                                              .metrics = &self->service.metrics},
+                              &self->journal, err);
+}
+
 static int data_connector_open(struct data_connector *self, struct err *err)
 {
     int result = service_options_symbol(self->options.symbol, err);
@@ -262,6 +276,8 @@ static int data_connector_open(struct data_connector *self, struct err *err)
     if (result != ERR_OK)
         return err_set(err, result, "out of memory");
     result = data_connector_open_lake(self, err);
+    if (result == ERR_OK)
+        result = data_connector_open_journal(self, err);
     if (result == ERR_OK)
         result = data_connector_open_redis(self, err);
     if (result == ERR_OK)
@@ -277,6 +293,7 @@ static int data_connector_open(struct data_connector *self, struct err *err)
                                                  .archive = self->archive,
                                                  .consumer = redis_consumer_port(self->consumer),
                                                  .place = place_file_port(&self->place),
+                                                 .journal = block_journal_port(self->journal),
                                                  .metrics = &self->service.metrics},
                       &self->archiver, err);
     if (result == ERR_OK)
@@ -292,6 +309,7 @@ static void data_connector_close(struct data_connector *self)
     if (self->link != NULL)
         redis_link_close(self->link);
     duckdb_archive_close(self->engine);
+    block_journal_close(self->journal);
     lake_spool_close(self->spool);
     connector_lake_close(&self->objects);
     connector_store_close(&self->store);

@@ -34,7 +34,8 @@ struct state_feed {
     struct state_feed_queue queues[STREAM_COUNT];
     struct stream_position positions[STREAM_COUNT];
     struct state_feed_counters counters;
-    uint64_t epoch, seq; /* the last record passed */
+    uint64_t epoch, seq;                   /* the last record passed */
+    uint64_t restored_epoch, restored_seq; /* where it began: controls before are in the world */
     int64_t recv_us;
     uint64_t skip_epoch, skip_seq; /* records before this one were given up by a placed hole */
     int64_t waited_us;             /* the clock of the wait: runs while drained */
@@ -159,12 +160,32 @@ static void state_feed_emit(void *context, const struct record *record)
     state_feed_place_before(feed, record->epoch, record->seq + 1);
 }
 
+/* Delivered again because the checkpoint's position lies before it, while the saved world has
+ * it: everything before the place of the checkpoint, and the anchor at that very place that
+ * the saved book rests on. */
+static bool state_feed_is_known(struct state_feed *feed, const struct record *record)
+{
+    struct event event;
+    struct world_view view;
+    int order =
+        record_compare(record->epoch, record->seq, feed->restored_epoch, feed->restored_seq);
+    if (order != 0 || record->kind != RECORD_ANCHOR ||
+        decode_record(feed->decode, record, &event, NULL, NULL) != ERR_OK)
+        return order < 0;
+    world_view(feed->world, &view);
+    return view.book_live && view.book_id >= event.snapshot.book_id;
+}
+
 /* A control record from the stream: wait for its place, or see that it is behind. */
 static void state_feed_control(struct state_feed *feed, const struct record *record)
 {
     if (!record_is_control(record))
         return;
     int order = record_compare(record->epoch, record->seq, feed->epoch, feed->seq);
+    if (state_feed_is_known(feed, record)) {
+        feed->counters.controls_known++;
+        return;
+    }
     if (order > 0) {
         state_controls_add(&feed->controls, record);
         feed->counters.controls_dropped = feed->controls.dropped;
@@ -251,6 +272,8 @@ int state_feed_restart(struct state_feed *feed, uint64_t epoch, uint64_t seq,
         merge_start_after(feed->merge, epoch, seq);
     feed->epoch = epoch;
     feed->seq = seq;
+    feed->restored_epoch = epoch;
+    feed->restored_seq = seq;
     feed->skip_epoch = 0;
     feed->skip_seq = 0;
     feed->due_us = -1;

@@ -35,6 +35,7 @@ struct state_feed_counters {
     uint64_t envelopes[STREAM_COUNT], envelopes_bad[STREAM_COUNT];
     uint64_t records[STREAM_COUNT], records_refused;
     uint64_t controls_placed, controls_late, controls_dropped;
+    uint64_t controls_known; /* delivered again after a restart that had them already */
 };
 
 /* After each event applied: what it did, and the record. A hole of our own making comes

@@ -23,6 +23,9 @@
 #define DATA_CONNECTOR_BOARD_US 100000
 /* What is open when the service ends gets so long to become durable. */
 #define DATA_CONNECTOR_STOP_US (4 * CLOCK_US_PER_S)
+/* … and so much of it goes to reading what is in the streams, to waiting for Redis. */
+#define DATA_CONNECTOR_READ_US  (2500 * CLOCK_US_PER_MS)
+#define DATA_CONNECTOR_REDIS_US (500 * CLOCK_US_PER_MS)
 /* Behind by more than this is no good health. */
 #define DATA_CONNECTOR_LAG_US (120 * CLOCK_US_PER_S)
 
@@ -142,6 +145,29 @@ static int64_t data_connector_step(void *context, struct clock_now now)
     return done > 0 ? 0 : DATA_CONNECTOR_WAIT_US;
 }
 
+/* What the streams hold when the end is asked for belongs to it: this service is the last reader
+ * of a Redis that ends with the system. */
+static void data_connector_read_rest(struct data_connector *self)
+{
+    struct archiver_status status;
+    struct clock_now now = loop_now();
+    const int64_t begin_us = now.mono_us;
+    archiver_catch_up(self->archiver);
+    archiver_status(self->archiver, &status);
+    while (!status.caught_up && !status.paused && now.mono_us - begin_us < DATA_CONNECTOR_READ_US &&
+           (redis_link_connected(self->link) || now.mono_us - begin_us < DATA_CONNECTOR_REDIS_US)) {
+        const int done = archiver_do_work(self->archiver, now) +
+                         self->archive.do_work(self->archive.self, now.mono_us);
+        redis_link_do_work(self->link, now.mono_us);
+        loop_run_once(self->service.loop, done > 0 ? 0 : 1000);
+        archiver_status(self->archiver, &status);
+        now = loop_now();
+    }
+    if (!status.caught_up)
+        log_warn("streams_not_read", "paused=%d redis=%d", status.paused,
+                 redis_link_connected(self->link));
+}
+
 /* Blocks that are not whole go into the lake too: with a Redis that ends with the system
  * there is nothing to build them from again. */
 static void data_connector_finish(struct data_connector *self)
@@ -149,6 +175,8 @@ static void data_connector_finish(struct data_connector *self)
     struct clock_now now = loop_now();
     const int64_t end_us = now.mono_us + DATA_CONNECTOR_STOP_US;
     bool durable = false;
+    data_connector_read_rest(self);
+    now = loop_now();
     while (!durable && now.mono_us < end_us) {
         self->archive.do_work(self->archive.self, now.mono_us);
         redis_link_do_work(self->link, now.mono_us);

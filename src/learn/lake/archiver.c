@@ -376,6 +376,13 @@ int archiver_do_work(struct archiver *archiver, struct clock_now now)
     return done;
 }
 
+void archiver_catch_up(struct archiver *archiver)
+{
+    archiver->status.caught_up = false;
+    if (archiver->status.following && !archiver->status.paused)
+        archiver->status.following = archiver_follow(archiver, ARCHIVER_MASK) == ERR_OK;
+}
+
 bool archiver_flush(struct archiver *archiver, struct clock_now now)
 {
     archiver->now = now;

@@ -54,6 +54,9 @@ void archiver_close(struct archiver *archiver);
 void archiver_on_record(void *archiver, const struct stream_record *record, const char *position);
 /* Returns how much was done. Does not work the archive port: its owner does. */
 int archiver_do_work(struct archiver *archiver, struct clock_now now);
+/* Asks the streams anew: once the status says caught_up after this, all that they held at this
+ * call is taken. */
+void archiver_catch_up(struct archiver *archiver);
 /* Before the end: asks for every block that is open, whole or not, and reads no more. True
  * when all of it is durable. What was not whole is built again by the next start. */
 bool archiver_flush(struct archiver *archiver, struct clock_now now);

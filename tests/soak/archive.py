@@ -126,7 +126,9 @@ def archived(run, feed):
 
 def stop(run):
     """Stops until all is durable: what a stop has no time for, the next start has in its journal."""
+    cpu = 0.0
     for count in range(1, 21):
+        cpu += cpu_s(run.process.pid)
         status = run.process.stop(60)
         if "event=archive_closed durable=1" in run.process.log() or status != 0:
             break
@@ -134,7 +136,7 @@ def stop(run):
         harness.wait_until(lambda: run.component("redis_cluster").get("status") == "healthy",
                            "the connector is up", 60)
         time.sleep(3)
-    return status, count
+    return status, count, cpu
 
 
 def main():
@@ -161,9 +163,8 @@ def main():
     else:
         samples = watch(run, feed, options)
     harness.wait_until(lambda: archived(run, feed), "everything is read", 600, 0.5)
-    cpu = cpu_s(run.process.pid)
     missing = run.component("archive").get("records_missing", 0)
-    status, stops = stop(run)
+    status, stops, cpu = stop(run)
     elapsed = time.monotonic() - begin
     objects, size = lake_bytes(run)
     total, distinct = in_bronze(modules, run) if modules else (feed.stamped(), feed.stamped())

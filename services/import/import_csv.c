@@ -171,6 +171,20 @@ static int import_csv_lines(struct import_csv *csv, struct err *err)
     return result == ERR_EMPTY ? import_csv_end_piece(csv, err) : result;
 }
 
+/* An archive's CRC is known at its end only, and rows that damage made may look like good ones:
+ * nothing of it is taken before all of it was read. */
+static int import_csv_verify(struct import_csv *csv, struct err *err)
+{
+    struct bytes line;
+    int result = line_reader_open(csv->path, &csv->reader, err);
+    while (result == ERR_OK)
+        result = line_reader_next(csv->reader, &line, err);
+    if (csv->reader != NULL)
+        line_reader_close(csv->reader);
+    csv->reader = NULL;
+    return result == ERR_EMPTY ? ERR_OK : result;
+}
+
 int import_csv(struct import_desk *desk, const char *path, enum import_type type, struct err *err)
 {
     struct import_csv csv = {.desk = desk, .path = path, .type = type};
@@ -179,7 +193,9 @@ int import_csv(struct import_desk *desk, const char *path, enum import_type type
     csv.note = import_desk_note(desk, path, err);
     if (csv.note == NULL)
         return err->code;
-    int result = line_reader_open(path, &csv.reader, err);
+    int result = import_csv_verify(&csv, err);
+    if (result == ERR_OK)
+        result = line_reader_open(path, &csv.reader, err);
     if (result != ERR_OK)
         return result;
     desk->seen[type] = true;

@@ -15,8 +15,9 @@
 struct line_reader {
     gzFile file; /* or: */
     unzFile zip;
-    bool member;    /* one of the archive's files is open */
-    char path[256]; /* for messages */
+    bool member;          /* one of the archive's files is open */
+    uint64_t member_left; /* bytes of it that are to come */
+    char path[256];       /* for messages */
     uint64_t oversize;
     bool ended, skipping;
     size_t at, end;  /* unread part of the buffer */
@@ -35,12 +36,23 @@ static bool line_reader_is_zip(const char *path)
     return zip;
 }
 
+static bool line_reader_open_member(struct line_reader *reader)
+{
+    unz_file_info64 info;
+    if (unzGetCurrentFileInfo64(reader->zip, &info, NULL, 0, NULL, 0, NULL, 0) != UNZ_OK ||
+        unzOpenCurrentFile(reader->zip) != UNZ_OK)
+        return false;
+    reader->member = true;
+    reader->member_left = info.uncompressed_size;
+    return true;
+}
+
 static bool line_reader_open_file(struct line_reader *reader, const char *path)
 {
     if (line_reader_is_zip(path)) {
         reader->zip = unzOpen64(path);
         return reader->zip != NULL && unzGoToFirstFile(reader->zip) == UNZ_OK &&
-               (reader->member = unzOpenCurrentFile(reader->zip) == UNZ_OK);
+               line_reader_open_member(reader);
     }
     reader->file = gzopen(path, "rb");
     if (reader->file != NULL)
@@ -93,21 +105,24 @@ uint64_t line_reader_offset(const struct line_reader *reader)
                                : (uint64_t)gzoffset(reader->file);
 }
 
-/* At the end of one file of the archive its CRC is judged and the next one begins. */
+/* At the end of one file of the archive its CRC is judged and the next one begins. Damage may
+ * end it early as well, and then minizip looks at no CRC: its size has to be right, too. */
 static int line_reader_unzip(struct line_reader *reader, int *size, struct err *err)
 {
     for (;;) {
         *size = unzReadCurrentFile(reader->zip, reader->buffer + reader->end, LINE_READER_INPUT);
-        if (*size > 0)
+        if (*size > 0 && (uint64_t)*size <= reader->member_left) {
+            reader->member_left -= (uint64_t)*size;
             return ERR_OK;
+        }
+        const bool whole = *size == 0 && reader->member_left == 0;
         reader->member = false;
-        if (*size < 0 || unzCloseCurrentFile(reader->zip) != UNZ_OK)
+        if (unzCloseCurrentFile(reader->zip) != UNZ_OK || !whole)
             return err_set(err, ERR_CORRUPT, "%s: the archive is damaged", reader->path);
         if (unzGoToNextFile(reader->zip) != UNZ_OK)
             return ERR_OK; /* the last one was */
-        if (unzOpenCurrentFile(reader->zip) != UNZ_OK)
+        if (!line_reader_open_member(reader))
             return err_set(err, ERR_CORRUPT, "%s: the archive is damaged", reader->path);
-        reader->member = true;
     }
 }
 

@@ -23,6 +23,7 @@ static const struct {
     {"sbe-ingestor", PORT_SBE_INGESTOR, true},
     {"rest-ingestor", PORT_REST_INGESTOR, false},
     {"aggregator", PORT_AGGREGATOR, true},
+    {"aggregator-2", PORT_AGGREGATOR + PORT_REPLICA_STEP, false},
     {"re-anchor-service", PORT_RE_ANCHOR, true},
     {"inference", PORT_INFERENCE, true},
     {"inference-2", PORT_INFERENCE + PORT_REPLICA_STEP, false},

@@ -329,6 +329,7 @@ const struct command command_up = {
         "  --set KEY=VALUE    one setting; wins over the file\n"
         "  --port-offset N    added to every port\n"
         "  --replicas N       inference processes, 1 to 4 (default 2)\n"
+        "  --aggregators N    1 to 4 (default 1): one writes, the others stand by\n"
         "  --record FILE      keep the stamped stream as a capture\n"
         "  --redis TARGET     a Redis that runs already, instead of a private one: unix:/path,\n"
         "                     host:port, rediss://host:port, sentinel:host:port,.../name or\n"

@@ -63,6 +63,13 @@ static void aggregator_report_trades(struct aggregator *aggregator)
     world_trade_hole(aggregator->world, &event->first_trade_id, &event->last_trade_id);
 }
 
+static void aggregator_report_absent(struct aggregator *aggregator)
+{
+    struct gap_event *event =
+        aggregator_report_begin(aggregator, GAP_TRADES_ABSENT, "trades of an anchor only");
+    world_trades_absent(aggregator->world, &event->first_trade_id, &event->last_trade_id);
+}
+
 static void aggregator_report_records(struct aggregator *aggregator, const struct record *record)
 {
     struct gap_event *event =
@@ -100,6 +107,8 @@ void aggregator_report_effects(struct aggregator *aggregator, unsigned effects,
         aggregator_report_records(aggregator, record);
     if (effects & WORLD_TRADE_HOLE)
         aggregator_report_trades(aggregator);
+    if (effects & WORLD_TRADES_ABSENT)
+        aggregator_report_absent(aggregator);
     if (loss != NULL)
         aggregator_report_add(aggregator, GAP_LOSS, loss);
     if (effects & WORLD_MINUTE)

@@ -21,7 +21,7 @@ import redis_group
 from scene import SYMBOL, Exchange, Scene
 
 RECOVERY_S = 45
-STEP_S = 5
+STEP_S, STEP_TRIES = 2, 4
 BACKFILL_S = 90
 # Words of the command line by which a supervised process is known, and words it has not.
 SERVICES = {
@@ -45,26 +45,29 @@ class Progress:
     STEPS = ("asked", "claimed", "fetching", "handed over", "staged", "swapped", "verified")
 
     def __init__(self, redis, symbol):
-        self.redis = redis
-        self.commands = [("EXISTS", f"reanchor:ask:{symbol}"), ("EXISTS", f"reanchor:{symbol}"),
-                         ("EXISTS", f"reanchor:doc:{symbol}"), ("EXISTS", f"ob:new:{symbol}"),
-                         ("HGET", f"gap:{symbol}", "anchor_token"),
-                         ("XLEN", f"market-control:{symbol}")]
-        self.before = self._look()
+        def exists(key):
+            return lambda: redis("EXISTS", f"{key}:{symbol}")
 
-    def _look(self):
-        self.redis("MULTI")
-        for command in self.commands:
-            self.redis(*command)
-        return self.redis("EXEC")
+        def token():
+            return redis("HGET", f"gap:{symbol}", "anchor_token")
 
-    def at(self, step):
-        """Is it there now? It fetches between the claim and the document; the swap leaves its
-        token, the control record follows the validation."""
-        asked, claimed, document, staged, token, controls = self._look()
-        return {"asked": asked, "claimed": claimed, "fetching": claimed and not document,
-                "handed over": document, "staged": staged, "swapped": token != self.before[4],
-                "verified": controls != self.before[5]}[step]
+        def controls():
+            return redis("XLEN", f"market-control:{symbol}")
+        before = token(), controls()
+        # It fetches between the claim and the document (slow replies make that long); the swap
+        # leaves its token, the control record follows the validation.
+        self.looks = {"asked": exists("reanchor:ask"), "claimed": exists("reanchor"),
+                      "fetching": exists("reanchor"), "handed over": exists("reanchor:doc"),
+                      "staged": exists("ob:new"), "swapped": lambda: token() != before[0],
+                      "verified": lambda: controls() != before[1]}
+
+    def reach(self, step, seconds):
+        """Looks without a pause, since some last less than a millisecond; was it seen?"""
+        look, end = self.looks[step], time.monotonic() + seconds
+        while time.monotonic() < end:
+            if look():
+                return True
+        return False
 
 
 class PrivateRedis:
@@ -317,21 +320,21 @@ class Chaos:
 
     def _reach(self, step):
         """A re-anchor is on its way to this step, and there now; how to call it."""
-        redis = h.wait_until(self._client, "Redis answers", RECOVERY_S)
-        progress = Progress(redis, self.system.symbol)
-        slow_ms = self.random.choice([0, 0, 100, 300])
-        if step == "fetching":
-            slow_ms = 500
-        if slow_ms:
-            self.system.exchange.fault("http_slow", ms=slow_ms, count=3)
-        self._lose("depth")
-        end, seen = time.monotonic() + STEP_S, False
-        while not seen and time.monotonic() < end:
-            seen = progress.at(step)
+        seen = False
+        for _ in range(STEP_TRIES):
+            redis = h.wait_until(self._client, "Redis answers", RECOVERY_S)
+            progress = Progress(redis, self.system.symbol)
+            slow_ms = 500 if step == "fetching" else self.random.choice([0, 0, 100, 300])
+            if slow_ms:
+                self.system.exchange.fault("http_slow", ms=slow_ms, count=3)
+            self._lose("depth")
+            seen = progress.reach(step, STEP_S)
+            redis.close()
+            if seen:
+                break
         if step == "fetching":
             time.sleep(self.random.random() * 0.3)
-        redis.close()
-        self.steps[step] += bool(seen)
+        self.steps[step] += seen
         return step if seen else f"{step} (not seen)"
 
     def _client(self):

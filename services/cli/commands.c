@@ -20,7 +20,9 @@ const struct command *const commands[] = {
     &command_reanchor,
     &command_gap,
 
-    /* model */
+    &command_db,
+
+    &command_model,
     &command_train,
 
     /* sbe-ingestor */

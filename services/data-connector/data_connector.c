@@ -7,13 +7,14 @@
 
 #include "base/log.h"
 #include "edge/duckdb/duckdb_archive.h"
-#include "edge/lake/folder_objects.h"
 #include "edge/lake/place_file.h"
 #include "edge/redis/redis_stream.h"
 #include "learn/lake/archiver.h"
 #include "services/cli/commands.h"
 #include "services/cli/ports.h"
+#include "services/data-connector/connector_lake.h"
 #include "services/data-connector/connector_options.h"
+#include "services/data-connector/connector_store.h"
 #include "services/service_options.h"
 
 #define DATA_CONNECTOR_CONSUMER "data-connector"
@@ -29,6 +30,7 @@ struct data_connector_board {
     struct archiver_status archiver;
     struct archive_status archive;
     struct duckdb_archive_counters counters;
+    struct connector_store_status store;
     bool redis;
     int64_t lag_us; /* -1: nothing archived yet */
 };
@@ -40,7 +42,8 @@ struct data_connector {
     struct place_file place;
     struct redis_link *link; /* tells whether Redis is there */
     struct redis_consumer *consumer;
-    struct folder_objects *objects;
+    struct connector_lake objects;
+    struct connector_store store;
     struct lake_spool *spool;
     struct duckdb_archive *engine;
     struct archive_port archive;
@@ -68,6 +71,14 @@ static void data_connector_health_text(const struct data_connector_board *board,
                     (unsigned long long)board->counters.blocks, (unsigned long long)archiver->holes,
                     (unsigned long long)archiver->records_missing);
     text_add_format(components,
+                    "\"store\":{\"status\":\"%s\",\"rows_loaded\":%llu,\"rows_waiting\":%d,"
+                    "\"rows_refused\":%llu},",
+                    !board->store.wanted     ? "off"
+                    : board->store.connected ? "healthy"
+                                             : "degraded",
+                    (unsigned long long)board->store.loaded, board->store.waiting,
+                    (unsigned long long)board->store.refused);
+    text_add_format(components,
                     "\"lake\":{\"status\":\"%s\",\"spool_files\":%llu,\"spool_bytes\":%llu,"
                     "\"spool_bytes_max\":%llu,\"files_not_made\":%llu}",
                     board->archive.lake_ready ? "healthy" : "degraded",
@@ -87,7 +98,8 @@ static enum service_health data_connector_health(void *context, struct text *com
     if (board.archive.spool_bytes >= board.archive.spool_bytes_max)
         return SERVICE_UNHEALTHY;
     return board.redis && board.archive.lake_ready && !board.archiver.paused &&
-                   board.lag_us < DATA_CONNECTOR_LAG_US
+                   board.lag_us < DATA_CONNECTOR_LAG_US &&
+                   board.store.connected == board.store.wanted
                ? SERVICE_HEALTHY
                : SERVICE_DEGRADED;
 }
@@ -107,6 +119,7 @@ static void data_connector_show(struct data_connector *self, struct clock_now no
     struct data_connector_board board = {.redis = redis_link_connected(self->link), .lag_us = -1};
     archiver_status(self->archiver, &board.archiver);
     self->archive.status(self->archive.self, &board.archive);
+    board.store = connector_store_status(&self->store);
     board.counters = *duckdb_archive_counters(self->engine);
     if (board.archiver.newest_us > 0)
         board.lag_us = now.wall_us - board.archiver.newest_us;
@@ -119,6 +132,7 @@ static int64_t data_connector_step(void *context, struct clock_now now)
     struct data_connector *self = context;
     int done = archiver_do_work(self->archiver, now);
     done += self->archive.do_work(self->archive.self, now.mono_us);
+    done += connector_store_do_work(&self->store, now.mono_us);
     redis_link_do_work(self->link, now.mono_us);
     if (now.mono_us >= self->board_us)
         data_connector_show(self, now);
@@ -134,7 +148,10 @@ static void data_connector_finish(struct data_connector *self)
     bool durable = false;
     while (!durable && now.mono_us < end_us) {
         self->archive.do_work(self->archive.self, now.mono_us);
-        durable = archiver_flush(self->archiver, now) && lake_spool_files(self->spool) == 0;
+        redis_link_do_work(self->link, now.mono_us);
+        connector_store_do_work(&self->store, now.mono_us);
+        durable = archiver_flush(self->archiver, now) && lake_spool_files(self->spool) == 0 &&
+                  connector_store_status(&self->store).waiting == 0;
         if (!durable)
             loop_run_once(self->service.loop, 1000);
         now = loop_now();
@@ -213,12 +230,12 @@ static int data_connector_open_lake(struct data_connector *self, struct err *err
     snprintf(quarantine, sizeof(quarantine), "%s/quarantine", self->folder);
     snprintf(self->place.path, sizeof(self->place.path), "%.400s/place-%s", self->folder,
              options->symbol);
-    int result = folder_objects_open(self->lake, &self->objects, err);
+    int result = connector_lake_open(&self->objects, self->lake, self->service.loop, err);
     if (result != ERR_OK)
         return result;
     struct lake_spool_options spool_options = {.folder = spool,
                                                .bytes_max = (uint64_t)options->spool_mb << 20,
-                                               .objects = folder_objects_port(self->objects),
+                                               .objects = connector_lake_port(&self->objects),
                                                .metrics = &self->service.metrics};
     result = lake_spool_open(&spool_options, &self->spool, err);
     if (result != ERR_OK)
@@ -249,6 +266,10 @@ static int data_connector_open(struct data_connector *self, struct err *err)
         result = data_connector_open_redis(self, err);
     if (result == ERR_OK)
         result = data_connector_open_consumer(self, err);
+    if (result == ERR_OK)
+        result = connector_store_open(&self->store, self->options.database, self->options.symbol,
+                                      (enum state_key_style)self->options.redis.key_style,
+                                      self->link, self->service.loop, &self->service.metrics, err);
     if (result != ERR_OK)
         return result;
     result =
@@ -272,7 +293,8 @@ static void data_connector_close(struct data_connector *self)
         redis_link_close(self->link);
     duckdb_archive_close(self->engine);
     lake_spool_close(self->spool);
-    folder_objects_close(self->objects);
+    connector_lake_close(&self->objects);
+    connector_store_close(&self->store);
     archiver_close(self->archiver);
     if (self->board != NULL)
         http_board_close(self->board);

@@ -16,26 +16,6 @@
 #define STATUS_TIMEOUT_US      (2 * CLOCK_US_PER_S)
 #define STATUS_PORT_OFFSET_MAX 50000
 
-<<<<<<< HEAD
-/* expected: part of every system, so its silence is a fault of the whole. */
-static const struct {
-    const char *name;
-    int port;
-    bool expected;
-} status_services[] = {
-    {"sbe-ingestor", PORT_SBE_INGESTOR, true},
-    {"rest-ingestor", PORT_REST_INGESTOR, false},
-    {"aggregator", PORT_AGGREGATOR, true},
-    {"aggregator-2", PORT_AGGREGATOR + PORT_REPLICA_STEP, false},
-    {"re-anchor-service", PORT_RE_ANCHOR, true},
-    {"inference", PORT_INFERENCE, true},
-    {"inference-2", PORT_INFERENCE + PORT_REPLICA_STEP, false},
-    {"exchange-sim", PORT_EXCHANGE_SIM, false},
-    {"data-connector", PORT_DATA_CONNECTOR, false},
-    {"trainer", PORT_TRAINER, false},
-    {"gap-detector", PORT_GAP_DETECTOR, false},
-    {"dashboard", PORT_DASHBOARD, false},
-=======
 #define STATUS_TABLE_SIZE 8192
 
 static const char *const status_words[] = {"healthy", "degraded", "unhealthy"};
@@ -43,7 +23,6 @@ static const char *const status_words[] = {"healthy", "degraded", "unhealthy"};
 struct status_options {
     int64_t port_offset;
     bool json;
->>>>>>> main
 };
 
 /* The service's own words, or why there are none. */

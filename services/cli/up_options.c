@@ -136,27 +136,15 @@ static int up_words_duration(struct up_words *words, const char *value, struct e
 static int up_words_take(int argc, char **argv, int *at, struct up_words *words, int *port_offset,
                          struct err *err)
 {
-<<<<<<< HEAD
-    static const char *const known[] = {"--exchange",    "--for",      "--data",        "--config",
-                                        "--port-offset", "--replicas", "--record",      "--set",
-                                        "--redis",       "--help",     "--aggregators", NULL};
-=======
-    static const char *const known[] = {
-        "--exchange", "--for",    "--data", "--config", "--port-offset",
-        "--replicas", "--record", "--set",  "--redis",  "--postgres",
-        "--verbose",  "--help",   NULL};
->>>>>>> main
-    static const char *const keys[][2] = {{"--exchange", "exchange"},
-                                          {"--data", "data_dir"},
-                                          {"--replicas", "replicas"},
-                                          {"--record", "record"},
-                                          {"--redis", "redis.target"},
-<<<<<<< HEAD
-                                          {"--aggregators", "aggregators"},
-=======
-                                          {"--postgres", "postgres"},
->>>>>>> main
-                                          {"--set", NULL}};
+    static const char *const known[] = {"--exchange",    "--for",      "--data",    "--config",
+                                        "--port-offset", "--replicas", "--record",  "--set",
+                                        "--redis",       "--postgres", "--verbose", "--aggregators",
+                                        "--help",        NULL};
+    static const char *const keys[][2] = {
+        {"--exchange", "exchange"},  {"--data", "data_dir"},
+        {"--replicas", "replicas"},  {"--record", "record"},
+        {"--redis", "redis.target"}, {"--aggregators", "aggregators"},
+        {"--postgres", "postgres"},  {"--set", NULL}};
     const char *value = NULL;
     int result = ERR_OK;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

@@ -43,6 +43,7 @@ static void *agent_archive_open(struct process *process)
                                        .archive = agent->archive,
                                        .consumer = redis_consumer_port(agent->consumer),
                                        .place = virtual_lake_place(&agent->place),
+                                       .journal = lake_engine_journal(agent->engine),
                                        .metrics = process->metrics};
     CHECK(archiver_open(&options, &agent->archiver, &err) == ERR_OK);
     process->cost_us = AGENT_WAIT_US;

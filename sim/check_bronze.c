@@ -26,6 +26,13 @@ static void check_bronze_make_room(struct check_epoch *epoch, uint64_t seq)
     epoch->bronze_room = room;
 }
 
+void checks_archived(struct checks *checks, const struct record *record)
+{
+    struct check_epoch *epoch = check_epoch(checks, record->epoch);
+    if (record->seq <= epoch->stamped)
+        epoch->stream[record->seq] |= CHECK_ARCHIVED;
+}
+
 void checks_bronze_put(struct checks *checks, const struct lake_block *object, int number)
 {
     if (object->id.kind == ARCHIVE_CONTROL)
@@ -77,13 +84,14 @@ static void check_bronze_records(struct checks *checks)
         uint64_t last = epoch->stamped;
         if (i == checks->epoch_count - 1)
             last = last > CHECK_BRONZE_TAIL ? last - CHECK_BRONZE_TAIL : 0;
-        for (uint64_t seq = epoch->floor + 1; seq <= last; seq++) {
-            bool stored = (epoch->stream[seq] & ~CHECK_ONCE_STORED) != 0;
-            if (!stored || check_bronze_has(epoch, seq))
+        for (uint64_t seq = 1; seq <= last; seq++) {
+            bool kept = seq > epoch->floor && (epoch->stream[seq] & ~CHECK_MARKS) != 0;
+            if ((!kept && (epoch->stream[seq] & CHECK_ARCHIVED) == 0) ||
+                check_bronze_has(epoch, seq))
                 continue;
             simulation_fail(checks->simulation, CHECK_BRONZE_MISSING,
-                            "(%llu, %llu) of the streams is not in bronze",
-                            (unsigned long long)epoch->epoch, (unsigned long long)seq);
+                            "(%llu, %llu) is not in bronze", (unsigned long long)epoch->epoch,
+                            (unsigned long long)seq);
             return;
         }
     }

@@ -9,7 +9,6 @@
 #include "sim/agents.h"
 #include "sim/checks.h"
 #include "sim/simulation.h"
-#include "wire/decode.h"
 #include "wire/envelope.h"
 #include "wire/sbe.h"
 
@@ -70,7 +69,7 @@ void checks_ingestor_died(struct checks *checks)
 
 static unsigned check_stored_in(const struct check_epoch *epoch, uint64_t seq)
 {
-    return epoch->stream[seq] & ~CHECK_ONCE_STORED;
+    return epoch->stream[seq] & ~CHECK_MARKS;
 }
 
 static void check_mark(struct checks *checks, const struct record *record, int stream)
@@ -84,7 +83,8 @@ static void check_mark(struct checks *checks, const struct record *record, int s
     if (check_stored_in(epoch, record->seq) != 0 && record->seq > epoch->floor)
         simulation_fail(checks->simulation, CHECK_STREAM_ONCE, "(%llu, %llu) is there twice",
                         (unsigned long long)record->epoch, (unsigned long long)record->seq);
-    epoch->stream[record->seq] = (uint8_t)(CHECK_ONCE_STORED | (unsigned)(stream + 1));
+    unsigned archived = epoch->stream[record->seq] & CHECK_ARCHIVED;
+    epoch->stream[record->seq] = (uint8_t)(CHECK_ONCE_STORED | archived | (unsigned)(stream + 1));
 }
 
 static void check_entry(struct checks *checks, int stream, const struct model_entry *entry)
@@ -110,44 +110,8 @@ static void check_entry(struct checks *checks, int stream, const struct model_en
     }
 }
 
-/* What an adopted anchor has brought goes into bronze with its control record. */
-static void check_anchored_trades(struct checks *checks, const struct model_entry *entry)
-{
-    struct envelope_reader envelope;
-    struct record record;
-    struct event event;
-    struct decode *decode = NULL;
-    struct bytes data = blob_find(entry->pairs, BYTES_LITERAL("e"));
-    if (envelope_open(&envelope, data, NULL) != ERR_OK ||
-        decode_open(SIMULATION_SYMBOL, &decode, NULL) != ERR_OK)
-        return;
-    while (envelope_next(&envelope, &record) == ERR_OK) {
-        if (record.kind != RECORD_ANCHOR ||
-            decode_record(decode, &record, &event, NULL, NULL) != ERR_OK ||
-            event.snapshot.trade_count == 0)
-            continue;
-        const struct anchor_trade *trades = event.snapshot.trades;
-        virtual_lake_add_range(
-            &checks->simulation->lake,
-            &(struct lake_range){.first = trades[0].first_id,
-                                 .last = trades[event.snapshot.trade_count - 1].last_id});
-    }
-    decode_close(decode);
-}
-
-static void check_controls_appended(struct checks *checks)
-{
-    const struct model_stream *stream =
-        &check_value(checks, checks->streams[STREAM_CONTROL])->stream;
-    int at = model_redis_stream_above(stream, checks->seen[STREAM_CONTROL]);
-    for (; at < stream->count; at++)
-        check_anchored_trades(checks, &stream->entries[stream->first + at]);
-    checks->seen[STREAM_CONTROL] = stream->last;
-}
-
 void check_streams_appended(struct checks *checks)
 {
-    check_controls_appended(checks);
     for (int i = 0; i < STREAM_CONTROL; i++) {
         const struct model_stream *stream = &check_value(checks, checks->streams[i])->stream;
         int at = model_redis_stream_above(stream, checks->seen[i]);
@@ -170,7 +134,8 @@ void check_streams_relearn(struct checks *checks)
                                                     : top.seq;
             for (uint64_t seq = kept + 1; seq <= epoch->stamped; seq++)
                 if (check_stored_in(epoch, seq) == (unsigned)(i + 1))
-                    epoch->stream[seq] = CHECK_ONCE_STORED;
+                    epoch->stream[seq] =
+                        (uint8_t)(CHECK_ONCE_STORED | (epoch->stream[seq] & CHECK_ARCHIVED));
         }
         checks->seen[i] = top;
     }

@@ -140,7 +140,7 @@ void checks_changed(struct checks *checks)
         checks_relearn(checks);
     for (int hash = 0; hash < CHECK_HASHES; hash++)
         state |= checks_touched(checks, checks->keys[hash]);
-    for (int i = 0; i < STREAM_COUNT; i++)
+    for (int i = 0; i < STREAM_CONTROL; i++)
         streams |= checks_touched(checks, checks->streams[i]);
     if (streams)
         check_streams_appended(checks);

@@ -41,7 +41,7 @@
     X(CHECK_WORLD_SAME, "world.same", "writer and standby have the same world at the same place")  \
     X(CHECK_BRONZE_ONCE, "bronze.once", "a record stands in one object of bronze only")            \
     X(CHECK_BRONZE_MISSING, "bronze.missing",                                                      \
-      "in the end every record of the streams is in bronze or in an open block")                   \
+      "in the end what the streams kept or the archive took is in bronze or an open block")        \
     X(CHECK_BRONZE_TRADES, "bronze.trades",                                                        \
       "in the end every trade id is in bronze, lost ones by backfill")                             \
     X(CHECK_SLOT_BLIND, "slot.blind", "no slot is blind when there is a fresh REST view")          \
@@ -70,6 +70,9 @@ struct check_failure {
 #define CHECK_EPOCHS_MAX 64
 /* It has been there, whatever a failover made of it: somebody may have read it. */
 #define CHECK_ONCE_STORED 0x80u
+/* The archive has taken it: bronze it is, whatever the store loses. */
+#define CHECK_ARCHIVED 0x40u
+#define CHECK_MARKS    (CHECK_ONCE_STORED | CHECK_ARCHIVED)
 
 struct simulation;
 
@@ -133,6 +136,8 @@ void checks_served(struct checks *checks, const struct prediction *prediction,
 /* The store is about to lose its last writes, or everything. */
 void checks_store_lost(struct checks *checks, bool everything);
 void checks_ingestor_died(struct checks *checks);
+/* The archive has it where no crash reaches it. */
+void checks_archived(struct checks *checks, const struct record *record);
 /* A block has become an object of bronze, the number-th by first writing. */
 void checks_bronze_put(struct checks *checks, const struct lake_block *object, int number);
 void checks_end(struct checks *checks);

@@ -29,6 +29,7 @@ struct lake_engine {
     struct virtual_lake *lake;
     struct lake_block blocks[LAKE_BLOCKS_MAX];
     struct lake_call calls[LAKE_CALLS_MAX];
+    int next_kind, next_entry; /* of the journal, to be read again */
     int spooled; /* objects that the lake does not have yet; their files outlive the process */
 };
 
@@ -64,7 +65,7 @@ static void lake_put_block(struct virtual_lake *lake, struct lake_block *block)
     checks_bronze_put(&lake->simulation->checks, object, (int)(object - lake->objects));
 }
 
-void virtual_lake_add_range(struct virtual_lake *lake, const struct lake_range *range)
+static void lake_add_range(struct virtual_lake *lake, const struct lake_range *range)
 {
     if (range->last < range->first)
         return;
@@ -85,6 +86,9 @@ void virtual_lake_close(struct virtual_lake *lake)
 {
     for (int i = 0; i < lake->object_count; i++)
         free(lake->objects[i].seqs);
+    for (int i = 0; i < lake->journal_count; i++)
+        blob_drop(lake->journal[i].payload);
+    free(lake->journal);
     free(lake->objects);
     free(lake->ranges);
 }
@@ -169,8 +173,112 @@ struct lake_engine *lake_engine_open(struct process *process, struct virtual_lak
     return engine;
 }
 
+/* --- the journal --------------------------------------------------------------------- */
+
+/* Keeps the entries for which keep says true. */
+static void lake_journal_sift(struct virtual_lake *lake,
+                              bool (*keep)(const struct lake_entry *entry, const void *context),
+                              const void *context)
+{
+    int kept = 0;
+    for (int i = 0; i < lake->journal_count; i++) {
+        if (keep(&lake->journal[i], context))
+            lake->journal[kept++] = lake->journal[i];
+        else
+            blob_drop(lake->journal[i].payload);
+    }
+    lake->journal_count = kept;
+}
+
+static int lake_journal_append(void *self, const struct archive_block *block,
+                               const struct record *record)
+{
+    struct virtual_lake *lake = ((struct lake_engine *)self)->lake;
+    if (lake->journal_count == lake->journal_room) {
+        lake->journal_room = lake->journal_room == 0 ? 4096 : 2 * lake->journal_room;
+        lake->journal = realloc(lake->journal, (size_t)lake->journal_room * sizeof(*lake->journal));
+        CHECK(lake->journal != NULL);
+    }
+    struct lake_entry *entry = &lake->journal[lake->journal_count++];
+    *entry = (struct lake_entry){
+        .block = *block, .record = *record, .payload = blob_copy(record->payload)};
+    entry->record.payload = blob_bytes(entry->payload);
+    return ERR_OK;
+}
+
+static int lake_journal_flush(void *self)
+{
+    struct virtual_lake *lake = ((struct lake_engine *)self)->lake;
+    for (int i = lake->journal_count - 1; i >= 0 && !lake->journal[i].flushed; i--) {
+        lake->journal[i].flushed = true;
+        if (lake->journal[i].block.kind != ARCHIVE_CONTROL)
+            checks_archived(&lake->simulation->checks, &lake->journal[i].record);
+    }
+    return ERR_OK;
+}
+
+static bool lake_journal_is_behind(const struct lake_entry *entry, const void *context)
+{
+    const struct lake_entry *place = context;
+    return entry->block.kind != place->block.kind ||
+           record_compare(entry->record.epoch, entry->record.seq, place->record.epoch,
+                          place->record.seq) > 0;
+}
+
+static void lake_journal_settle(void *self, enum archive_kind kind, uint64_t epoch, uint64_t seq)
+{
+    const struct lake_entry place = {.block = {.kind = kind},
+                                     .record = {.epoch = epoch, .seq = seq}};
+    lake_journal_sift(((struct lake_engine *)self)->lake, lake_journal_is_behind, &place);
+}
+
+static bool lake_journal_is_other(const struct lake_entry *entry, const void *context)
+{
+    return !bronze_key_block_equal(&entry->block, context);
+}
+
+static void lake_journal_forget(void *self, const struct archive_block *block)
+{
+    lake_journal_sift(((struct lake_engine *)self)->lake, lake_journal_is_other, block);
+}
+
+static int lake_journal_next(void *self, enum archive_kind *kind, struct record *record)
+{
+    struct lake_engine *engine = self;
+    const struct virtual_lake *lake = engine->lake;
+    for (; engine->next_kind < ARCHIVE_KINDS; engine->next_kind++, engine->next_entry = 0)
+        while (engine->next_entry < lake->journal_count) {
+            const struct lake_entry *entry = &lake->journal[engine->next_entry++];
+            if ((int)entry->block.kind != engine->next_kind)
+                continue;
+            *kind = entry->block.kind;
+            *record = entry->record;
+            return ERR_OK;
+        }
+    return ERR_EMPTY;
+}
+
+struct archive_journal_port lake_engine_journal(struct lake_engine *engine)
+{
+    return (struct archive_journal_port){.self = engine,
+                                         .append = lake_journal_append,
+                                         .flush = lake_journal_flush,
+                                         .settle = lake_journal_settle,
+                                         .forget = lake_journal_forget,
+                                         .next = lake_journal_next};
+}
+
+static bool lake_journal_is_flushed(const struct lake_entry *entry, const void *context)
+{
+    (void)context;
+    return entry->flushed;
+}
+
+/* --- an engine's life ---------------------------------------------------------------- */
+
 void lake_engine_close(struct lake_engine *engine)
 {
+    lake_journal_sift(engine->lake, lake_journal_is_flushed, NULL);
     for (int i = 0; i < LAKE_BLOCKS_MAX; i++)
         free(engine->blocks[i].seqs);
     free(engine);
@@ -289,6 +397,8 @@ static void lake_engine_status(void *self, struct archive_status *status)
 {
     const struct lake_engine *engine = self;
     *status = (struct archive_status){.lake_ready = !lake_is_away(engine->lake),
+                                      .no_room = engine->spooled >= LAKE_SPOOL_MAX,
+                                      .spool_full = engine->spooled >= LAKE_SPOOL_MAX,
                                       .spool_bytes = (uint64_t)engine->spooled * LAKE_OBJECT_SIZE,
                                       .spool_bytes_max = LAKE_SPOOL_MAX * LAKE_OBJECT_SIZE,
                                       .spool_files = (uint64_t)engine->spooled};
@@ -304,7 +414,7 @@ static bool lake_engine_put(struct lake_engine *engine, struct lake_call *call)
     }
     if (call->is_rest) {
         engine->lake->replies++;
-        virtual_lake_add_range(engine->lake, &call->range);
+        lake_add_range(engine->lake, &call->range);
         return true;
     }
     struct lake_block *block = lake_engine_find(engine, &call->block);

@@ -8,9 +8,11 @@
 
 #include "hot/infer/infer_port.h"
 #include "hot/state/rest_view.h"
+#include "learn/lake/archive_journal.h"
 #include "learn/lake/archive_place.h"
 #include "learn/lake/archive_port.h"
 #include "recover/poll/progress.h"
+#include "sim/model/blob.h"
 #include "sim/virtual_process.h"
 
 #define LAKE_FILE_MAX    2048
@@ -29,10 +31,18 @@ struct lake_block {
     bool used;
 };
 
-/* Trade ids that a REST reply brought into the lake, by itself or with an anchor. */
+/* Trade ids that a REST reply brought into the lake. */
 struct lake_range {
     int64_t first, last;
     bool poll;
+};
+
+/* A record in the journal; one that was not flushed goes with the process. */
+struct lake_entry {
+    struct archive_block block;
+    struct record record;
+    struct blob *payload;
+    bool flushed;
 };
 
 struct lake_disk_file {
@@ -46,6 +56,8 @@ struct virtual_lake {
     int object_count, object_room;
     struct lake_range *ranges;
     int range_count, range_room;
+    struct lake_entry *journal; /* as appended */
+    int journal_count, journal_room;
     int64_t away_until_us;
     struct lake_disk_file files[LAKE_FILES];
     struct rest_view view;
@@ -55,9 +67,6 @@ struct virtual_lake {
 
 void virtual_lake_open(struct virtual_lake *lake, struct simulation *simulation);
 void virtual_lake_close(struct virtual_lake *lake);
-
-/* Trade ids that something brings there; none when last < first. */
-void virtual_lake_add_range(struct virtual_lake *lake, const struct lake_range *range);
 
 /* Ports over the files; context is held by the caller. */
 struct lake_file_port {
@@ -74,6 +83,8 @@ struct lake_engine;
 struct lake_engine *lake_engine_open(struct process *process, struct virtual_lake *lake);
 /* What it owes is never answered. */
 void lake_engine_close(struct lake_engine *engine);
+/* The journal of this process: what an earlier one has flushed comes first. */
+struct archive_journal_port lake_engine_journal(struct lake_engine *engine);
 struct archive_port lake_engine_port(struct lake_engine *engine);
 /* Blocks that are open or asked for: [LAKE_BLOCKS_MAX], used or not. */
 const struct lake_block *lake_engine_blocks(const struct lake_engine *engine);

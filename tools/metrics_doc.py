@@ -37,6 +37,9 @@ def page():
     up = harness.start("up", "--data", harness.temp_dir(), "--port-offset", str(offset))
     harness.wait_until(lambda: harness.http_ask(8085 + offset, "/prediction")[0] == 200,
                        "the first prediction", 30)
+    for name, port in SERVICES:
+        harness.wait_until(lambda at=port + offset: harness.http_ask(at, "/metrics")[0] == 200,
+                           f"{name} answers", 30)
     lines = [HEAD]
     for name, port in SERVICES:
         lines += [f"## {name} ({port})", "", "| metric | kind | meaning |", "|---|---|---|"]

@@ -20,7 +20,10 @@ const struct command *const commands[] = {
     &command_reanchor,
     &command_gap,
 
-    /* model */
+    &command_import,
+    &command_db,
+
+    &command_model,
     &command_train,
 
     /* sbe-ingestor */

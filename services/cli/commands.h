@@ -64,7 +64,11 @@ extern const struct command command_record;
 extern const struct command command_reanchor;
 extern const struct command command_gap;
 
-/* model */
+extern const struct command command_import;
+
+extern const struct command command_db;
+
+extern const struct command command_model;
 extern const struct command command_train;
 
 /* About the program itself. */

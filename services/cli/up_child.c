@@ -161,7 +161,7 @@ bool up_child_stop(struct up_child *child, int64_t mono_us, int64_t timeout_us)
     if (!child->terminated) {
         child->terminated = true;
         child->kill_us = mono_us + timeout_us;
-        kill(child->pid, SIGTERM);
+        kill(child->pid, child->stop_signal != 0 ? child->stop_signal : SIGTERM);
         /* A stopped process (SIGSTOP) would not see it. */
         kill(child->pid, SIGCONT);
     } else if (mono_us >= child->kill_us && !child->killed) {

@@ -25,7 +25,9 @@ struct up_child {
     char text[UP_CHILD_TEXT_SIZE]; /* the words of argv */
     size_t text_size;
     bool words_full;
-    bool ends; /* exit status 0 is the end of its work, not a failure */
+    int stop_signal; /* 0: SIGTERM */
+    bool ends;       /* exit status 0 is the end of its work, not a failure */
+    bool reports;    /* a tool: what it prints is for who called it */
 
     struct loop *loop;
     struct up_log log;

@@ -24,7 +24,13 @@ static uint64_t up_folder_hash(const char *path)
     return hash;
 }
 
-/* /var/tmp is open to all: only a folder of ours that nobody else can enter will do. */
+static void up_folder_run(const char *absolute, char *out, size_t size)
+{
+    snprintf(out, size, "/var/tmp/btcast-%016llx", (unsigned long long)up_folder_hash(absolute));
+}
+
+/* /var/tmp is open to all: only a folder of ours that nobody else can read or change will do;
+ * what lies in it is private by itself. */
 static int up_folder_own(const char *path, struct err *err)
 {
     struct stat status;
@@ -32,7 +38,7 @@ static int up_folder_own(const char *path, struct err *err)
         return err_set(err, ERR_IO, "cannot make %s: %s", path, strerror(errno));
     if (lstat(path, &status) != 0)
         return err_set(err, ERR_IO, "%s: %s", path, strerror(errno));
-    if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 077) != 0)
+    if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & 066) != 0)
         return err_set(err, ERR_REFUSED, "%s is not a private folder of this user", path);
     return ERR_OK;
 }
@@ -76,8 +82,8 @@ int up_folder_open(const char *data, struct up_folder *folder, struct err *err)
         return err_set(err, ERR_CONFIG, "data_dir: %s is too long a path", absolute);
     memcpy(folder->data, absolute, strlen(absolute) + 1);
     snprintf(folder->logs, sizeof(folder->logs), "%s/logs", folder->data);
-    snprintf(folder->run, sizeof(folder->run), "/var/tmp/btcast-%016llx",
-             (unsigned long long)up_folder_hash(folder->data));
+    up_folder_run(folder->data, folder->run, sizeof(folder->run));
+    snprintf(folder->postgres, sizeof(folder->postgres), "%s/pg", folder->run);
     snprintf(folder->socket, sizeof(folder->socket), "%s/redis.sock", folder->run);
     result = service_folder_make(folder->logs, err);
     if (result == ERR_OK)
@@ -87,6 +93,25 @@ int up_folder_open(const char *data, struct up_folder *folder, struct err *err)
     if (result == ERR_OK)
         up_folder_link(folder);
     return result;
+}
+
+int up_folder_open_way(const struct up_folder *folder, struct err *err)
+{
+    if (geteuid() != 0)
+        return ERR_OK;
+    if (chmod(folder->run, 0711) == 0)
+        return ERR_OK;
+    return err_set(err, ERR_IO, "%s: %s", folder->run, strerror(errno));
+}
+
+int up_folder_postgres(const char *data, char *out, size_t size, struct err *err)
+{
+    char absolute[PATH_MAX], run[64];
+    if (realpath(data, absolute) == NULL)
+        return err_set(err, ERR_IO, "%s: %s", data, strerror(errno));
+    up_folder_run(absolute, run, sizeof(run));
+    snprintf(out, size, "%s/pg", run);
+    return ERR_OK;
 }
 
 void up_folder_close(struct up_folder *folder)

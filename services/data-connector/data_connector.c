@@ -7,13 +7,15 @@
 
 #include "base/log.h"
 #include "edge/duckdb/duckdb_archive.h"
-#include "edge/lake/folder_objects.h"
+#include "edge/lake/block_journal.h"
 #include "edge/lake/place_file.h"
 #include "edge/redis/redis_stream.h"
 #include "learn/lake/archiver.h"
 #include "services/cli/commands.h"
 #include "services/cli/ports.h"
+#include "services/data-connector/connector_lake.h"
 #include "services/data-connector/connector_options.h"
+#include "services/data-connector/connector_store.h"
 #include "services/service_options.h"
 
 #define DATA_CONNECTOR_CONSUMER "data-connector"
@@ -21,6 +23,9 @@
 #define DATA_CONNECTOR_BOARD_US 100000
 /* What is open when the service ends gets so long to become durable. */
 #define DATA_CONNECTOR_STOP_US (4 * CLOCK_US_PER_S)
+/* … and so much of it goes to reading what is in the streams, to waiting for Redis. */
+#define DATA_CONNECTOR_READ_US  (2500 * CLOCK_US_PER_MS)
+#define DATA_CONNECTOR_REDIS_US (500 * CLOCK_US_PER_MS)
 /* Behind by more than this is no good health. */
 #define DATA_CONNECTOR_LAG_US (120 * CLOCK_US_PER_S)
 
@@ -29,6 +34,7 @@ struct data_connector_board {
     struct archiver_status archiver;
     struct archive_status archive;
     struct duckdb_archive_counters counters;
+    struct connector_store_status store;
     bool redis;
     int64_t lag_us; /* -1: nothing archived yet */
 };
@@ -40,8 +46,10 @@ struct data_connector {
     struct place_file place;
     struct redis_link *link; /* tells whether Redis is there */
     struct redis_consumer *consumer;
-    struct folder_objects *objects;
+    struct connector_lake objects;
+    struct connector_store store;
     struct lake_spool *spool;
+    struct block_journal *journal;
     struct duckdb_archive *engine;
     struct archive_port archive;
     struct archiver *archiver;
@@ -68,12 +76,21 @@ static void data_connector_health_text(const struct data_connector_board *board,
                     (unsigned long long)board->counters.blocks, (unsigned long long)archiver->holes,
                     (unsigned long long)archiver->records_missing);
     text_add_format(components,
+                    "\"store\":{\"status\":\"%s\",\"rows_loaded\":%llu,\"rows_waiting\":%d,"
+                    "\"rows_refused\":%llu},",
+                    !board->store.wanted     ? "off"
+                    : board->store.connected ? "healthy"
+                                             : "degraded",
+                    (unsigned long long)board->store.loaded, board->store.waiting,
+                    (unsigned long long)board->store.refused);
+    text_add_format(components,
                     "\"lake\":{\"status\":\"%s\",\"spool_files\":%llu,\"spool_bytes\":%llu,"
-                    "\"spool_bytes_max\":%llu,\"files_not_made\":%llu}",
+                    "\"spool_bytes_max\":%llu,\"journal_bytes\":%llu,\"files_not_made\":%llu}",
                     board->archive.lake_ready ? "healthy" : "degraded",
                     (unsigned long long)board->archive.spool_files,
                     (unsigned long long)board->archive.spool_bytes,
                     (unsigned long long)board->archive.spool_bytes_max,
+                    (unsigned long long)board->archive.journal_bytes,
                     (unsigned long long)board->counters.failed);
 }
 
@@ -84,10 +101,11 @@ static enum service_health data_connector_health(void *context, struct text *com
     if (http_board_read(self->board, &board, sizeof(board)) != sizeof(board))
         return SERVICE_UNHEALTHY;
     data_connector_health_text(&board, components);
-    if (board.archive.spool_bytes >= board.archive.spool_bytes_max)
+    if (board.archive.spool_full)
         return SERVICE_UNHEALTHY;
     return board.redis && board.archive.lake_ready && !board.archiver.paused &&
-                   board.lag_us < DATA_CONNECTOR_LAG_US
+                   board.lag_us < DATA_CONNECTOR_LAG_US &&
+                   board.store.connected == board.store.wanted
                ? SERVICE_HEALTHY
                : SERVICE_DEGRADED;
 }
@@ -107,6 +125,7 @@ static void data_connector_show(struct data_connector *self, struct clock_now no
     struct data_connector_board board = {.redis = redis_link_connected(self->link), .lag_us = -1};
     archiver_status(self->archiver, &board.archiver);
     self->archive.status(self->archive.self, &board.archive);
+    board.store = connector_store_status(&self->store);
     board.counters = *duckdb_archive_counters(self->engine);
     if (board.archiver.newest_us > 0)
         board.lag_us = now.wall_us - board.archiver.newest_us;
@@ -119,10 +138,34 @@ static int64_t data_connector_step(void *context, struct clock_now now)
     struct data_connector *self = context;
     int done = archiver_do_work(self->archiver, now);
     done += self->archive.do_work(self->archive.self, now.mono_us);
+    done += connector_store_do_work(&self->store, now.mono_us);
     redis_link_do_work(self->link, now.mono_us);
     if (now.mono_us >= self->board_us)
         data_connector_show(self, now);
     return done > 0 ? 0 : DATA_CONNECTOR_WAIT_US;
+}
+
+/* What the streams hold when the end is asked for belongs to it: this service is the last reader
+ * of a Redis that ends with the system. */
+static void data_connector_read_rest(struct data_connector *self)
+{
+    struct archiver_status status;
+    struct clock_now now = loop_now();
+    const int64_t begin_us = now.mono_us;
+    archiver_catch_up(self->archiver);
+    archiver_status(self->archiver, &status);
+    while (!status.caught_up && !status.paused && now.mono_us - begin_us < DATA_CONNECTOR_READ_US &&
+           (redis_link_connected(self->link) || now.mono_us - begin_us < DATA_CONNECTOR_REDIS_US)) {
+        const int done = archiver_do_work(self->archiver, now) +
+                         self->archive.do_work(self->archive.self, now.mono_us);
+        redis_link_do_work(self->link, now.mono_us);
+        loop_run_once(self->service.loop, done > 0 ? 0 : 1000);
+        archiver_status(self->archiver, &status);
+        now = loop_now();
+    }
+    if (!status.caught_up)
+        log_warn("streams_not_read", "paused=%d redis=%d", status.paused,
+                 redis_link_connected(self->link));
 }
 
 /* Blocks that are not whole go into the lake too: with a Redis that ends with the system
@@ -132,9 +175,14 @@ static void data_connector_finish(struct data_connector *self)
     struct clock_now now = loop_now();
     const int64_t end_us = now.mono_us + DATA_CONNECTOR_STOP_US;
     bool durable = false;
+    data_connector_read_rest(self);
+    now = loop_now();
     while (!durable && now.mono_us < end_us) {
         self->archive.do_work(self->archive.self, now.mono_us);
-        durable = archiver_flush(self->archiver, now) && lake_spool_files(self->spool) == 0;
+        redis_link_do_work(self->link, now.mono_us);
+        connector_store_do_work(&self->store, now.mono_us);
+        durable = archiver_flush(self->archiver, now) && lake_spool_files(self->spool) == 0 &&
+                  connector_store_status(&self->store).waiting == 0;
         if (!durable)
             loop_run_once(self->service.loop, 1000);
         now = loop_now();
@@ -213,12 +261,12 @@ static int data_connector_open_lake(struct data_connector *self, struct err *err
     snprintf(quarantine, sizeof(quarantine), "%s/quarantine", self->folder);
     snprintf(self->place.path, sizeof(self->place.path), "%.400s/place-%s", self->folder,
              options->symbol);
-    int result = folder_objects_open(self->lake, &self->objects, err);
+    int result = connector_lake_open(&self->objects, self->lake, self->service.loop, err);
     if (result != ERR_OK)
         return result;
     struct lake_spool_options spool_options = {.folder = spool,
                                                .bytes_max = (uint64_t)options->spool_mb << 20,
-                                               .objects = folder_objects_port(self->objects),
+                                               .objects = connector_lake_port(&self->objects),
                                                .metrics = &self->service.metrics};
     result = lake_spool_open(&spool_options, &self->spool, err);
     if (result != ERR_OK)
@@ -235,6 +283,17 @@ static int data_connector_open_lake(struct data_connector *self, struct err *err
     return result;
 }
 
+static int data_connector_open_journal(struct data_connector *self, struct err *err)
+{
+    char folder[LAKE_FILE_PATH_SIZE];
+    snprintf(folder, sizeof(folder), "%s/journal-%s", self->folder, self->options.symbol);
+    return block_journal_open(&(struct block_journal_options){.folder = folder,
+                                                              .symbol = self->options.symbol,
+                                                              .spool = self->spool,
+                                                              .metrics = &self->service.metrics},
+                              &self->journal, err);
+}
+
 static int data_connector_open(struct data_connector *self, struct err *err)
 {
     int result = service_options_symbol(self->options.symbol, err);
@@ -246,9 +305,15 @@ static int data_connector_open(struct data_connector *self, struct err *err)
         return err_set(err, result, "out of memory");
     result = data_connector_open_lake(self, err);
     if (result == ERR_OK)
+        result = data_connector_open_journal(self, err);
+    if (result == ERR_OK)
         result = data_connector_open_redis(self, err);
     if (result == ERR_OK)
         result = data_connector_open_consumer(self, err);
+    if (result == ERR_OK)
+        result = connector_store_open(&self->store, self->options.database, self->options.symbol,
+                                      (enum state_key_style)self->options.redis.key_style,
+                                      self->link, self->service.loop, &self->service.metrics, err);
     if (result != ERR_OK)
         return result;
     result =
@@ -256,6 +321,7 @@ static int data_connector_open(struct data_connector *self, struct err *err)
                                                  .archive = self->archive,
                                                  .consumer = redis_consumer_port(self->consumer),
                                                  .place = place_file_port(&self->place),
+                                                 .journal = block_journal_port(self->journal),
                                                  .metrics = &self->service.metrics},
                       &self->archiver, err);
     if (result == ERR_OK)
@@ -271,8 +337,10 @@ static void data_connector_close(struct data_connector *self)
     if (self->link != NULL)
         redis_link_close(self->link);
     duckdb_archive_close(self->engine);
+    block_journal_close(self->journal);
     lake_spool_close(self->spool);
-    folder_objects_close(self->objects);
+    connector_lake_close(&self->objects);
+    connector_store_close(&self->store);
     archiver_close(self->archiver);
     if (self->board != NULL)
         http_board_close(self->board);

@@ -164,6 +164,8 @@ static void an_object_comes_back_as_it_was_put(void **state)
     assert_int_equal(unlink(local("in")), 0);
     assert_int_equal(get("a/b=1/c.parquet", local("out")), ERR_OK);
     assert_true(holds(local("out"), 'a', BIG_SIZE));
+    if (engine->no_empty_objects)
+        return;
     write_file(local("empty"), 'a', 0);
     assert_int_equal(put("empty", local("empty")), ERR_OK);
     assert_int_equal(get("empty", local("out")), ERR_OK); /* replaces the file */
@@ -213,7 +215,7 @@ static void keys_are_listed_in_order_by_prefix_and_from_a_key_on(void **state)
         assert_int_equal(put(keys[i], local("in")), ERR_OK);
     assert_int_equal(list("", ""), ERR_OK);
     assert_int_equal(listed_count, count);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < count && !engine->own_order; i++)
         assert_string_equal(listed[i].key, keys[i]);
     assert_int_equal(list("a/b", ""), ERR_OK);
     assert_int_equal(listed_count, 2);

@@ -17,6 +17,7 @@
 #define HTTPS_FIRST_ROOM  4096u
 #define HTTPS_HEADERS_MAX 16
 #define HTTPS_CONNECT_MS  5000L
+#define HTTPS_ETAG_SIZE   128
 
 struct https_call {
     bool used;
@@ -28,7 +29,8 @@ struct https_call {
     uint8_t *body;
     size_t size, room;
     bool too_large, no_memory;
-    int64_t retry_after_s, used_weight;
+    int64_t retry_after_s, used_weight, whole_size;
+    char etag[HTTPS_ETAG_SIZE];
     int64_t started_us;
     char why[CURL_ERROR_SIZE];
 };
@@ -104,6 +106,8 @@ static void https_complete(struct https *https, struct https_call *call, int res
                                 .body = bytes_of(done.body, done.size),
                                 .retry_after_s = done.retry_after_s,
                                 .used_weight = done.used_weight,
+                                .etag = done.etag,
+                                .whole_size = done.whole_size,
                                 .duration_us = loop_mono_us() - done.started_us};
     if (done.fn != NULL)
         done.fn(done.context, &reply);
@@ -257,12 +261,42 @@ static int64_t https_header_number(const char *line, size_t size, const char *na
     return digits > 0 ? number : before;
 }
 
+/* The text behind `name:` without white space around it; false when it is another header. */
+static bool https_header_text(const char *line, size_t size, const char *name, char *out,
+                              size_t room)
+{
+    size_t at = strlen(name);
+    if (size <= at || strncasecmp(line, name, at) != 0 || line[at] != ':')
+        return false;
+    for (at++; at < size && (line[at] == ' ' || line[at] == '\t');)
+        at++;
+    while (size > at && (line[size - 1] == '\r' || line[size - 1] == '\n' || line[size - 1] == ' '))
+        size--;
+    if (size - at < room)
+        snprintf(out, room, "%.*s", (int)(size - at), line + at);
+    return true;
+}
+
+/* "bytes 0-99/1234": the number behind the slash. */
+static void https_take_range(struct https_call *call, const char *line, size_t size)
+{
+    char range[80] = "", *end = NULL;
+    if (!https_header_text(line, size, "Content-Range", range, sizeof(range)))
+        return;
+    const char *slash = strchr(range, '/');
+    long long whole = slash != NULL ? strtoll(slash + 1, &end, 10) : -1;
+    if (end != NULL && end != slash + 1 && *end == '\0' && whole >= 0)
+        call->whole_size = whole;
+}
+
 static size_t https_take_header(char *line, size_t one, size_t size, void *context)
 {
     (void)one;
     struct https_call *call = context;
     call->retry_after_s = https_header_number(line, size, "Retry-After", call->retry_after_s);
     call->used_weight = https_header_number(line, size, "X-MBX-USED-WEIGHT-1M", call->used_weight);
+    https_header_text(line, size, "ETag", call->etag, sizeof(call->etag));
+    https_take_range(call, line, size);
     return size;
 }
 
@@ -328,7 +362,9 @@ void https_close(struct https *https)
         struct https_reply reply = {.result = ERR_CONNECTION,
                                     .why = "the client is closing",
                                     .retry_after_s = -1,
-                                    .used_weight = -1};
+                                    .used_weight = -1,
+                                    .etag = "",
+                                    .whole_size = -1};
         if (fn != NULL)
             fn(context, &reply);
     }
@@ -359,12 +395,15 @@ static bool https_set_body(struct https_call *call, const struct https_request *
             curl_easy_setopt(call->easy, CURLOPT_COPYPOSTFIELDS, "");
         return true;
     }
-    call->request_body = malloc(request->body.size);
-    if (call->request_body == NULL)
-        return false;
-    memcpy(call->request_body, request->body.data, request->body.size);
+    if (!request->keep_body) {
+        call->request_body = malloc(request->body.size);
+        if (call->request_body == NULL)
+            return false;
+        memcpy(call->request_body, request->body.data, request->body.size);
+    }
     curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body.size);
-    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS, call->request_body);
+    curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS,
+                     request->keep_body ? request->body.data : call->request_body);
     return true;
 }
 
@@ -402,6 +441,7 @@ int https_send(struct https *https, const struct https_request *request, https_f
                                 .context = context,
                                 .retry_after_s = -1,
                                 .used_weight = -1,
+                                .whole_size = -1,
                                 .started_us = loop_mono_us()};
     call->easy = curl_easy_init();
     if (call->easy == NULL || !https_set_headers(call, request) || !https_set_body(call, request)) {

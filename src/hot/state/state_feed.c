@@ -34,11 +34,11 @@ struct state_feed {
     struct state_feed_queue queues[STREAM_COUNT];
     struct stream_position positions[STREAM_COUNT];
     struct state_feed_counters counters;
-    uint64_t epoch, seq; /* the last record passed */
+    uint64_t epoch, seq;                   /* the last record passed */
+    uint64_t restored_epoch, restored_seq; /* where it began: controls before are in the world */
     int64_t recv_us;
     uint64_t skip_epoch, skip_seq; /* records before this one were given up by a placed hole */
-    int64_t waited_us;             /* the clock of the wait: runs while drained */
-    int64_t last_mono_us;
+    struct merge_clock wait;
     int64_t due_us; /* merge's own answer; -1: nothing waits */
     int64_t tick_ns;
     bool active;
@@ -159,12 +159,32 @@ static void state_feed_emit(void *context, const struct record *record)
     state_feed_place_before(feed, record->epoch, record->seq + 1);
 }
 
+/* Delivered again because the checkpoint's position lies before it, while the saved world has
+ * it: everything before the place of the checkpoint, and the anchor at that very place that
+ * the saved book rests on. */
+static bool state_feed_is_known(struct state_feed *feed, const struct record *record)
+{
+    struct event event;
+    struct world_view view;
+    int order =
+        record_compare(record->epoch, record->seq, feed->restored_epoch, feed->restored_seq);
+    if (order != 0 || record->kind != RECORD_ANCHOR ||
+        decode_record(feed->decode, record, &event, NULL, NULL) != ERR_OK)
+        return order < 0;
+    world_view(feed->world, &view);
+    return view.book_live && view.book_id >= event.snapshot.book_id;
+}
+
 /* A control record from the stream: wait for its place, or see that it is behind. */
 static void state_feed_control(struct state_feed *feed, const struct record *record)
 {
     if (!record_is_control(record))
         return;
     int order = record_compare(record->epoch, record->seq, feed->epoch, feed->seq);
+    if (state_feed_is_known(feed, record)) {
+        feed->counters.controls_known++;
+        return;
+    }
     if (order > 0) {
         state_controls_add(&feed->controls, record);
         feed->counters.controls_dropped = feed->controls.dropped;
@@ -193,7 +213,7 @@ void state_feed_record(void *context, const struct stream_record *entry, const c
         if (entry->stream == STREAM_CONTROL)
             state_feed_control(feed, &record);
         else if (!record_is_control(&record))
-            merge_push(feed->merge, &record, feed->waited_us);
+            merge_push(feed->merge, &record, feed->wait.now_us);
     }
     state_feed_remember(feed, entry->stream, reader.epoch, reader.last_seq, position);
     state_feed_settle(feed);
@@ -201,21 +221,17 @@ void state_feed_record(void *context, const struct stream_record *entry, const c
 
 void state_feed_expire(struct state_feed *feed, int64_t mono_us, bool drained)
 {
-    int64_t step = mono_us - feed->last_mono_us;
-    feed->last_mono_us = mono_us;
+    merge_clock_pass(&feed->wait, mono_us, drained);
     if (!drained)
         return;
-    if (step > STATE_FEED_STEP_US_MAX)
-        step = STATE_FEED_STEP_US_MAX;
-    feed->waited_us += step > 0 ? step : 0;
-    feed->due_us = merge_expire(feed->merge, feed->waited_us);
+    feed->due_us = merge_expire(feed->merge, feed->wait.now_us);
     state_feed_settle(feed);
 }
 
 int64_t state_feed_wait_us(const struct state_feed *feed)
 {
     int64_t wait = feed->due_us;
-    return wait > STATE_FEED_STEP_US_MAX ? STATE_FEED_STEP_US_MAX : wait;
+    return wait > MERGE_STEP_US_MAX ? MERGE_STEP_US_MAX : wait;
 }
 
 void state_feed_set_active(struct state_feed *feed, bool active)
@@ -251,6 +267,8 @@ int state_feed_restart(struct state_feed *feed, uint64_t epoch, uint64_t seq,
         merge_start_after(feed->merge, epoch, seq);
     feed->epoch = epoch;
     feed->seq = seq;
+    feed->restored_epoch = epoch;
+    feed->restored_seq = seq;
     feed->skip_epoch = 0;
     feed->skip_seq = 0;
     feed->due_us = -1;

@@ -17,9 +17,6 @@
 /* Entries delivered but not yet applied whose positions are remembered, a stream. Beyond:
  * the position stays behind, which costs a redelivery and nothing else. */
 #define STATE_FEED_PENDING_MAX 256
-/* The wait for a missing record runs on time in which the streams were read to their
- * ends; one cycle counts at most this much (a stopped process has not waited). */
-#define STATE_FEED_STEP_US_MAX 10000
 
 struct state_feed;
 
@@ -35,6 +32,7 @@ struct state_feed_counters {
     uint64_t envelopes[STREAM_COUNT], envelopes_bad[STREAM_COUNT];
     uint64_t records[STREAM_COUNT], records_refused;
     uint64_t controls_placed, controls_late, controls_dropped;
+    uint64_t controls_known; /* delivered again after a restart that had them already */
 };
 
 /* After each event applied: what it did, and the record. A hole of our own making comes

@@ -323,7 +323,7 @@ class Chaos:
         self._pause(name, "stop/cont", name)
 
     def _reach(self, step):
-        """A re-anchor is on its way to this step, and there now; how to call it."""
+        """A re-anchor is on its way; has it been seen at this step just now?"""
         seen = False
         for _ in range(STEP_TRIES):
             redis = h.wait_until(self._client, "Redis answers", RECOVERY_S)
@@ -338,8 +338,7 @@ class Chaos:
                 break
         if step == "fetching":
             time.sleep(self.random.random() * 0.3)
-        self.steps[step] += seen
-        return step if seen else f"{step} (not seen)"
+        return seen
 
     def _client(self):
         try:
@@ -347,17 +346,18 @@ class Chaos:
         except (OSError, h.RedisError, ConnectionError):
             return None
 
-    def _step_victim(self):
-        return self.random.choice(Progress.STEPS), self.random.choice(
-            [name for name in AT_STEPS if name in self.services])
+    def _at_step(self, strike, kind):
+        step = self.random.choice(Progress.STEPS)
+        name = self.random.choice([name for name in AT_STEPS if name in self.services])
+        seen = self._reach(step)
+        self.steps[kind.split()[0], name, step] += seen
+        strike(name, kind, f"{name}, {step}" + ("" if seen else " (not seen)"))
 
     def kill_at_step(self):
-        step, name = self._step_victim()
-        self._kill(name, "kill at a step", f"{name}, {self._reach(step)}")
+        self._at_step(self._kill, "kill at a step")
 
     def pause_at_step(self):
-        step, name = self._step_victim()
-        self._pause(name, "stop at a step", f"{name}, {self._reach(step)}")
+        self._at_step(self._pause, "stop at a step")
 
     def redis(self):
         name, pid = self.random.choice(self.system.backend.victims(self.system))
@@ -424,10 +424,19 @@ class Chaos:
         self._check_stream()
         kinds = collections.Counter(fault.kind for fault in self.faults)
         slowest = max(self.faults, key=lambda fault: fault.seconds)
-        print(f"{len(self.faults)} faults {dict(kinds)}, steps {dict(self.steps)}; "
+        print(f"{len(self.faults)} faults {dict(kinds)}; "
               f"{len(slots.seen)} slots, {len(missing)} missing, {len(double)} double, "
               f"{len(slots.conflicts) - len(double)} replaced in a failover; "
               f"slowest {slowest.kind} {slowest.detail}: {slowest.seconds:.1f} s")
+
+        self._print_steps()
+
+    def _print_steps(self):
+        """What was struck at which step of a re-anchor, how often."""
+        print("".ljust(24) + "".join(step.rjust(12) for step in Progress.STEPS))
+        for what, name in sorted({key[:2] for key in self.steps}):
+            print(f"{what} {name}".ljust(24) +
+                  "".join(str(self.steps[what, name, step]).rjust(12) for step in Progress.STEPS))
 
     def _check_stream(self):
         """As the surviving stream has it: one record a slot without a hole, all of them seen."""

@@ -103,6 +103,7 @@ def test_up_refuses_wrong_options_with_status_2():
             (["--for", "soon"], "--for: expected a time like 90s, 10m or 2h, found \"soon\""),
             (["--for", "0"], "--for: expected a time"),
             (["--replicas", "9"], "--set replicas: expected an integer 1..4, found \"9\""),
+            (["--aggregators", "0"], "--set aggregators: expected an integer 1..4, found \"0\""),
             (["--port-offset", "-1"], "--port-offset: expected an integer 0..50000"),
             (["--set", "redis.sever=x"], "did you mean redis.server?"),
             (["--config", "/nonexistent.yaml"], "cannot read /nonexistent.yaml"),

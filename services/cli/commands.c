@@ -21,6 +21,7 @@ const struct command *const commands[] = {
     &command_gap,
 
     &command_db,
+    &command_etl,
 
     &command_model,
     &command_train,

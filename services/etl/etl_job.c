@@ -242,7 +242,7 @@ static int etl_job_replay(struct etl_job *job, struct duckdb_bronze *bronze, str
     const struct duckdb_bronze_counters *counters = duckdb_bronze_counters(bronze);
     job->counters.corrupt += counters->corrupt;
     job->counters.quarantined += counters->quarantined;
-    return result == ERR_EMPTY ? ERR_OK : result;
+    return result == ERR_EMPTY || result == ERR_OK ? etl_world_end(job->world, err) : result;
 }
 
 static int etl_job_read(struct etl_job *job, struct err *err)
@@ -262,7 +262,7 @@ static int etl_job_read(struct etl_job *job, struct err *err)
     if (result == ERR_OK)
         result = etl_job_replay(job, bronze, err);
     duckdb_bronze_close(bronze);
-    return result;
+    return result == ERR_NOT_FOUND ? ERR_OK : result; /* nothing is settled yet */
 }
 
 static int etl_job_silver(struct etl_job *job, int64_t from_hour, int64_t to_hour,

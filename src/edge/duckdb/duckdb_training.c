@@ -80,6 +80,7 @@ int duckdb_training_load(const struct duckdb_training_options *options, struct d
     struct duckdb_session session = {0};
     char *files = NULL;
     size_t found = 0;
+    const size_t before = dataset->count;
     if (!sbe_symbol_valid(bytes_text(options->symbol)) ||
         snprintf(pattern, sizeof(pattern), "%s/silver/db_ready/%s/*/*/*/*.parquet", options->folder,
                  options->symbol) >= (int)sizeof(pattern))
@@ -93,7 +94,7 @@ int duckdb_training_load(const struct duckdb_training_options *options, struct d
     if (session.api != NULL)
         duckdb_session_close(&session);
     free(files);
-    if (result == ERR_OK && dataset->count == 0)
+    if (result == ERR_OK && dataset->count == before)
         result = err_set(err, ERR_EMPTY, "silver has no training rows of %s then", options->symbol);
     return result;
 }

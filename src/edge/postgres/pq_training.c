@@ -28,6 +28,7 @@ int pq_training_load(struct pq_sync *sync, const char *symbol, int64_t from_us, 
                      struct dataset *dataset, struct err *err)
 {
     char sql[1024];
+    const size_t before = dataset->count;
     struct pq_training load = {.copy = {.dataset = dataset}, .err = err};
     if (!sbe_symbol_valid(bytes_text(symbol)))
         return err_set(err, ERR_INVALID, "%.40s is no symbol", symbol);
@@ -48,7 +49,7 @@ int pq_training_load(struct pq_sync *sync, const char *symbol, int64_t from_us, 
     int result = pq_sync_copy_out(sync, sql, pq_training_row, &load, err);
     if (result == ERR_OK && !load.copy.ended)
         result = err_set(err, ERR_CONNECTION, "the rows end in the middle");
-    if (result == ERR_OK && dataset->count == 0)
+    if (result == ERR_OK && dataset->count == before)
         result = err_set(err, ERR_EMPTY, "the store has no training rows of %s then", symbol);
     return result;
 }

@@ -198,6 +198,15 @@ int etl_world_apply(struct etl_world *self, const struct record *record, struct 
     return ERR_OK;
 }
 
+int etl_world_end(struct etl_world *self, struct err *err)
+{
+    struct world_view view;
+    if (!self->started)
+        return ERR_OK;
+    world_view(self->world, &view);
+    return etl_world_mids(self, view.price_exponent, err);
+}
+
 void etl_world_place(const struct etl_world *self, uint64_t *epoch, uint64_t *seq, int64_t *recv_us)
 {
     *epoch = self->epoch;

@@ -40,6 +40,8 @@ void etl_world_close(struct etl_world *world);
 /* The next record in the order; one that was applied already is passed over. */
 int etl_world_apply(struct etl_world *world, const struct record *record,
                     struct err *err) MUST_CHECK;
+/* No more records for now: gives the mids that are known already. */
+int etl_world_end(struct etl_world *world, struct err *err) MUST_CHECK;
 /* The place of the last record: 0, 0 before the first. */
 void etl_world_place(const struct etl_world *world, uint64_t *epoch, uint64_t *seq,
                      int64_t *recv_us);

@@ -1,15 +1,17 @@
 # A thin face over CMake and the scripts in tools/.
 .PHONY: all run test bench soak fmt lint setup clean
 EXCHANGE ?= sim
+RELEASE = cmake --preset release >/dev/null && cmake --build --preset release
 
 all: setup
-	cmake --preset release >/dev/null
-	cmake --build --preset release
+	$(RELEASE)
 
 setup:
 	@tools/setup.sh
 
-run: all
+# Only the program: the tests and benchmarks around it take longer to build than it does.
+run: setup
+	$(RELEASE) --target btcast
 	build/btcast up --exchange $(EXCHANGE)
 
 test: setup

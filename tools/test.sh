@@ -8,7 +8,7 @@ jobs=$(nproc)
 cmake --preset dev >/dev/null
 cmake --build --preset dev
 cmake --preset release >/dev/null
-cmake --build --preset release
+cmake --build --preset release --target e2e_programs
 
 status=0
 FUZZ_SECONDS_MAX=20 tools/fuzz.sh 100000 || status=1

@@ -10,6 +10,8 @@
 #define UP_REPLICAS_MAX 4
 #define UP_PATH_SIZE    512
 
+enum up_show { UP_SHOW_AUTO, UP_SHOW_ALL, UP_SHOW_WARNINGS };
+
 enum up_exchange { UP_SIM, UP_BINANCE, UP_BINANCE_PUBLIC, UP_REPLAY };
 
 struct up_options {
@@ -31,6 +33,7 @@ struct up_options {
     char postgres[256];    /* none | private | auto | URL; see up_options_postgres */
     bool postgres_private; /* what it says */
     int64_t backoff_max_ms, stop_timeout_ms, log_mb;
+    int log_show; /* enum up_show: which log lines of the services are shown as well */
     /* A configuration file for each service, empty: none. */
     char config_sbe_ingestor[UP_PATH_SIZE], config_aggregator[UP_PATH_SIZE];
     char config_re_anchor[UP_PATH_SIZE], config_inference[UP_PATH_SIZE];

@@ -249,18 +249,20 @@ static void up_plan_postgres(struct up_plan *plan, const struct up_folder *folde
     up_child_add(migrate, "migrate");
     up_child_add(migrate, "--wait");
     migrate->ends = true;
+    migrate->reports = true;
 }
 
 int up_plan_make(const struct up_options *options, const struct up_folder *folder,
                  struct up_plan *plan, struct err *err)
 {
     plan->count = 0;
+    plan->has_sim = up_plan_has_sim(options);
     if (options->redis_target[0] == '\0')
         up_plan_redis(plan, options, folder);
+    if (plan->has_sim)
+        up_plan_sim(plan, options, folder);
     if (options->postgres_private)
         up_plan_postgres(plan, folder);
-    if (up_plan_has_sim(options))
-        up_plan_sim(plan, options, folder);
     up_plan_anchor(plan, options, folder);
     up_plan_gap(plan, options, folder);
     up_plan_polls(plan, options, folder);
@@ -320,16 +322,20 @@ void up_plan_show(const struct up_options *options, const struct up_plan *plan,
 {
     int inference = PORT_INFERENCE + options->port_offset;
     bool own = options->redis_target[0] == '\0';
+    char offset[32] = "";
+    if (options->port_offset != 0)
+        snprintf(offset, sizeof(offset), " --port-offset %d", options->port_offset);
     fprintf(stderr,
             "btcast %s: %s from %s, %d processes, data and logs in %s\n"
             "  latest prediction   curl http://127.0.0.1:%d/prediction\n"
             "  as they come        curl -N http://127.0.0.1:%d/events\n"
             "  health, metrics     http://127.0.0.1:%d/health  http://127.0.0.1:%d/metrics\n"
-            "  terminal view       btcast watch --port-offset %d\n"
+            "  terminal view       btcast watch%s\n"
+            "  all services        btcast status%s\n"
             "  hot state           %s%s hgetall pred:%s\n"
             "  stop                Ctrl-C\n",
             BTCAST_VERSION, options->symbol, options->exchange_text, plan->count, folder->data,
-            inference, inference, inference, inference, options->port_offset,
+            inference, inference, inference, inference, offset, offset,
             own ? "redis-cli -s " : options->redis_target, own ? folder->socket : ":",
             options->symbol);
 }

@@ -54,6 +54,8 @@ void world_reset(struct world *world)
     lost_init(&world->lost);
     slots_init(&world->slots);
     flow_init(&world->flow);
+    burst_init(&world->burst);
+    lean_init(&world->lean);
     history_init(&world->history);
     windows_init(&world->windows);
     recent_init(&world->recent);
@@ -131,6 +133,9 @@ static void world_fill_vector(struct world *world)
     memcpy(ladder.bids, bids, ladder.bid_count * sizeof(bids[0]));
     memcpy(ladder.asks, asks, ladder.ask_count * sizeof(asks[0]));
     world_sample(world, &ladder);
+    double imbalance = lean_imbalance(bids, bid_count, asks, ask_count);
+    if (lean_is_due(&world->lean, world->now_us))
+        lean_sample(&world->lean, world->now_us, imbalance);
     struct vector_inputs inputs = {.now_us = world->now_us,
                                    .last_trade_us = world->last_trade_us,
                                    .scale = world->scale,
@@ -140,9 +145,12 @@ static void world_fill_vector(struct world *world)
                                    .ask_count = ask_count,
                                    .bids = bids,
                                    .asks = asks,
+                                   .imbalance = imbalance,
+                                   .imbalance_mean = world->lean.mean,
                                    .windows = &world->windows,
                                    .history = &world->history,
-                                   .flow = &world->flow};
+                                   .flow = &world->flow,
+                                   .burst = &world->burst};
     vector_fill(&inputs, world->vector.values);
 }
 
@@ -180,6 +188,8 @@ static void world_restart_time(struct world *world)
     flow_break(&world->flow);
     lost_init(&world->lost);
     world->flow.tick_us = 0;
+    burst_restart(&world->burst);
+    lean_init(&world->lean);
     world->last_trade_us = 0;
     world->market_us = 0;
 }

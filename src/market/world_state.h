@@ -4,8 +4,10 @@
 
 #include "market/recent.h"
 #include "market/book.h"
+#include "market/burst.h"
 #include "market/flow.h"
 #include "market/history.h"
+#include "market/lean.h"
 #include "market/lost.h"
 #include "market/slots.h"
 #include "market/window.h"
@@ -63,6 +65,8 @@ struct world {
     struct feature_vector vector;
     struct slots slots;
     struct flow flow;
+    struct burst burst;
+    struct lean lean;
     struct history history;
     struct windows windows;
     struct recent recent;

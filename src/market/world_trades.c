@@ -59,10 +59,11 @@ static unsigned world_apply_trade(struct world *world, const struct trade *trade
     world->last_trade_us = world->now_us;
     world->counters.trades++;
     int64_t qty = scale_value(trade->qty, step.qty_shift);
-    if (!windows_add(&world->windows, world->now_us, scale_value(trade->price, step.price_shift),
-                     qty, trade->is_buyer_maker))
+    int64_t price = scale_value(trade->price, step.price_shift);
+    if (!windows_add(&world->windows, world->now_us, price, qty, trade->is_buyer_maker))
         world->counters.trades_evicted_full++;
     flow_on_trade(&world->flow, qty, trade->is_buyer_maker);
+    burst_on_trade(&world->burst, world->now_us, transact_us, price, trade->is_buyer_maker);
     if (minutes_add(&world->minutes, transact_us, trade->id, qty))
         effects |= WORLD_MINUTE;
     return effects;

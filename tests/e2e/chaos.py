@@ -107,7 +107,7 @@ class System(Scene):
             f.write("service: sbe-ingestor\nwatchdog_ms: 1000\n")
         offset = h.free_port_offset()
         self.data = os.path.join(self.folder, "data")
-        self.process = h.start("up", "--data", self.data, "--port-offset", offset, "--set",
+        self.process = h.start("up", "--postgres", "none", "--data", self.data, "--port-offset", offset, "--set",
                                f"config.sbe_ingestor={ingestor}", *self.backend.up_words(), *words)
         exchange = Exchange(h.PORTS["exchange-sim"] + offset)
         h.wait_until(exchange.alive, "the exchange answers")

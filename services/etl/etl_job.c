@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/etl/etl_job.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,6 +34,7 @@ struct etl_job {
     int64_t until_us, end_us;      /* records before the one are taken; the newest block's end */
     int64_t first_slot, last_slot; /* that came out of it; 0: none */
     int64_t stored_slot;
+    int lock; /* of the work folder; -1: none */
 };
 
 /* --- rows ------------------------------------------------------------------------------- */
@@ -370,16 +374,37 @@ int etl_job_again(struct etl_job *job, int64_t from_hour, int64_t to_hour, struc
 
 /* --- open and close --------------------------------------------------------------------- */
 
+/* One at a time: two would not see each other's place. Goes with the process, also when it is
+ * killed. */
+static int etl_job_lock(struct etl_job *job, struct err *err)
+{
+    char path[LAKE_FILE_PATH_SIZE];
+    snprintf(path, sizeof(path), "%.900s/lock-%s", job->options.work, job->options.symbol);
+    int result = lake_file_make_folders(path, true, err);
+    if (result != ERR_OK)
+        return result;
+    job->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (job->lock < 0)
+        return err_set(err, lake_file_code(errno), "%s: %s", path, strerror(errno));
+    if (flock(job->lock, LOCK_EX | LOCK_NB) != 0)
+        return err_set(err, ERR_AGAIN, "another ETL of %s is at work in %s", job->options.symbol,
+                       job->options.work);
+    return ERR_OK;
+}
+
 int etl_job_open(const struct etl_job_options *options, struct etl_job **out, struct err *err)
 {
     struct etl_job *job = calloc(1, sizeof(*job));
     if (job == NULL)
         return err_set(err, ERR_MEMORY, "no memory for an ETL");
     job->options = *options;
+    job->lock = -1;
     int result = ERR_OK;
     if (snprintf(job->place_path, sizeof(job->place_path), "%s/place-%s", options->work,
                  options->symbol) >= LAKE_FILE_PATH_SIZE / 2)
         result = err_set(err, ERR_CONFIG, "%.80s: the path is too long", options->work);
+    if (result == ERR_OK)
+        result = etl_job_lock(job, err);
     if (result == ERR_OK)
         result = duckdb_session_open(&job->session, options->library, options->memory_mb, err);
     if (result != ERR_OK) {
@@ -399,6 +424,8 @@ void etl_job_close(struct etl_job *job)
     bronze_list_free(&job->list);
     if (job->session.api != NULL)
         duckdb_session_close(&job->session);
+    if (job->lock >= 0)
+        close(job->lock);
     free(job);
 }
 

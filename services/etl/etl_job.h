@@ -33,6 +33,7 @@ struct etl_job_counters {
     int64_t newest_us, lag_us; /* last record taken; how far behind the newest block it is */
 };
 
+/* ERR_AGAIN: another one works in the folder. */
 int etl_job_open(const struct etl_job_options *options, struct etl_job **job,
                  struct err *err) MUST_CHECK;
 void etl_job_close(struct etl_job *job);

@@ -17,10 +17,47 @@
     " AND f.\"timestamp\" BETWEEN to_timestamp(s.first * 2) AND to_timestamp(s.last * 2)"          \
     " AND (f.target_valid IS NULL OR (m.valid AND m.mid > 0 AND NOT f.target_valid))"
 
+/* Of each hour that got rows: how many of its vectors were served live from the same tick, and how
+ * many of those were other bytes (the goal is none). */
+static const char etl_rows_finish[] = ETL_ROWS_LABEL(
+    "min(slot)",
+    "max(slot)") ";"
+                 " SELECT make_month_partitions('data_quality_metrics', to_timestamp(min(slot) * "
+                 "2),"
+                 " to_timestamp(max(slot) * 2)) FROM staging;"
+                 " INSERT INTO data_quality_metrics AS q (\"timestamp\", symbol, dataset, "
+                 "completeness,"
+                 " accuracy, score, gap_count, details)"
+                 " SELECT h.hour, h.symbol, 'served_vector', h.compared::float8 / h.vectors,"
+                 " CASE WHEN h.compared > 0 THEN 1 - h.different::float8 / h.compared END,"
+                 " CASE WHEN h.compared > 0 THEN 1 - h.different::float8 / h.compared ELSE 0 END, "
+                 "0,"
+                 " jsonb_build_object('vectors', h.vectors, 'served', h.served, 'compared', "
+                 "h.compared,"
+                 " 'different', h.different)"
+                 " FROM (SELECT date_trunc('hour', f.\"timestamp\") AS hour, f.symbol, count(*) AS "
+                 "vectors,"
+                 " count(s.slot) AS served, count(*) FILTER (WHERE s.ingest_epoch = f.ingest_epoch"
+                 " AND s.seq = f.seq) AS compared, count(*) FILTER (WHERE s.ingest_epoch = "
+                 "f.ingest_epoch"
+                 " AND s.seq = f.seq AND (array_send(s.features) <> array_send(f.features)"
+                 " OR s.schema_hash <> f.schema_hash OR s.as_of_us <> f.as_of_us)) AS different"
+                 " FROM (SELECT symbol, date_trunc('hour', to_timestamp(min(slot) * 2)) AS first,"
+                 " date_trunc('hour', to_timestamp(max(slot) * 2)) + interval '1 hour' AS last"
+                 " FROM staging GROUP BY symbol) r"
+                 " JOIN feature_store f ON f.symbol = r.symbol AND f.\"timestamp\" >= r.first"
+                 " AND f.\"timestamp\" < r.last"
+                 " LEFT JOIN served_vector s ON s.symbol = f.symbol AND s.slot_ms = f.slot * 2000"
+                 " GROUP BY 1, 2) h WHERE h.served > 0"
+                 " ON CONFLICT (\"timestamp\", symbol, dataset) DO UPDATE SET"
+                 " completeness = EXCLUDED.completeness, accuracy = EXCLUDED.accuracy,"
+                 " score = EXCLUDED.score, details = EXCLUDED.details"
+                 " WHERE q.details IS DISTINCT FROM EXCLUDED.details";
+
 void etl_rows_feature_load(struct feature_rows_sql *sql)
 {
     feature_rows_load(sql);
-    sql->load.finish = ETL_ROWS_LABEL("min(slot)", "max(slot)");
+    sql->load.finish = etl_rows_finish;
 }
 
 /* A mid that turns out valid replaces one that was not. */

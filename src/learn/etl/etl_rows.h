@@ -10,7 +10,8 @@
 /* Longest row of any load below. */
 #define ETL_ROWS_ROW_MAX FEATURE_ROWS_ROW_MAX
 
-/* feature_store, as feature_rows_load, with the labels that known mids give. */
+/* feature_store, as feature_rows_load, with the labels that known mids give, and the skew between
+ * vectors that were served and recomputed (data_quality_metrics, dataset served_vector). */
 void etl_rows_feature_load(struct feature_rows_sql *sql);
 /* slot_mid: gives predictions their outcome, and feature rows their label. */
 extern const struct store_load etl_rows_mid_load;

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <glob.h>
+#include <sys/resource.h>
 
 #include "base/log.h"
 #include "edge/duckdb/duckdb_training.h"
@@ -20,6 +21,7 @@
 
 #define SYMBOL   "BTCUSDT"
 #define HOURS    0.1
+#define KILLS    10
 #define START_MS 1767229080000LL /* 2026-01-01 00:58: the hour turns in it */
 
 static struct pg_fixture pg;
@@ -266,12 +268,203 @@ static void a_missing_block_is_waited_for_and_one_that_comes_late_is_taken(void 
     etl_job_close(job);
 }
 
+/* --- bars ------------------------------------------------------------------------------- */
+
+/* Volumes by minute of the recording's own trades, as the gap detector has them. */
+static int64_t volume_of(int64_t open_ms, int64_t *trades)
+{
+    struct capture_file *capture;
+    struct record record;
+    struct bytes symbol;
+    int64_t sum_qty = 0;
+    *trades = 0;
+    assert_int_equal(capture_file_open(market, &capture, NULL), ERR_OK);
+    while (capture_file_next(capture, &record) == ERR_OK) {
+        struct event event;
+        if (record.kind != RECORD_FRAME ||
+            sbe_decode_event(record.payload, &event, &symbol, NULL) != SBE_OK ||
+            event.kind != EVENT_TRADES || event.trades.transact_us / 60000000 * 60000 != open_ms)
+            continue;
+        for (uint32_t i = 0; i < event.trades.list.count; i++) {
+            sum_qty += trade_at(&event.trades.list, i).qty;
+            ++*trades;
+        }
+    }
+    capture_file_close(capture);
+    return sum_qty;
+}
+
+static void bars_have_every_trade_to_the_last_digit(void **state)
+{
+    (void)state;
+    struct place place = place_of("bars");
+    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
+    struct etl_job *job = open_job(&place, pg.target, 0);
+    pass(job);
+    etl_job_close(job);
+    assert_true(count("SELECT count(*) FROM market_data_minute") >= 6);
+    for (int64_t open_ms = START_MS; open_ms < START_MS + 6 * 60000; open_ms += 60000) {
+        char sql[512], expected[128];
+        int64_t trades, volume = volume_of(open_ms, &trades);
+        struct text out = text_begin(expected, sizeof(expected));
+        text_add_decimal(&out, volume, -8);
+        text_add_format(&out, " %lld", (long long)trades);
+        snprintf(sql, sizeof(sql),
+                 "SELECT volume || ' ' || trade_count FROM market_data_minute WHERE open_time = "
+                 "%lld AND buy_volume + sell_volume = volume AND buy_trade_count + "
+                 "sell_trade_count = trade_count AND low_price <= least(open_price, close_price) "
+                 "AND high_price >= greatest(open_price, close_price) AND abs(vwap * "
+                 "volume::float8 - notional::float8) < 0.01",
+                 (long long)open_ms);
+        assert_string_equal(pg_fixture_ask(&pg, sql), text_end(&out));
+    }
+    assert_int_equal(
+        count("SELECT count(*) FROM data_quality_metrics WHERE dataset = 'bars_1m' AND "
+              "score = 1 AND gap_count = 0"),
+        5); /* nobody knows what came before the first trade of the first one */
+}
+
+/* --- faults ----------------------------------------------------------------------------- */
+
+static void a_cut_object_is_put_aside_with_its_bytes_and_the_rest_goes_on(void **state)
+{
+    (void)state;
+    struct place place = place_of("cut");
+    char path[TEMP_DIR_SIZE + 256], aside[TEMP_DIR_SIZE + 256];
+    struct stat status;
+    glob_t found;
+    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
+    snprintf(path, sizeof(path), "%s/bronze/sbe/" SYMBOL "/*/*/*/*/trades_20260101_0101_*.parquet",
+             place.lake);
+    assert_int_equal(glob(path, 0, NULL, &found), 0);
+    snprintf(path, sizeof(path), "%s", found.gl_pathv[0]);
+    globfree(&found);
+    assert_int_equal(stat(path, &status), 0);
+    off_t half = status.st_size / 2;
+    assert_int_equal(truncate(path, half), 0);
+    struct etl_job *job = open_job(&place, pg.target, 0);
+    pass(job);
+    assert_int_equal(etl_job_counters(job)->quarantined, 1);
+    assert_true(etl_job_counters(job)->rows > 170);
+    snprintf(aside, sizeof(aside), "%s/quarantine/%s", place.lake, path + strlen(place.lake) + 1);
+    assert_int_equal(stat(aside, &status), 0);
+    assert_int_equal(status.st_size, half);
+    pass(job); /* it is gone: that is no late object */
+    assert_int_equal(etl_job_counters(job)->late, 0);
+    assert_int_equal(etl_job_counters(job)->quarantined, 1);
+    etl_job_close(job);
+}
+
+static void killed_at_any_moment_and_with_the_store_away_it_is_the_same(void **state)
+{
+    (void)state;
+    char whole[128], after[128];
+    struct place place = place_of("kills");
+    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
+    struct etl_job *job = open_job(&place, pg.target, 0);
+    pass(job);
+    etl_job_close(job);
+    sum(whole);
+    place = place_of("killed");
+    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
+    for (int kill_at = 0; kill_at < KILLS; kill_at++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            struct err err = {0};
+            job = open_job(&place, pg.target, 0);
+            _exit(etl_job_pass(job, &err) == ERR_OK ? 0 : 1);
+        }
+        usleep(60000 * (useconds_t)(1 + kill_at * 3 % 10));
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, NULL, 0), child);
+        if (kill_at != KILLS / 2)
+            continue;
+        pg_fixture_end(&pg, SIGKILL); /* and the store dies in between */
+        struct err err = {0};
+        job = open_job(&place, pg.target, 0);
+        assert_int_equal(etl_job_pass(job, &err), ERR_CONNECTION);
+        pg_fixture_restart(&pg);
+        etl_job_close(job);
+    }
+    job = open_job(&place, pg.target, 0);
+    pass(job);
+    etl_job_close(job);
+    sum(after);
+    assert_string_equal(after, whole);
+    check_rows(&place, true);
+}
+
+static void a_full_disk_ends_a_pass_and_loses_nothing(void **state)
+{
+    (void)state;
+    struct place place = place_of("full");
+    struct rlimit before, small;
+    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    struct etl_job *job = open_job(&place, "", 0);
+    /* At the first text, in the middle of silver, at the place. */
+    for (rlim_t size = 2048; size <= 131072; size *= 8) {
+        struct err err = {0};
+        small = (struct rlimit){.rlim_cur = size, .rlim_max = before.rlim_max};
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+        int result = etl_job_pass(job, &err);
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+        assert_true(result == ERR_FULL || result == ERR_IO);
+    }
+    pass(job);
+    etl_job_close(job);
+    check_rows(&place, false);
+}
+
+static void what_is_kept_is_checked_and_another_one_in_the_folder_is_refused(void **state)
+{
+    (void)state;
+    struct place place = place_of("kept");
+    char path[TEMP_DIR_SIZE + 64];
+    struct etl_job *other;
+    struct err err = {0};
+    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
+    struct etl_job *job = open_job(&place, "", 0);
+    pass(job);
+    struct etl_job_options options = {
+        .symbol = SYMBOL, .lake = place.lake, .work = place.work, .database = "", .stop = &stop};
+    assert_int_equal(etl_job_open(&options, &other, &err), ERR_AGAIN);
+    etl_job_close(job);
+    check_rows(&place, false);
+    /* A changed byte: not believed, all is made again. */
+    snprintf(path, sizeof(path), "%s/place-" SYMBOL, place.work);
+    FILE *file = fopen(path, "r+b");
+    assert_non_null(file);
+    assert_int_equal(fseek(file, 3000, SEEK_SET), 0);
+    int byte = fgetc(file);
+    assert_int_equal(fseek(file, 3000, SEEK_SET), 0);
+    fputc(byte ^ 4, file);
+    fclose(file);
+    job = open_job(&place, "", 0);
+    pass(job);
+    assert_true(etl_job_counters(job)->rows > 170);
+    etl_job_close(job);
+    check_rows(&place, false);
+    /* Now there is a store, which has none of it. */
+    job = open_job(&place, pg.target, 0);
+    pass(job);
+    etl_job_close(job);
+    check_rows(&place, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(training_rows_of_store_and_silver_are_those_of_the_recording),
         cmocka_unit_test(in_pieces_and_with_restarts_it_is_the_same_as_in_one_go),
         cmocka_unit_test(a_missing_block_is_waited_for_and_one_that_comes_late_is_taken),
+        cmocka_unit_test(bars_have_every_trade_to_the_last_digit),
+        cmocka_unit_test(a_cut_object_is_put_aside_with_its_bytes_and_the_rest_goes_on),
+        cmocka_unit_test(killed_at_any_moment_and_with_the_store_away_it_is_the_same),
+        cmocka_unit_test(a_full_disk_ends_a_pass_and_loses_nothing),
+        cmocka_unit_test(what_is_kept_is_checked_and_another_one_in_the_folder_is_refused),
     };
     return cmocka_run_group_tests(tests, start, end);
 }

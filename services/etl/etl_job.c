@@ -34,6 +34,7 @@ struct etl_job {
     int64_t until_us, end_us;      /* records before the one are taken; the newest block's end */
     int64_t first_slot, last_slot; /* that came out of it; 0: none */
     int64_t stored_slot;
+    uint64_t counted_loaded, counted_refused;
     int lock; /* of the work folder; -1: none */
 };
 
@@ -331,11 +332,15 @@ static int etl_job_connect(struct etl_job *job, struct err *err)
                           job->options.stop, err);
 }
 
-static void etl_job_disconnect(struct etl_job *job)
+/* The connection stays for the next pass, unless something is wrong. */
+static void etl_job_disconnect(struct etl_job *job, int result)
 {
-    job->counters.loaded += job->store.loaded;
-    job->counters.refused += job->store.refused;
-    etl_store_close(&job->store);
+    job->counters.loaded += job->store.loaded - job->counted_loaded;
+    job->counters.refused += job->store.refused - job->counted_refused;
+    if (result != ERR_OK)
+        etl_store_close(&job->store);
+    job->counted_loaded = job->store.loaded;
+    job->counted_refused = job->store.refused;
 }
 
 int etl_job_pass(struct etl_job *job, struct err *err)
@@ -348,7 +353,7 @@ int etl_job_pass(struct etl_job *job, struct err *err)
         result = etl_job_connect(job, err);
     if (result == ERR_OK)
         result = etl_job_take(job, err);
-    etl_job_disconnect(job);
+    etl_job_disconnect(job, result);
     if (result != ERR_OK) {
         job->current = false; /* what was taken is taken again */
         etl_files_close(&job->files);
@@ -368,7 +373,7 @@ int etl_job_again(struct etl_job *job, int64_t from_hour, int64_t to_hour, struc
             etl_job_silver(job, from_hour, to_hour, NULL, (to_hour + 1) * ETL_JOB_HOUR_US, err);
     if (result == ERR_OK)
         result = etl_store_drain(&job->store, err);
-    etl_job_disconnect(job);
+    etl_job_disconnect(job, result);
     return result;
 }
 
@@ -419,6 +424,7 @@ void etl_job_close(struct etl_job *job)
 {
     if (job == NULL)
         return;
+    etl_store_close(&job->store);
     etl_world_close(job->world);
     etl_files_close(&job->files);
     bronze_list_free(&job->list);

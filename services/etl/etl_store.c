@@ -62,6 +62,7 @@ static int etl_store_turn(struct etl_store *self, struct err *err)
 static void etl_store_on_position(void *context, const struct store_reply *reply)
 {
     struct etl_store *self = context;
+    self->asked = false; /* one that got lost is asked again */
     self->has_position = reply->result == ERR_OK;
     self->position = reply->result == ERR_OK ? strtoll(reply->text, NULL, 10) : 0;
 }
@@ -70,14 +71,14 @@ static int etl_store_ask_position(struct etl_store *self, struct err *err)
 {
     const struct store_port *port = pq_store_port(self->store);
     const int64_t end_us = loop_mono_us() + ETL_STORE_PATIENCE_US / 4;
-    bool asked = false;
+    self->has_position = false;
     while (!self->has_position) {
         if (loop_mono_us() > end_us)
             return err_set(err, ERR_CONNECTION, "the SQL store does not answer: %s",
                            pq_link_error(pq_store_link(self->store)));
-        if (!asked)
-            asked = port->position(port->self, self->loaders[ETL_FEATURES].options.loader,
-                                   etl_store_on_position, self) == ERR_OK;
+        if (!self->asked)
+            self->asked = port->position(port->self, self->loaders[ETL_FEATURES].options.loader,
+                                         etl_store_on_position, self) == ERR_OK;
         int result = etl_store_turn(self, err);
         if (result != ERR_OK)
             return result;
@@ -88,6 +89,8 @@ static int etl_store_ask_position(struct etl_store *self, struct err *err)
 int etl_store_open(struct etl_store *self, const char *database, const char *symbol,
                    const atomic_bool *stop, struct err *err)
 {
+    if (self->store != NULL)
+        return etl_store_ask_position(self, err);
     memset(self, 0, sizeof(*self));
     self->stop = stop;
     if (database[0] == '\0')
@@ -109,8 +112,7 @@ void etl_store_close(struct etl_store *self)
         row_loader_close(&self->loaders[i]);
     if (self->loop != NULL)
         loop_close(self->loop);
-    self->store = NULL;
-    self->loop = NULL;
+    memset(self, 0, sizeof(*self));
 }
 
 /* --- rows ------------------------------------------------------------------------------- */

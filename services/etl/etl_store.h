@@ -22,13 +22,13 @@ struct etl_store {
     struct feature_rows_sql features;
     const atomic_bool *stop;
     int64_t position; /* slot up to which the store has all rows; 0: none */
-    bool has_position;
+    bool asked, has_position;
     uint64_t loaded, refused;
 };
 
-/* database "": none is wanted, and what is added is forgotten. Waits for the connection and asks
- * how far it is; ERR_CONNECTION when it is away, ERR_AGAIN when told to stop. Close it in any case.
- */
+/* database "": none is wanted, and what is added is forgotten. One that is open already stays so.
+ * Waits for the connection and asks how far it is; ERR_CONNECTION when it is away, ERR_AGAIN when
+ * told to stop. Close it when a call failed: rows may be under way. */
 int etl_store_open(struct etl_store *self, const char *database, const char *symbol,
                    const atomic_bool *stop, struct err *err) MUST_CHECK;
 void etl_store_close(struct etl_store *self);

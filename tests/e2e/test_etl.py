@@ -33,6 +33,9 @@ def run_system():
                  f"{SLOTS} served vectors are in the store", 60 + 3 * SLOTS, 0.5)
     health = h.get_json(up.port("data-connector"), "/health")
     assert health["components"]["etl"]["status"] == "healthy", health
+    if system.LONG:
+        etl_done = health["components"]["etl"]
+        assert etl_done["rows"] > 0 and etl_done["late"] == 0, health
     up.stop()
     return data, url
 
@@ -63,6 +66,9 @@ def check(data, url):
     psql(url, "DELETE FROM slot_mid")
     psql(url, "UPDATE predictions_log SET outcome_valid = NULL, actual_price = NULL, "
               "actual_return = NULL, directional_correct = NULL")
+    place = os.path.join(data, "etl", f"place-{system.SYMBOL}")
+    if os.path.exists(place):  # the agent has begun with it: from the very beginning
+        os.unlink(place)
     done = etl(data)
     assert done["rows"] >= SLOTS and done["rows_refused"] == 0 and done["corrupt"] == 0, done
     skew = json.loads(psql(url, "SELECT json_build_object('compared', "
@@ -89,7 +95,7 @@ def check(data, url):
     # Once more, and from the very beginning: nothing changes.
     before = psql(url, STATE)
     assert etl(data)["rows"] == 0
-    os.unlink(os.path.join(data, "etl", f"place-{system.SYMBOL}"))
+    os.unlink(place)
     assert etl(data)["rows"] == done["rows"]
     assert psql(url, STATE) == before
     assert "expected" in etl(data, "--from", "2026-13-01", "--to", "2026-12-01", good=False)

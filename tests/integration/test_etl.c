@@ -51,6 +51,9 @@ static int start(void **state)
     if (train_load_captures(market, SYMBOL, &wanted, &refused, NULL) != ERR_OK ||
         wanted.count < 130)
         return -1;
+    char lake[TEMP_DIR_SIZE + 8];
+    snprintf(lake, sizeof(lake), "%s/lake", folder);
+    assert_true(lake_fixture_write(market, SYMBOL, lake, folder, 0, INT64_MAX) > 12);
     pg_fixture_start(&pg);
     pg_fixture_migrate(&pg);
     return 0;
@@ -70,11 +73,17 @@ struct place {
     char lake[TEMP_DIR_SIZE + 32], work[TEMP_DIR_SIZE + 32];
 };
 
-static struct place place_of(const char *name)
+/* whole: with the recording's whole lake in it. */
+static struct place place_of(const char *name, bool whole)
 {
     struct place place;
     snprintf(place.lake, sizeof(place.lake), "%s/lake-%s", folder, name);
     snprintf(place.work, sizeof(place.work), "%s/work-%s", folder, name);
+    if (whole) {
+        char command[3 * TEMP_DIR_SIZE];
+        snprintf(command, sizeof(command), "cp -r '%s/lake' '%s'", folder, place.lake);
+        assert_int_equal(system(command), 0);
+    }
     pg_fixture_do(&pg, "TRUNCATE feature_store, slot_mid, market_data_minute, "
                        "data_quality_metrics, served_vector, predictions_log, load_position");
     return place;
@@ -137,8 +146,7 @@ static void check_rows(const struct place *place, bool in_store)
 static void training_rows_of_store_and_silver_are_those_of_the_recording(void **state)
 {
     (void)state;
-    struct place place = place_of("whole");
-    assert_true(lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX) > 12);
+    struct place place = place_of("whole", true);
     struct etl_job *job = open_job(&place, pg.target, 0);
     pass(job);
     assert_int_equal(etl_job_counters(job)->late, 0);
@@ -193,14 +201,13 @@ static void in_pieces_and_with_restarts_it_is_the_same_as_in_one_go(void **state
 {
     (void)state;
     char whole[128], pieces[128];
-    struct place one = place_of("one");
-    lake_fixture_write(market, SYMBOL, one.lake, folder, 0, INT64_MAX);
+    struct place one = place_of("one", true);
     struct etl_job *job = open_job(&one, pg.target, 0);
     pass(job);
     const uint64_t whole_records = etl_job_counters(job)->records;
     etl_job_close(job);
     sum(whole);
-    struct place many = place_of("many");
+    struct place many = place_of("many", false);
     const int64_t minute_us = 60 * CLOCK_US_PER_S, begin_us = START_MS * 1000;
     job = NULL;
     for (int i = 0; i < 6; i++) {
@@ -230,10 +237,9 @@ static void in_pieces_and_with_restarts_it_is_the_same_as_in_one_go(void **state
 static void a_missing_block_is_waited_for_and_one_that_comes_late_is_taken(void **state)
 {
     (void)state;
-    struct place place = place_of("late");
+    struct place place = place_of("late", true);
     char victim[TEMP_DIR_SIZE + 256], away[TEMP_DIR_SIZE + 64];
     glob_t found;
-    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
     snprintf(victim, sizeof(victim),
              "%s/bronze/sbe/" SYMBOL "/*/*/*/*/trades_20260101_0100_*.parquet", place.lake);
     assert_int_equal(glob(victim, 0, NULL, &found), 0);
@@ -297,8 +303,7 @@ static int64_t volume_of(int64_t open_ms, int64_t *trades)
 static void bars_have_every_trade_to_the_last_digit(void **state)
 {
     (void)state;
-    struct place place = place_of("bars");
-    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
+    struct place place = place_of("bars", true);
     struct etl_job *job = open_job(&place, pg.target, 0);
     pass(job);
     etl_job_close(job);
@@ -329,11 +334,10 @@ static void bars_have_every_trade_to_the_last_digit(void **state)
 static void a_cut_object_is_put_aside_with_its_bytes_and_the_rest_goes_on(void **state)
 {
     (void)state;
-    struct place place = place_of("cut");
+    struct place place = place_of("cut", true);
     char path[TEMP_DIR_SIZE + 256], aside[TEMP_DIR_SIZE + 256];
     struct stat status;
     glob_t found;
-    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
     snprintf(path, sizeof(path), "%s/bronze/sbe/" SYMBOL "/*/*/*/*/trades_20260101_0101_*.parquet",
              place.lake);
     assert_int_equal(glob(path, 0, NULL, &found), 0);
@@ -359,14 +363,12 @@ static void killed_at_any_moment_and_with_the_store_away_it_is_the_same(void **s
 {
     (void)state;
     char whole[128], after[128];
-    struct place place = place_of("kills");
-    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
+    struct place place = place_of("kills", true);
     struct etl_job *job = open_job(&place, pg.target, 0);
     pass(job);
     etl_job_close(job);
     sum(whole);
-    place = place_of("killed");
-    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
+    place = place_of("killed", true);
     for (int kill_at = 0; kill_at < KILLS; kill_at++) {
         pid_t child = fork();
         assert_true(child >= 0);
@@ -398,9 +400,8 @@ static void killed_at_any_moment_and_with_the_store_away_it_is_the_same(void **s
 static void a_full_disk_ends_a_pass_and_loses_nothing(void **state)
 {
     (void)state;
-    struct place place = place_of("full");
+    struct place place = place_of("full", true);
     struct rlimit before, small;
-    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     struct etl_job *job = open_job(&place, "", 0);
@@ -421,11 +422,10 @@ static void a_full_disk_ends_a_pass_and_loses_nothing(void **state)
 static void what_is_kept_is_checked_and_another_one_in_the_folder_is_refused(void **state)
 {
     (void)state;
-    struct place place = place_of("kept");
+    struct place place = place_of("kept", true);
     char path[TEMP_DIR_SIZE + 64];
     struct etl_job *other;
     struct err err = {0};
-    lake_fixture_write(market, SYMBOL, place.lake, folder, 0, INT64_MAX);
     struct etl_job *job = open_job(&place, "", 0);
     pass(job);
     struct etl_job_options options = {

@@ -36,6 +36,12 @@ if(NOT BTCAST_FUZZ)
     endforeach()
 endif()
 
+# Hours of a simulated market: what they say does not depend on the build, so they run where
+# an hour takes seconds, in the release one (tools/test.sh).
+if(NOT BTCAST_FUZZ)
+    set_tests_properties(unit.test_sim_market integration.test_false_positives PROPERTIES LABELS hours)
+endif()
+
 # The ports' suites once more behind Sentinel and on a cluster (tests/lib/redis_fixture.h).
 if(NOT BTCAST_FUZZ)
     foreach(mode sentinel cluster)
@@ -57,7 +63,8 @@ endforeach()
 
 # What is run of a release build: nothing else of it is tested.
 if(TARGET btcast AND TARGET btcast-sim)
-    add_custom_target(e2e_programs DEPENDS btcast btcast-sim make_baseline model_run)
+    add_custom_target(e2e_programs DEPENDS btcast btcast-sim make_baseline model_run
+                      test_sim_market test_false_positives)
 endif()
 
 if(BTCAST_FUZZ)

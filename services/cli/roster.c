@@ -6,6 +6,7 @@
 const struct roster_service roster[ROSTER_COUNT] = {
     {"sbe-ingestor", PORT_SBE_INGESTOR, true},
     {"aggregator", PORT_AGGREGATOR, true},
+    {"aggregator-2", PORT_AGGREGATOR + PORT_REPLICA_STEP, false},
     {"inference", PORT_INFERENCE, true},
     {"inference-2", PORT_INFERENCE + PORT_REPLICA_STEP, false},
     {"gap-detector", PORT_GAP_DETECTOR, true},

@@ -5,7 +5,7 @@
 
 #include <stdbool.h>
 
-#define ROSTER_COUNT 11
+#define ROSTER_COUNT 12
 
 struct roster_service {
     const char *name;

@@ -366,6 +366,7 @@ const struct command command_up = {
         "  --set KEY=VALUE    one setting; wins over the file\n"
         "  --port-offset N    added to every port\n"
         "  --replicas N       inference processes, 1 to 4 (default 2)\n"
+        "  --aggregators N    1 to 4 (default 1): one writes, the others stand by\n"
         "  --postgres P       auto (default): DATABASE_URL when it is set, else a private one\n"
         "                     when it is installed; private; none; a URL without password\n"
         "  --record FILE      keep the stamped stream as a capture\n"

@@ -33,6 +33,8 @@ static const struct config_field up_fields[] = {
     UP_TEXT("record", record, "", "capture file of the stamped stream; empty: none"),
     UP_TEXT("symbol", symbol, "BTCUSDT", "symbol, upper case"),
     UP_I64("replicas", replicas, 1, UP_REPLICAS_MAX, "2", "inference processes"),
+    UP_I64("aggregators", aggregators, 1, UP_AGGREGATORS_MAX, "1",
+           "aggregators; one writes, the others stand by"),
     UP_I64("for_s", for_s, 0, 31536000, "0", "stop after so long; 0: when told"),
     UP_TEXT("redis.target", redis_target, "",
             "a Redis that runs already (docs/redis.md); empty: a private one is started"),
@@ -134,17 +136,15 @@ static int up_words_duration(struct up_words *words, const char *value, struct e
 static int up_words_take(int argc, char **argv, int *at, struct up_words *words, int *port_offset,
                          struct err *err)
 {
-    static const char *const known[] = {
-        "--exchange", "--for",    "--data", "--config", "--port-offset",
-        "--replicas", "--record", "--set",  "--redis",  "--postgres",
-        "--verbose",  "--help",   NULL};
-    static const char *const keys[][2] = {{"--exchange", "exchange"},
-                                          {"--data", "data_dir"},
-                                          {"--replicas", "replicas"},
-                                          {"--record", "record"},
-                                          {"--redis", "redis.target"},
-                                          {"--postgres", "postgres"},
-                                          {"--set", NULL}};
+    static const char *const known[] = {"--exchange",    "--for",      "--data",    "--config",
+                                        "--port-offset", "--replicas", "--record",  "--set",
+                                        "--redis",       "--postgres", "--verbose", "--aggregators",
+                                        "--help",        NULL};
+    static const char *const keys[][2] = {
+        {"--exchange", "exchange"},  {"--data", "data_dir"},
+        {"--replicas", "replicas"},  {"--record", "record"},
+        {"--redis", "redis.target"}, {"--aggregators", "aggregators"},
+        {"--postgres", "postgres"},  {"--set", NULL}};
     const char *value = NULL;
     int result = ERR_OK;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)

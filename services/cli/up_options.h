@@ -7,8 +7,9 @@
 #include "base/err.h"
 #include "edge/redis/redis_target.h"
 
-#define UP_REPLICAS_MAX 4
-#define UP_PATH_SIZE    512
+#define UP_REPLICAS_MAX    4
+#define UP_AGGREGATORS_MAX 4
+#define UP_PATH_SIZE       512
 
 enum up_show { UP_SHOW_AUTO, UP_SHOW_ALL, UP_SHOW_WARNINGS };
 
@@ -21,7 +22,7 @@ struct up_options {
     char data[256];
     char record[UP_PATH_SIZE];
     char symbol[24];
-    int64_t replicas;
+    int64_t replicas, aggregators;
     int64_t for_s; /* 0: until stopped */
     int port_offset;
     char redis_target[REDIS_TARGET_SIZE]; /* empty: a private Redis is started */

@@ -190,6 +190,22 @@ static void up_plan_polls(struct up_plan *plan, const struct up_options *options
     up_plan_rest(child, options);
 }
 
+/* The first of them writes, unless it is away: each has a place in the streams of its own. */
+static void up_plan_aggregator(struct up_plan *plan, const struct up_options *options,
+                               const struct up_folder *folder, int number)
+{
+    int port = PORT_AGGREGATOR + (number - 1) * PORT_REPLICA_STEP;
+    struct up_child *child =
+        up_plan_service(plan, options, folder, "aggregator", port, options->config_aggregator);
+    up_plan_use_redis(child, options, folder);
+    if (number == 1)
+        return;
+    snprintf(child->name, sizeof(child->name), "aggregator-%d", number);
+    up_plan_set(child, "consumer", child->name);
+    up_child_add(child, "--set");
+    up_child_add(child, "http.port=%d", port);
+}
+
 /* A tool, not a service: flags of its own, no port. */
 static void up_plan_recorder(struct up_plan *plan, const struct up_options *options,
                              const struct up_folder *folder)
@@ -266,9 +282,8 @@ int up_plan_make(const struct up_options *options, const struct up_folder *folde
     up_plan_anchor(plan, options, folder);
     up_plan_gap(plan, options, folder);
     up_plan_polls(plan, options, folder);
-    up_plan_service(plan, options, folder, "aggregator", PORT_AGGREGATOR,
-                    options->config_aggregator);
-    up_plan_use_redis(&plan->children[plan->count - 1], options, folder);
+    for (int number = 1; number <= options->aggregators; number++)
+        up_plan_aggregator(plan, options, folder, number);
     up_plan_service(plan, options, folder, "data-connector", PORT_DATA_CONNECTOR,
                     options->config_data_connector);
     up_plan_use_redis(&plan->children[plan->count - 1], options, folder);

@@ -46,7 +46,7 @@ void world_reset(struct world *world)
     world->pending = (struct world_pending){0};
     world->quote_id = world->mid2 = 0;
     world->quote = world->touch = (struct book_touch){0};
-    world->last_trade_id = -1;
+    world->last_trade_id = world->streamed_trade_id = -1;
     world->last_trade_us = 0;
     world->vector = (struct feature_vector){.schema = feature_schema_hash()};
     world->hole_first_id = world->hole_last_id = 0;
@@ -270,4 +270,10 @@ void world_trade_hole(const struct world *world, int64_t *first_id, int64_t *las
 {
     *first_id = world->hole_first_id;
     *last_id = world->hole_last_id;
+}
+
+void world_trades_absent(const struct world *world, int64_t *first_id, int64_t *last_id)
+{
+    *first_id = world->absent_first_id;
+    *last_id = world->absent_last_id;
 }

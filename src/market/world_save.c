@@ -7,7 +7,7 @@
 #include "market/world_state.h"
 
 #define WORLD_SAVE_MAGIC     "BTWORLD\n"
-#define WORLD_SAVE_VERSION   4
+#define WORLD_SAVE_VERSION   5
 #define WORLD_SAVE_HEAD_SIZE (8 + 8 + 8 + 24)
 #define WORLD_SAVE_CRC_SIZE  4
 /* Clocks, ids, touches, the waiting snapshot and the vector. */
@@ -102,6 +102,9 @@ static void world_code_self(struct world *world, struct codec *codec)
     codec_bool(codec, &world->touch_flagged);
     codec_i64(codec, &world->last_trade_id);
     codec_expect(codec, world->last_trade_id >= -1);
+    codec_i64(codec, &world->streamed_trade_id);
+    codec_expect(codec, world->streamed_trade_id >= -1 &&
+                            world->streamed_trade_id <= world->last_trade_id);
     codec_i64(codec, &world->last_trade_us);
     codec_expect(codec, world->last_trade_us >= 0 && world->last_trade_us <= world->now_us);
     lost_code(&world->lost, codec);

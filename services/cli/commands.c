@@ -22,6 +22,7 @@ const struct command *const commands[] = {
 
     &command_import,
     &command_db,
+    &command_etl,
 
     &command_model,
     &command_train,

@@ -67,6 +67,7 @@ extern const struct command command_gap;
 extern const struct command command_import;
 
 extern const struct command command_db;
+extern const struct command command_etl;
 
 extern const struct command command_model;
 extern const struct command command_train;

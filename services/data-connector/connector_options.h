@@ -15,6 +15,8 @@ struct connector_options {
     char duckdb[192];    /* "": found */
     int64_t spool_mb, memory_mb, duckdb_memory_mb;
     int64_t nice;
+    char model_name[32];
+    bool promote;
 };
 
 extern const struct config_schema connector_schema;

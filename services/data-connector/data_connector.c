@@ -13,6 +13,7 @@
 #include "services/cli/commands.h"
 #include "services/cli/ports.h"
 #include "services/data-connector/connector_lake.h"
+#include "services/data-connector/connector_models.h"
 #include "services/data-connector/connector_options.h"
 #include "services/data-connector/connector_store.h"
 #include "services/service_options.h"
@@ -31,6 +32,7 @@ struct data_connector_board {
     struct archive_status archive;
     struct duckdb_archive_counters counters;
     struct connector_store_status store;
+    struct connector_models_status models;
     bool redis;
     int64_t lag_us; /* -1: nothing archived yet */
 };
@@ -44,6 +46,7 @@ struct data_connector {
     struct redis_consumer *consumer;
     struct connector_lake objects;
     struct connector_store store;
+    struct connector_models *models; /* NULL: no registry */
     struct lake_spool *spool;
     struct duckdb_archive *engine;
     struct archive_port archive;
@@ -78,6 +81,8 @@ static void data_connector_health_text(const struct data_connector_board *board,
                                              : "degraded",
                     (unsigned long long)board->store.loaded, board->store.waiting,
                     (unsigned long long)board->store.refused);
+    connector_models_health(&board->models, components);
+    text_add_char(components, ',');
     text_add_format(components,
                     "\"lake\":{\"status\":\"%s\",\"spool_files\":%llu,\"spool_bytes\":%llu,"
                     "\"spool_bytes_max\":%llu,\"files_not_made\":%llu}",
@@ -99,7 +104,8 @@ static enum service_health data_connector_health(void *context, struct text *com
         return SERVICE_UNHEALTHY;
     return board.redis && board.archive.lake_ready && !board.archiver.paused &&
                    board.lag_us < DATA_CONNECTOR_LAG_US &&
-                   board.store.connected == board.store.wanted
+                   board.store.connected == board.store.wanted &&
+                   board.models.connected == board.models.wanted
                ? SERVICE_HEALTHY
                : SERVICE_DEGRADED;
 }
@@ -120,6 +126,7 @@ static void data_connector_show(struct data_connector *self, struct clock_now no
     archiver_status(self->archiver, &board.archiver);
     self->archive.status(self->archive.self, &board.archive);
     board.store = connector_store_status(&self->store);
+    connector_models_status(self->models, &board.models);
     board.counters = *duckdb_archive_counters(self->engine);
     if (board.archiver.newest_us > 0)
         board.lag_us = now.wall_us - board.archiver.newest_us;
@@ -133,6 +140,7 @@ static int64_t data_connector_step(void *context, struct clock_now now)
     int done = archiver_do_work(self->archiver, now);
     done += self->archive.do_work(self->archive.self, now.mono_us);
     done += connector_store_do_work(&self->store, now.mono_us);
+    done += connector_models_do_work(self->models, now.mono_us);
     redis_link_do_work(self->link, now.mono_us);
     if (now.mono_us >= self->board_us)
         data_connector_show(self, now);
@@ -252,6 +260,19 @@ static int data_connector_open_lake(struct data_connector *self, struct err *err
     return result;
 }
 
+static int data_connector_open_models(struct data_connector *self, struct err *err)
+{
+    struct connector_models_options options = {.database = self->options.database,
+                                               .symbol = self->options.symbol,
+                                               .name = self->options.model_name,
+                                               .folder = self->folder,
+                                               .promote = self->options.promote,
+                                               .redis = &self->options.redis,
+                                               .objects = connector_lake_port(&self->objects)};
+    return connector_models_open(&options, self->service.loop, &self->service.metrics,
+                                 &self->models, err);
+}
+
 static int data_connector_open(struct data_connector *self, struct err *err)
 {
     int result = service_options_symbol(self->options.symbol, err);
@@ -270,6 +291,8 @@ static int data_connector_open(struct data_connector *self, struct err *err)
         result = connector_store_open(&self->store, self->options.database, self->options.symbol,
                                       (enum state_key_style)self->options.redis.key_style,
                                       self->link, self->service.loop, &self->service.metrics, err);
+    if (result == ERR_OK)
+        result = data_connector_open_models(self, err);
     if (result != ERR_OK)
         return result;
     result =
@@ -291,6 +314,7 @@ static void data_connector_close(struct data_connector *self)
         redis_consumer_close(self->consumer);
     if (self->link != NULL)
         redis_link_close(self->link);
+    connector_models_close(self->models);
     duckdb_archive_close(self->engine);
     lake_spool_close(self->spool);
     connector_lake_close(&self->objects);

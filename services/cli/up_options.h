@@ -30,12 +30,15 @@ struct up_options {
     int64_t redis_memory_mb;
     char postgres[256];    /* none | private | auto | URL; see up_options_postgres */
     bool postgres_private; /* what it says */
+    bool learn;            /* the trainer runs, when there is a database */
+    int64_t learn_delay_s, learn_simulated_h;
     int64_t backoff_max_ms, stop_timeout_ms, log_mb;
     /* A configuration file for each service, empty: none. */
     char config_sbe_ingestor[UP_PATH_SIZE], config_aggregator[UP_PATH_SIZE];
     char config_re_anchor[UP_PATH_SIZE], config_inference[UP_PATH_SIZE];
     char config_gap[UP_PATH_SIZE], config_rest_ingestor[UP_PATH_SIZE];
     char config_exchange_sim[UP_PATH_SIZE], config_data_connector[UP_PATH_SIZE];
+    char config_trainer[UP_PATH_SIZE];
 };
 
 extern const struct config_schema up_schema;

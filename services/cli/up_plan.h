@@ -8,8 +8,8 @@
 #include "services/cli/up_options.h"
 
 /* redis, postgres, db-migrate, exchange-sim, sbe-ingestor, aggregator, re-anchor-service,
- * gap-detector, rest-ingestor, data-connector, recorder, replicas */
-#define UP_CHILDREN_MAX (11 + UP_REPLICAS_MAX)
+ * gap-detector, rest-ingestor, data-connector, trainer, recorder, replicas */
+#define UP_CHILDREN_MAX (12 + UP_REPLICAS_MAX)
 
 struct up_plan {
     struct up_child children[UP_CHILDREN_MAX];

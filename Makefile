@@ -1,6 +1,7 @@
 # A thin face over CMake and the scripts in tools/.
 .PHONY: all run test bench soak fmt lint setup clean
 EXCHANGE ?= sim
+LEARN ?= on
 
 all: setup
 	cmake --preset release >/dev/null
@@ -10,7 +11,7 @@ setup:
 	@tools/setup.sh
 
 run: all
-	build/btcast up --exchange $(EXCHANGE)
+	build/btcast up --exchange $(EXCHANGE) --learn $(LEARN)
 
 test: setup
 	tools/test.sh

@@ -250,10 +250,11 @@ static int pq_judge_features(struct pq_judge *judge, struct pq_sync *sync, struc
 
 static void pq_judge_evidence(const struct pq_judge *judge, char out[PQ_JUDGE_EVIDENCE])
 {
+    const struct pq_judge_model *rival = pq_judge_shadow(judge);
+    const char *version = rival != NULL ? rival->version : "";
     struct text text = text_begin(out, PQ_JUDGE_EVIDENCE);
     text_add(&text, "{\"rival\":");
-    text_add_json_string(&text, pq_judge_shadow(judge)->version,
-                         strlen(pq_judge_shadow(judge)->version));
+    text_add_json_string(&text, version, strlen(version));
     text_add(&text, ",\"figures\":");
     model_judge_evidence(&judge->judge, judge->has_reference ? &judge->reference : NULL, &text);
     text_add_char(&text, '}');

@@ -295,6 +295,9 @@ static int train_work(const struct train *train, struct err *err)
     int rc = train_load(train, &dataset, err);
     if (rc == ERR_OK) {
         rc = train_run(&train->run, &dataset, &run, err);
+        if (rc == ERR_OK && !train->run.quiet)
+            fprintf(stderr, "train: done in %.1f s, see %s\n",
+                    (double)(loop_mono_us() - started_us) * 1e-6, train->run.out);
         if (rc == ERR_OK)
             rc = train_keep(train, &run, err);
         if (rc == ERR_OK && train->json)
@@ -304,9 +307,6 @@ static int train_work(const struct train *train, struct err *err)
         train_run_free(&run);
     }
     dataset_free(&dataset);
-    if (rc == ERR_OK && !train->run.quiet)
-        fprintf(stderr, "train: done in %.1f s, see %s\n",
-                (double)(loop_mono_us() - started_us) * 1e-6, train->run.out);
     return rc;
 }
 

@@ -2,15 +2,17 @@
 .PHONY: all run test bench soak fmt lint setup clean
 EXCHANGE ?= sim
 LEARN ?= on
+RELEASE = cmake --preset release >/dev/null && cmake --build --preset release
 
 all: setup
-	cmake --preset release >/dev/null
-	cmake --build --preset release
+	$(RELEASE)
 
 setup:
 	@tools/setup.sh
 
-run: all
+# Only the program: the tests and benchmarks around it take longer to build than it does.
+run: setup
+	$(RELEASE) --target btcast
 	build/btcast up --exchange $(EXCHANGE) --learn $(LEARN)
 
 test: setup

@@ -36,6 +36,12 @@ if(NOT BTCAST_FUZZ)
     endforeach()
 endif()
 
+# Hours of a simulated market: what they say does not depend on the build, so they run where
+# an hour takes seconds, in the release one (tools/test.sh).
+if(NOT BTCAST_FUZZ)
+    set_tests_properties(unit.test_sim_market integration.test_false_positives PROPERTIES LABELS hours)
+endif()
+
 # The ports' suites once more behind Sentinel and on a cluster (tests/lib/redis_fixture.h).
 if(NOT BTCAST_FUZZ)
     foreach(mode sentinel cluster)
@@ -51,11 +57,18 @@ file(GLOB sources CONFIGURE_DEPENDS tests/e2e/test_*.py)
 foreach(source ${sources})
     get_filename_component(stem ${source} NAME_WE)
     add_test(NAME e2e.${stem} COMMAND /usr/bin/python3 ${source} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(e2e.${stem} PROPERTIES LABELS e2e TIMEOUT 600 RUN_SERIAL TRUE
+    set_tests_properties(e2e.${stem} PROPERTIES LABELS e2e TIMEOUT 600
         ENVIRONMENT "BTCAST=$<IF:$<TARGET_EXISTS:btcast>,${CMAKE_BINARY_DIR}/btcast,>")
 endforeach()
 
+# What is run of a release build: nothing else of it is tested.
+if(TARGET btcast AND TARGET btcast-sim)
+    add_custom_target(e2e_programs DEPENDS btcast btcast-sim make_baseline model_run
+                      test_sim_market test_false_positives)
+endif()
+
 if(BTCAST_FUZZ)
+    add_custom_target(fuzz_programs)
     file(GLOB sources CONFIGURE_DEPENDS tests/fuzz/fuzz_*.c)
     foreach(source ${sources})
         get_filename_component(stem ${source} NAME_WE)
@@ -64,6 +77,7 @@ if(BTCAST_FUZZ)
         target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
         target_link_libraries(${stem} PRIVATE bt_edge)
         set_target_properties(${stem} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+        add_dependencies(fuzz_programs ${stem})
     endforeach()
 endif()
 

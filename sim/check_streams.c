@@ -237,7 +237,11 @@ void check_window(struct checks *checks)
             shown = -1;
         int64_t count =
             check_trades(checks, (uint64_t)epoch, (uint64_t)seq, ts_us, windows[i].span_us);
-        if (shown != count)
+        /* Trades that an anchor had already brought were stamped late by an ingestor that stood
+         * still: they do not count a second time. */
+        bool fewer =
+            shown >= 0 && shown < count && ts_us < checks->windows_from_us + CHECK_WINDOWS_US;
+        if (shown != count && !fewer)
             simulation_fail(checks->simulation, CHECK_WINDOW_AGES,
                             "%lld trades in %lld s at (%lld, %lld), there were %lld",
                             (long long)shown, (long long)windows[i].span_us / 1000000,

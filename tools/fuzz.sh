@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 runs=${1:-5000000}
 shift || true
 cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz >/dev/null
+cmake --build --preset fuzz --target fuzz_programs >/dev/null
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 targets=${*:-$(cd build-fuzz/fuzz && ls | grep -E '^fuzz_[a-z_]+$' | sed 's/^fuzz_//')}

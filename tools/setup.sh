@@ -5,7 +5,7 @@ set -euo pipefail
 packages="build-essential cmake ninja-build pkg-config git ca-certificates ccache
 clang clang-tidy clang-format libclang-rt-14-dev llvm
 libwebsockets-dev libhiredis-dev libcurl4-openssl-dev libssl-dev libyaml-dev libjansson-dev
-protobuf-c-compiler libprotobuf-c-dev libonnx-dev zlib1g-dev libcmocka-dev libopenblas0
+protobuf-c-compiler libprotobuf-c-dev libonnx-dev zlib1g-dev libminizip-dev libcmocka-dev libopenblas0
 redis-server redis-sentinel redis-tools libpq-dev postgresql-15 python3-botocore
 python3 python3-numpy python3-onnx npm openssl"
 

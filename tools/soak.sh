@@ -17,6 +17,8 @@ echo "soak: no anchor in 24 hours without loss, four times"
 BTCAST_FALSE_POSITIVES_HOURS=24 build/tests/test_false_positives || status=1
 echo "soak: an hour of REST polls at half of 1,200 with faults"
 python3 tests/soak/rest_limits.py --minutes 60 || status=1
+echo "soak: half an hour of chaos on a single Redis, Sentinel and Cluster in turn"
+python3 tests/soak/chaos.py 600 || status=1
 echo "soak: 1,000 re-anchors under 5,000 frames/s, with a reader that never pauses"
 build/tests/test_swap_storm || status=1
 ctest --test-dir build --output-on-failure -L e2e --timeout 3600 || status=1

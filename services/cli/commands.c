@@ -20,6 +20,7 @@ const struct command *const commands[] = {
     &command_reanchor,
     &command_gap,
 
+    &command_import,
     &command_db,
 
     &command_model,

@@ -66,6 +66,8 @@ extern const struct command command_record;
 extern const struct command command_reanchor;
 extern const struct command command_gap;
 
+extern const struct command command_import;
+
 extern const struct command command_db;
 
 extern const struct command command_model;

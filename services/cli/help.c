@@ -1,17 +1,27 @@
 /* `btcast help [COMMAND]`. SPDX-License-Identifier: Apache-2.0 */
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/suggest.h"
 #include "services/cli/commands.h"
 #include "services/service.h"
 
+/* Commands with a port are services. */
+static void help_commands(bool services)
+{
+    for (int i = 0; commands[i] != NULL; i++)
+        if ((commands[i]->default_port != 0) == services)
+            printf("  %-18s %s\n", commands[i]->name, commands[i]->summary);
+}
+
 static void help_list(void)
 {
     printf("btcast %s: forecasts Bitcoin 10 s ahead, every 2 s, from Binance market data\n\n"
            "usage: btcast COMMAND [OPTIONS]\n\n",
            BTCAST_VERSION);
-    for (int i = 0; commands[i] != NULL; i++)
-        printf("  %-18s %s\n", commands[i]->name, commands[i]->summary);
+    help_commands(false);
+    printf("\nservices, all of which `btcast up` runs:\n\n");
+    help_commands(true);
     printf("\n`btcast help COMMAND` shows a command's options; `btcast up` starts everything.\n");
 }
 

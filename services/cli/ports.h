@@ -14,7 +14,8 @@ enum {
     PORT_GAP_DETECTOR = 8087,
     PORT_DASHBOARD = 8088,
     PORT_EXCHANGE_SIM = 8089,
-    PORT_REPLICA_STEP = 10, /* the second inference replica listens on 8095 */
+    PORT_REPLICA_STEP =
+        10, /* the second inference replica is on 8095, a second aggregator on 8092 */
 };
 
 #endif

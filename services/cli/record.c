@@ -233,7 +233,7 @@ static int record_tap_streams(struct recording *self, struct err *err)
         record_keep(self, loop_mono_us());
         loop_run_once(self->loop, record_tap_do_work(tap, loop_mono_us()));
     }
-    record_tap_finish(tap, loop_mono_us());
+    record_tap_finish(tap);
     record_tap_close(tap);
     return ERR_OK;
 }

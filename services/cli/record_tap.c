@@ -22,6 +22,7 @@ struct record_tap {
     struct record_slots *slots;
     struct stream_consumer port;
     struct merge *merge;
+    struct merge_clock wait;
     struct stream_position positions[STREAM_COUNT];
     int64_t now_us, committed_us;
     bool following;
@@ -54,7 +55,7 @@ static void record_tap_envelope(struct record_tap *tap, enum stream_name stream,
         if (record_is_control(&record))
             tap->options.record(tap->options.context, &record);
         else
-            merge_push(tap->merge, &record, tap->now_us);
+            merge_push(tap->merge, &record, tap->wait.now_us);
     }
 }
 
@@ -140,15 +141,18 @@ int64_t record_tap_do_work(struct record_tap *tap, int64_t mono_us)
         int ignored = tap->port.commit(tap->port.self, tap->positions);
         (void)ignored;
     }
-    /* What is missing may still lie unread in its stream: no hole before all is read. */
-    if (!tap->port.drained(tap->port.self))
+    const bool drained = tap->port.drained(tap->port.self);
+    merge_clock_pass(&tap->wait, mono_us, drained);
+    if (!drained)
         return RECORD_TAP_WAIT_US;
-    const int64_t due_us = merge_expire(tap->merge, mono_us);
-    return due_us >= 0 && due_us < RECORD_TAP_WAIT_US ? due_us : RECORD_TAP_WAIT_US;
+    const int64_t due_us = merge_expire(tap->merge, tap->wait.now_us);
+    if (due_us < 0)
+        return RECORD_TAP_WAIT_US;
+    return due_us < MERGE_STEP_US_MAX ? due_us : MERGE_STEP_US_MAX;
 }
 
-void record_tap_finish(struct record_tap *tap, int64_t mono_us)
+void record_tap_finish(struct record_tap *tap)
 {
-    merge_expire(tap->merge, mono_us + MERGE_HOLD_US_REDIS);
+    merge_expire(tap->merge, tap->wait.now_us + MERGE_HOLD_US_REDIS);
     record_slots_finish(tap->slots);
 }

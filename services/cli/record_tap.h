@@ -30,6 +30,6 @@ void record_tap_close(struct record_tap *tap);
 /* Returns microseconds it may wait. */
 int64_t record_tap_do_work(struct record_tap *tap, int64_t mono_us);
 /* Lets go what the merge still holds. */
-void record_tap_finish(struct record_tap *tap, int64_t mono_us);
+void record_tap_finish(struct record_tap *tap);
 
 #endif

@@ -1,38 +1,29 @@
-/* `btcast status`: every service's health in one JSON object.
+/* `btcast status`: every service's health, as a table for people or one JSON object.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "services/cli/commands.h"
+#include "services/cli/health_line.h"
 #include "services/cli/http_get.h"
-#include "services/cli/ports.h"
+#include "services/cli/roster.h"
 #include "services/service.h"
 #include "services/service_options.h"
 
 #define STATUS_TIMEOUT_US      (2 * CLOCK_US_PER_S)
 #define STATUS_PORT_OFFSET_MAX 50000
 
-/* expected: part of every system, so its silence is a fault of the whole. */
-static const struct {
-    const char *name;
-    int port;
-    bool expected;
-} status_services[] = {
-    {"sbe-ingestor", PORT_SBE_INGESTOR, true},
-    {"rest-ingestor", PORT_REST_INGESTOR, false},
-    {"aggregator", PORT_AGGREGATOR, true},
-    {"re-anchor-service", PORT_RE_ANCHOR, true},
-    {"inference", PORT_INFERENCE, true},
-    {"inference-2", PORT_INFERENCE + PORT_REPLICA_STEP, false},
-    {"exchange-sim", PORT_EXCHANGE_SIM, false},
-    {"data-connector", PORT_DATA_CONNECTOR, false},
-    {"trainer", PORT_TRAINER, false},
-    {"gap-detector", PORT_GAP_DETECTOR, false},
-    {"dashboard", PORT_DASHBOARD, false},
+#define STATUS_TABLE_SIZE 8192
+
+static const char *const status_words[] = {"healthy", "degraded", "unhealthy"};
+
+struct status_options {
+    int64_t port_offset;
+    bool json;
 };
-#define STATUS_COUNT ((int)(sizeof(status_services) / sizeof(status_services[0])))
 
 /* The service's own words, or why there are none. */
 static json_t *status_of(const struct http_get *get)
@@ -60,75 +51,111 @@ static int status_rank(const json_t *health)
 static json_t *status_collect(const struct http_get *gets, int *worst)
 {
     json_t *services = json_object();
-    for (int i = 0; i < STATUS_COUNT; i++) {
-        if (!status_services[i].expected && !gets[i].answered)
+    for (int i = 0; i < ROSTER_COUNT; i++) {
+        if (!roster[i].expected && !gets[i].answered)
             continue;
         json_t *health = status_of(&gets[i]);
         int rank = status_rank(health);
         *worst = rank > *worst ? rank : *worst;
-        json_object_set_new(services, status_services[i].name, health);
+        json_object_set_new(services, roster[i].name, health);
     }
     return services;
 }
 
-static void status_print(json_t *services, int worst)
+static void status_print_json(const json_t *services, int worst)
 {
-    static const char *const names[] = {"healthy", "degraded", "unhealthy"};
-    json_t *whole = json_pack("{s:s, s:s, s:o}", "status", names[worst], "version", BTCAST_VERSION,
-                              "services", services);
+    json_t *whole = json_pack("{s:s, s:s, s:O}", "status", status_words[worst], "version",
+                              BTCAST_VERSION, "services", services);
     json_dumpf(whole, stdout, JSON_INDENT(2) | JSON_REAL_PRECISION(12));
     printf("\n");
     json_decref(whole);
 }
 
-static int status_options(int argc, char **argv, int64_t *port_offset, struct err *err)
+/* In the order of the roster. */
+static void status_print_table(const json_t *services, int worst, bool any)
+{
+    char buffer[STATUS_TABLE_SIZE];
+    struct text text = text_begin(buffer, sizeof(buffer));
+    bool colour = getenv("NO_COLOR") == NULL;
+    text_add_format(&text, "btcast %s: ", BTCAST_VERSION);
+    health_line_status(status_words[worst], colour, &text);
+    text_add(&text, "\n\n");
+    for (int i = 0; i < ROSTER_COUNT; i++) {
+        const json_t *health = json_object_get(services, roster[i].name);
+        if (health == NULL)
+            continue;
+        health_line_write(roster[i].name, health, colour, &text);
+        text_add(&text, "\n");
+    }
+    if (!any)
+        text_add(&text, "\nNothing answers: `btcast up` starts the system.\n");
+    fputs(text_end(&text), stdout);
+}
+
+static int status_options_parse(int argc, char **argv, struct status_options *options,
+                                struct err *err)
 {
     static const char *const known[] = {"--port-offset", "--json", "--help", NULL};
     int result = ERR_OK;
     for (int at = 1; at < argc && result == ERR_OK; at++) {
         const char *value = NULL;
-        if (strcmp(argv[at], "--json") == 0)
-            continue; /* JSON is what it prints anyway */
+        if (strcmp(argv[at], "--json") == 0) {
+            options->json = true;
+            continue;
+        }
         if (!service_options_flag(argc, argv, &at, "--port-offset", &value, &result, err))
             result = service_options_unknown(argv[at], known, err);
         else if (result == ERR_OK)
             result = service_options_number("--port-offset", value, 0, STATUS_PORT_OFFSET_MAX,
-                                            port_offset, err);
+                                            &options->port_offset, err);
     }
     return result;
+}
+
+static bool status_any(const struct http_get *gets)
+{
+    for (int i = 0; i < ROSTER_COUNT; i++)
+        if (gets[i].answered)
+            return true;
+    return false;
 }
 
 static int status_run(int argc, char **argv)
 {
     struct err err = {0};
-    int64_t port_offset = 0;
-    struct http_get gets[STATUS_COUNT];
+    struct status_options options = {.json = isatty(STDOUT_FILENO) == 0};
+    struct http_get gets[ROSTER_COUNT];
     memset(gets, 0, sizeof(gets));
-    int result = status_options(argc, argv, &port_offset, &err);
-    for (int i = 0; i < STATUS_COUNT; i++) {
-        gets[i].port = status_services[i].port + (int)port_offset;
+    int result = status_options_parse(argc, argv, &options, &err);
+    for (int i = 0; i < ROSTER_COUNT; i++) {
+        gets[i].port = roster[i].port + (int)options.port_offset;
         gets[i].path = "/health";
     }
     if (result == ERR_OK)
-        result = http_get_all(gets, STATUS_COUNT, STATUS_TIMEOUT_US, &err);
+        result = http_get_all(gets, ROSTER_COUNT, STATUS_TIMEOUT_US, &err);
     if (result != ERR_OK) {
         fprintf(stderr, "btcast status: %s\n", err.text);
         return result == ERR_CONFIG ? SERVICE_EXIT_CONFIG : SERVICE_EXIT_FAILURE;
     }
     int worst = 0;
     json_t *services = status_collect(gets, &worst);
-    status_print(services, worst);
-    http_get_free(gets, STATUS_COUNT);
+    if (options.json)
+        status_print_json(services, worst);
+    else
+        status_print_table(services, worst, status_any(gets));
+    json_decref(services);
+    http_get_free(gets, ROSTER_COUNT);
     return worst == 2 ? SERVICE_EXIT_FAILURE : 0;
 }
 
 const struct command command_status = {
     .name = "status",
-    .summary = "the health of every service as one JSON object",
+    .summary = "the health of every service",
     .usage =
         "usage: btcast status [--port-offset N] [--json]\n\n"
-        "Prints {\"status\", \"version\", \"services\": {NAME: what its /health says}}; status\n"
-        "is the worst of them. Optional services appear when they run. Exit status 1 when\n"
-        "one is unhealthy or a needed one is down.\n",
+        "A table on a terminal. With --json, or when the output goes elsewhere, one object:\n"
+        "{\"status\", \"version\", \"services\": {NAME: what its /health says}}; status is the\n"
+        "worst of them. Optional services appear when they run. Exit status 1 when one is\n"
+        "unhealthy or a needed one is down.\n",
     .run = status_run,
 };

@@ -1,6 +1,7 @@
 /* `btcast up`: the whole system on one machine as supervised processes.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -24,6 +25,7 @@
 
 #define UP_REDIS_START_US (10 * CLOCK_US_PER_S)
 #define UP_REDIS_POLL_US  (10 * CLOCK_US_PER_MS)
+#define UP_SIM_START_US   (3 * CLOCK_US_PER_S)
 
 enum up_phase { UP_STARTING, UP_RUNNING, UP_STOPPING };
 
@@ -135,15 +137,20 @@ static void up_on_event(void *context, struct bytes data)
     fflush(stdout);
 }
 
+static bool up_connects(const struct sockaddr *at, socklen_t size)
+{
+    int fd = socket(at->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool answers = fd >= 0 && connect(fd, at, size) == 0; /* on this machine: at once */
+    if (fd >= 0)
+        close(fd);
+    return answers;
+}
+
 static bool up_redis_answers(const struct up *up)
 {
     struct sockaddr_un at = {.sun_family = AF_UNIX};
     snprintf(at.sun_path, sizeof(at.sun_path), "%s", up->folder.socket);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool answers = fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0;
-    if (fd >= 0)
-        close(fd);
-    return answers;
+    return up_connects((struct sockaddr *)&at, sizeof(at));
 }
 
 static void up_start_child(struct up *up, struct up_child *child, int64_t mono_us)
@@ -160,21 +167,45 @@ static void up_start_child(struct up *up, struct up_child *child, int64_t mono_u
     child->restart_us = mono_us + up->options.backoff_max_ms * CLOCK_US_PER_MS;
 }
 
-/* Redis first; the others do not wait for each other. */
+/* Starts child i if it is there and is to be started now. */
+static void up_start_first(struct up *up, int i, int64_t mono_us)
+{
+    if (up_child_due(&up->plan.children[i], mono_us))
+        up_start_child(up, &up->plan.children[i], mono_us);
+}
+
+/* The exchange of our own listens, or takes so long that the others begin without it. */
+static bool up_sim_answers(const struct up *up, const struct up_child *sim, int64_t mono_us)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)sim->port)};
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    return mono_us - up->started_us > UP_SIM_START_US ||
+           up_connects((struct sockaddr *)&at, sizeof(at));
+}
+
+/* Redis first, then the exchange if it is ours; the others do not wait for each other. */
 static void up_step_starting(struct up *up, int64_t mono_us)
 {
-    bool own = up->options.redis_target[0] == '\0';
-    if (own && up_child_due(&up->plan.children[0], mono_us))
-        up_start_child(up, &up->plan.children[0], mono_us);
-    if (!own || up_redis_answers(up)) {
-        for (int i = own ? 1 : 0; i < up->plan.count; i++)
-            up_start_child(up, &up->plan.children[i], mono_us);
-        up->phase = UP_RUNNING;
-    } else if (mono_us - up->started_us > UP_REDIS_START_US) {
-        log_error("no_redis", "reason=\"the private Redis does not answer\" socket=%s",
-                  up->folder.socket);
-        up_begin_stop(up, SERVICE_EXIT_FAILURE);
+    int next = 0;
+    if (up->options.redis_target[0] == '\0') {
+        up_start_first(up, next++, mono_us);
+        if (!up_redis_answers(up)) {
+            if (mono_us - up->started_us <= UP_REDIS_START_US)
+                return;
+            log_error("no_redis", "reason=\"the private Redis does not answer\" socket=%s",
+                      up->folder.socket);
+            up_begin_stop(up, SERVICE_EXIT_FAILURE);
+            return;
+        }
     }
+    if (up->plan.has_sim) {
+        up_start_first(up, next, mono_us);
+        if (!up_sim_answers(up, &up->plan.children[next++], mono_us))
+            return;
+    }
+    for (; next < up->plan.count; next++)
+        up_start_child(up, &up->plan.children[next], mono_us);
+    up->phase = UP_RUNNING;
 }
 
 static int64_t up_step_running(struct up *up, int64_t mono_us)
@@ -232,12 +263,15 @@ static int up_open_children(struct up *up, struct err *err)
 {
     static const int colours[] = {35, 34, 33, 36, 32, 95, 94, 92, 96, 93};
     bool terminal = isatty(STDERR_FILENO) && getenv("NO_COLOR") == NULL;
+    bool quiet = up->options.log_show == UP_SHOW_WARNINGS ||
+                 (up->options.log_show == UP_SHOW_AUTO && isatty(STDERR_FILENO));
     int result = ERR_OK;
     for (int i = 0; i < up->plan.count && result == ERR_OK; i++) {
         struct up_child *child = &up->plan.children[i];
         child->loop = up->loop;
         result = up_log_open(&child->log, child->name, terminal ? colours[i % 10] : 0,
                              up->folder.logs, up->options.log_mb * 1024 * 1024, err);
+        child->log.show = !quiet ? UP_LOG_ALL : child->reports ? UP_LOG_NOTHING : UP_LOG_WARNINGS;
     }
     return result;
 }
@@ -332,6 +366,7 @@ const struct command command_up = {
         "  --set KEY=VALUE    one setting; wins over the file\n"
         "  --port-offset N    added to every port\n"
         "  --replicas N       inference processes, 1 to 4 (default 2)\n"
+        "  --aggregators N    1 to 4 (default 1): one writes, the others stand by\n"
         "  --postgres P       auto (default): DATABASE_URL when it is set, else a private one\n"
         "                     when it is installed; private; none; a URL without password\n"
         "  --learn on|off     train models in the background and judge them beside the serving\n"
@@ -339,7 +374,9 @@ const struct command command_up = {
         "  --record FILE      keep the stamped stream as a capture\n"
         "  --redis TARGET     a Redis that runs already, instead of a private one: unix:/path,\n"
         "                     host:port, rediss://host:port, sentinel:host:port,.../name or\n"
-        "                     cluster:host:port,...; its password from BTCAST_REDIS_PASSWORD\n\n"
+        "                     cluster:host:port,...; its password from BTCAST_REDIS_PASSWORD\n"
+        "  --verbose          every log line of the services also on a terminal, where only\n"
+        "                     warnings and errors are shown; DIR/logs has them all\n\n"
         "The private Redis has to answer within 10 s (there is no --require-redis here: it always "
         "is).\n"
         "Exit status: 0 after a clean stop, 2 when a configuration is wrong, else 1.\n",

@@ -27,6 +27,7 @@ struct up_child {
     bool words_full;
     int stop_signal; /* 0: SIGTERM */
     bool ends;       /* exit status 0 is the end of its work, not a failure */
+    bool reports;    /* a tool: what it prints is for who called it */
 
     struct loop *loop;
     struct up_log log;

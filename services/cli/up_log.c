@@ -76,12 +76,34 @@ static void up_log_write_terminal(const struct up_log *log, const char *line, si
     (void)written; /* nowhere to say so */
 }
 
+/* What a service says in passing: our services, PostgreSQL, redis-server, whose lines begin
+ * with its process id. What is written otherwise (by a sanitizer, by a loader that misses a
+ * library) is no such thing. */
+static bool up_log_is_chatter(const char *line, size_t size)
+{
+    static const char *const marks[] = {" level=info ", " level=debug ", " LOG:  "};
+    size_t digits = 0;
+    while (digits < size && line[digits] >= '0' && line[digits] <= '9')
+        digits++;
+    bool chatter = digits > 0 && digits < size && line[digits] == ':';
+    for (size_t i = 0; i < sizeof(marks) / sizeof(marks[0]) && !chatter; i++)
+        chatter = memmem(line, size, marks[i], strlen(marks[i])) != NULL;
+    return chatter;
+}
+
+static bool up_log_is_shown(const struct up_log *log)
+{
+    return log->show == UP_LOG_ALL ||
+           (log->show == UP_LOG_WARNINGS && !up_log_is_chatter(log->line, log->size));
+}
+
 void up_log_flush(struct up_log *log)
 {
     if (log->size == 0)
         return;
     up_log_write_file(log, log->line, log->size);
-    up_log_write_terminal(log, log->line, log->size);
+    if (up_log_is_shown(log))
+        up_log_write_terminal(log, log->line, log->size);
     log->size = 0;
 }
 

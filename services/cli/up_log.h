@@ -13,10 +13,13 @@
 
 #define UP_LOG_LINE_MAX 8192u
 
+enum up_log_show { UP_LOG_ALL, UP_LOG_WARNINGS, UP_LOG_NOTHING };
+
 struct up_log {
     const char *name;
-    int colour;  /* 0: none */
-    int file_fd; /* -1: none */
+    int colour;            /* 0: none */
+    enum up_log_show show; /* on the terminal; the file has all */
+    int file_fd;           /* -1: none */
     int64_t file_size, file_max;
     char path[512], old_path[512];
     char line[UP_LOG_LINE_MAX];

@@ -25,12 +25,16 @@
         .minimum = (low), .maximum = (high), .initial = (start), .help = (words)                   \
     }
 
+static const char *const up_show_names[] = {"auto", "all", "warnings", NULL};
+
 static const struct config_field up_fields[] = {
     UP_TEXT("exchange", exchange_text, "sim", "sim, binance, binance-public or replay:FILE"),
     UP_TEXT("data_dir", data, ".btcast", "data and logs"),
     UP_TEXT("record", record, "", "capture file of the stamped stream; empty: none"),
     UP_TEXT("symbol", symbol, "BTCUSDT", "symbol, upper case"),
     UP_I64("replicas", replicas, 1, UP_REPLICAS_MAX, "2", "inference processes"),
+    UP_I64("aggregators", aggregators, 1, UP_AGGREGATORS_MAX, "1",
+           "aggregators; one writes, the others stand by"),
     UP_I64("for_s", for_s, 0, 31536000, "0", "stop after so long; 0: when told"),
     UP_TEXT("redis.target", redis_target, "",
             "a Redis that runs already (docs/redis.md); empty: a private one is started"),
@@ -62,6 +66,13 @@ static const struct config_field up_fields[] = {
     UP_I64("stop_timeout_ms", stop_timeout_ms, 100, 600000, "5000",
            "a service that takes longer to stop is killed"),
     UP_I64("log.file_mb", log_mb, 1, 10240, "8", "a log file is rotated at this size, one is kept"),
+    {.path = "log.show",
+     .type = CONFIG_CHOICE,
+     .offset = offsetof(struct up_options, log_show),
+     .choices = up_show_names,
+     .initial = "auto",
+     .help =
+         "log lines that are shown: all, warnings and worse, auto: those on a terminal, else all"},
     UP_TEXT("config.sbe_ingestor", config_sbe_ingestor, "", "its configuration file"),
     UP_TEXT("config.rest_ingestor", config_rest_ingestor, "", "its configuration file"),
     UP_TEXT("config.aggregator", config_aggregator, "", "its configuration file"),
@@ -143,22 +154,22 @@ static int up_words_learn(struct up_words *words, const char *value, struct err 
 static int up_words_take(int argc, char **argv, int *at, struct up_words *words, int *port_offset,
                          struct err *err)
 {
-    static const char *const known[] = {
-        "--exchange", "--for",    "--data", "--config", "--port-offset",
-        "--replicas", "--record", "--set",  "--redis",  "--postgres",
-        "--learn",    "--help",   NULL};
-    static const char *const keys[][2] = {{"--exchange", "exchange"},
-                                          {"--data", "data_dir"},
-                                          {"--replicas", "replicas"},
-                                          {"--record", "record"},
-                                          {"--redis", "redis.target"},
-                                          {"--postgres", "postgres"},
-                                          {"--set", NULL}};
+    static const char *const known[] = {"--exchange",    "--for",      "--data",    "--config",
+                                        "--port-offset", "--replicas", "--record",  "--set",
+                                        "--redis",       "--postgres", "--verbose", "--aggregators",
+                                        "--learn",       "--help",     NULL};
+    static const char *const keys[][2] = {
+        {"--exchange", "exchange"},  {"--data", "data_dir"},
+        {"--replicas", "replicas"},  {"--record", "record"},
+        {"--redis", "redis.target"}, {"--aggregators", "aggregators"},
+        {"--postgres", "postgres"},  {"--set", NULL}};
     const char *value = NULL;
     int result = ERR_OK;
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         if (service_options_flag(argc, argv, at, keys[i][0], &value, &result, err))
             return result != ERR_OK ? result : up_words_add(words, keys[i][1], value, err);
+    if (strcmp(argv[*at], "--verbose") == 0)
+        return up_words_add(words, "log.show", up_show_names[UP_SHOW_ALL], err);
     if (service_options_flag(argc, argv, at, "--config", &words->config, &result, err))
         return result;
     if (service_options_flag(argc, argv, at, "--learn", &value, &result, err))

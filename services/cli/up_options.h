@@ -7,8 +7,11 @@
 #include "base/err.h"
 #include "edge/redis/redis_target.h"
 
-#define UP_REPLICAS_MAX 4
-#define UP_PATH_SIZE    512
+#define UP_REPLICAS_MAX    4
+#define UP_AGGREGATORS_MAX 4
+#define UP_PATH_SIZE       512
+
+enum up_show { UP_SHOW_AUTO, UP_SHOW_ALL, UP_SHOW_WARNINGS };
 
 enum up_exchange { UP_SIM, UP_BINANCE, UP_BINANCE_PUBLIC, UP_REPLAY };
 
@@ -19,7 +22,7 @@ struct up_options {
     char data[256];
     char record[UP_PATH_SIZE];
     char symbol[24];
-    int64_t replicas;
+    int64_t replicas, aggregators;
     int64_t for_s; /* 0: until stopped */
     int port_offset;
     char redis_target[REDIS_TARGET_SIZE]; /* empty: a private Redis is started */
@@ -33,6 +36,7 @@ struct up_options {
     bool learn;            /* the trainer runs, when there is a database */
     int64_t learn_delay_s, learn_simulated_h;
     int64_t backoff_max_ms, stop_timeout_ms, log_mb;
+    int log_show; /* enum up_show: which log lines of the services are shown as well */
     /* A configuration file for each service, empty: none. */
     char config_sbe_ingestor[UP_PATH_SIZE], config_aggregator[UP_PATH_SIZE];
     char config_re_anchor[UP_PATH_SIZE], config_inference[UP_PATH_SIZE];

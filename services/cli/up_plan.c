@@ -191,6 +191,22 @@ static void up_plan_polls(struct up_plan *plan, const struct up_options *options
     up_plan_rest(child, options);
 }
 
+/* The first of them writes, unless it is away: each has a place in the streams of its own. */
+static void up_plan_aggregator(struct up_plan *plan, const struct up_options *options,
+                               const struct up_folder *folder, int number)
+{
+    int port = PORT_AGGREGATOR + (number - 1) * PORT_REPLICA_STEP;
+    struct up_child *child =
+        up_plan_service(plan, options, folder, "aggregator", port, options->config_aggregator);
+    up_plan_use_redis(child, options, folder);
+    if (number == 1)
+        return;
+    snprintf(child->name, sizeof(child->name), "aggregator-%d", number);
+    up_plan_set(child, "consumer", child->name);
+    up_child_add(child, "--set");
+    up_child_add(child, "http.port=%d", port);
+}
+
 /* A tool, not a service: flags of its own, no port. */
 static void up_plan_recorder(struct up_plan *plan, const struct up_options *options,
                              const struct up_folder *folder)
@@ -250,6 +266,7 @@ static void up_plan_postgres(struct up_plan *plan, const struct up_folder *folde
     up_child_add(migrate, "migrate");
     up_child_add(migrate, "--wait");
     migrate->ends = true;
+    migrate->reports = true;
 }
 
 /* Without a database nothing would come of it. */
@@ -277,18 +294,18 @@ int up_plan_make(const struct up_options *options, const struct up_folder *folde
                  struct up_plan *plan, struct err *err)
 {
     plan->count = 0;
+    plan->has_sim = up_plan_has_sim(options);
     if (options->redis_target[0] == '\0')
         up_plan_redis(plan, options, folder);
+    if (plan->has_sim)
+        up_plan_sim(plan, options, folder);
     if (options->postgres_private)
         up_plan_postgres(plan, folder);
-    if (up_plan_has_sim(options))
-        up_plan_sim(plan, options, folder);
     up_plan_anchor(plan, options, folder);
     up_plan_gap(plan, options, folder);
     up_plan_polls(plan, options, folder);
-    up_plan_service(plan, options, folder, "aggregator", PORT_AGGREGATOR,
-                    options->config_aggregator);
-    up_plan_use_redis(&plan->children[plan->count - 1], options, folder);
+    for (int number = 1; number <= options->aggregators; number++)
+        up_plan_aggregator(plan, options, folder, number);
     up_plan_service(plan, options, folder, "data-connector", PORT_DATA_CONNECTOR,
                     options->config_data_connector);
     up_plan_use_redis(&plan->children[plan->count - 1], options, folder);
@@ -344,18 +361,22 @@ void up_plan_show(const struct up_options *options, const struct up_plan *plan,
 {
     int inference = PORT_INFERENCE + options->port_offset;
     bool own = options->redis_target[0] == '\0';
+    char offset[32] = "";
+    if (options->port_offset != 0)
+        snprintf(offset, sizeof(offset), " --port-offset %d", options->port_offset);
     fprintf(stderr,
             "btcast %s: %s from %s, %d processes, data and logs in %s\n"
             "  latest prediction   curl http://127.0.0.1:%d/prediction\n"
             "  as they come        curl -N http://127.0.0.1:%d/events\n"
             "  health, metrics     http://127.0.0.1:%d/health  http://127.0.0.1:%d/metrics\n"
-            "  terminal view       btcast watch --port-offset %d\n"
+            "  terminal view       btcast watch%s\n"
+            "  all services        btcast status%s\n"
             "  learning            %s%s\n"
             "  hot state           %s%s hgetall pred:%s\n"
             "  stop                Ctrl-C\n",
             BTCAST_VERSION, options->symbol, options->exchange_text, plan->count, folder->data,
-            inference, inference, inference, inference, options->port_offset,
-            up_plan_learns(options) ? "btcast status, btcast model list --data "
+            inference, inference, inference, inference, offset, offset,
+            up_plan_learns(options) ? "btcast model list --data "
             : options->learn        ? "off: no PostgreSQL is there"
                                     : "off (--learn on)",
             up_plan_learns(options) ? folder->data : "",

@@ -7,13 +7,14 @@
 #include "services/cli/up_folder.h"
 #include "services/cli/up_options.h"
 
-/* redis, postgres, db-migrate, exchange-sim, sbe-ingestor, aggregator, re-anchor-service,
- * gap-detector, rest-ingestor, data-connector, trainer, recorder, replicas */
-#define UP_CHILDREN_MAX (12 + UP_REPLICAS_MAX)
+/* redis, exchange-sim, postgres, db-migrate, sbe-ingestor, re-anchor-service, gap-detector,
+ * rest-ingestor, data-connector, trainer, recorder, aggregators, replicas */
+#define UP_CHILDREN_MAX (11 + UP_AGGREGATORS_MAX + UP_REPLICAS_MAX)
 
 struct up_plan {
     struct up_child children[UP_CHILDREN_MAX];
     int count;
+    bool has_sim; /* exchange-sim is the first behind a private Redis */
 };
 
 /* Children with names, ports and words. ERR_CONFIG when a command line is too long. */

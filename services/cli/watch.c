@@ -18,7 +18,10 @@
 #define WATCH_PORT_OFFSET_MAX 50000
 #define WATCH_TIMEOUT_US      (800 * CLOCK_US_PER_MS)
 #define WATCH_SCREEN_SIZE     16384
-#define WATCH_GETS            6
+/* Without a connection for so long it is said, once. */
+#define WATCH_HINT_US (2 * CLOCK_US_PER_S)
+/* The prediction and the figures of a replica, then every service's health. */
+#define WATCH_GETS (2 + ROSTER_COUNT)
 
 static volatile sig_atomic_t watch_stopped;
 static struct loop *watch_loop;
@@ -74,8 +77,16 @@ static void watch_lines(int port_offset)
     int64_t last_slot = 0;
     const int ports[] = {PORT_INFERENCE + port_offset,
                          PORT_INFERENCE + PORT_REPLICA_STEP + port_offset};
+    int64_t hint_us = loop_mono_us() + WATCH_HINT_US;
     sse_client_open(&client, watch_loop, "/events", ports, 2, watch_on_event, &last_slot);
     while (!watch_stopped) {
+        if (!client.connected && hint_us != 0 && loop_mono_us() >= hint_us) {
+            fprintf(stderr,
+                    "btcast watch: nothing answers on ports %d and %d yet; `btcast up` "
+                    "starts the system\n",
+                    ports[0], ports[1]);
+            hint_us = 0;
+        }
         int64_t wait_us = sse_client_do_work(&client, loop_mono_us());
         loop_run_once(watch_loop, wait_us);
     }
@@ -90,26 +101,22 @@ static const char *watch_body(const struct http_get *get, int wanted_status)
 /* One screen. The other replica is asked when the first does not answer. */
 static int watch_draw(int port_offset, int *replica_port, char *screen, struct err *err)
 {
-    struct http_get gets[WATCH_GETS] = {
-        {.port = *replica_port, .path = "/prediction"},
-        {.port = *replica_port, .path = "/metrics"},
-        {.port = PORT_SBE_INGESTOR + port_offset, .path = "/health"},
-        {.port = PORT_AGGREGATOR + port_offset, .path = "/health"},
-        {.port = PORT_RE_ANCHOR + port_offset, .path = "/health"},
-        {.port = *replica_port, .path = "/health"},
-    };
+    struct http_get gets[WATCH_GETS] = {{.port = *replica_port, .path = "/prediction"},
+                                        {.port = *replica_port, .path = "/metrics"}};
+    for (int i = 0; i < ROSTER_COUNT; i++)
+        gets[2 + i] = (struct http_get){.port = roster[i].port + port_offset, .path = "/health"};
     int result = http_get_all(gets, WATCH_GETS, WATCH_TIMEOUT_US, err);
     if (result != ERR_OK)
         return result;
     struct watch_answers answers = {.prediction = watch_body(&gets[0], 200),
                                     .metrics = watch_body(&gets[1], 200)};
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < ROSTER_COUNT; i++)
         answers.health[i] = watch_body(&gets[2 + i], 0);
     struct text text = text_begin(screen, WATCH_SCREEN_SIZE);
     watch_view_write(&answers, loop_wall_us(), getenv("NO_COLOR") == NULL, &text);
     fwrite(text.at, 1, text.size, stdout);
     fflush(stdout);
-    if (!gets[5].answered)
+    if (!gets[0].answered)
         *replica_port = 2 * (PORT_INFERENCE + port_offset) + PORT_REPLICA_STEP - *replica_port;
     http_get_free(gets, WATCH_GETS);
     return ERR_OK;

@@ -3,10 +3,10 @@
 
 #include <jansson.h>
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
+#include "services/cli/health_line.h"
 #include "services/cli/metrics_text.h"
 #include "services/cli/prediction_line.h"
 
@@ -90,40 +90,26 @@ static void watch_view_accuracy(const char *page, struct text *out)
                     outcomes, hits * 100, error_bp, zero_bp);
 }
 
-static void watch_view_service(const char *name, const char *json, bool colour, struct text *out)
+static void watch_view_services(const struct watch_answers *answers, bool colour, struct text *out)
 {
-    json_t *health = json != NULL ? json_loads(json, 0, NULL) : NULL;
-    const char *status = json_string_value(json_object_get(health, "status"));
-    if (status == NULL)
-        status = "down";
-    const char *paint = !colour                           ? ""
-                        : strcmp(status, "healthy") == 0  ? "\033[32m"
-                        : strcmp(status, "degraded") == 0 ? "\033[33m"
-                                                          : "\033[31m";
-    text_add_format(out, "  %-18s %s%-10.20s%s", name, paint, status,
-                    paint[0] != '\0' ? "\033[0m" : "");
-    const char *part;
-    json_t *component;
-    json_object_foreach(json_object_get(health, "components"), part, component)
-    {
-        const char *state = json_string_value(json_object_get(component, "status"));
-        if (state != NULL)
-            text_add_format(out, " %.24s:%.16s", part, state);
+    for (int i = 0; i < ROSTER_COUNT; i++) {
+        const char *json = answers->health[i];
+        if (json == NULL && !roster[i].expected)
+            continue;
+        json_t *health = json != NULL ? json_loads(json, 0, NULL) : NULL;
+        health_line_write(roster[i].name, health, colour, out);
+        text_add(out, WATCH_EOL);
+        json_decref(health);
     }
-    text_add(out, WATCH_EOL);
-    json_decref(health);
 }
 
 void watch_view_write(const struct watch_answers *answers, int64_t wall_us, bool colour,
                       struct text *out)
 {
-    static const char *const names[] = {"sbe-ingestor", "aggregator", "re-anchor-service",
-                                        "inference"};
     watch_view_title(wall_us, out);
     watch_view_prediction(answers->prediction, wall_us, colour, out);
     watch_view_stages(answers->metrics != NULL ? answers->metrics : "", out);
     watch_view_accuracy(answers->metrics != NULL ? answers->metrics : "", out);
-    for (int i = 0; i < 4; i++)
-        watch_view_service(names[i], answers->health[i], colour, out);
+    watch_view_services(answers, colour, out);
     text_add(out, "\033[J");
 }

@@ -4,17 +4,17 @@
 #define BTCAST_SERVICES_CLI_WATCH_VIEW_H
 
 #include "base/text.h"
+#include "services/cli/roster.h"
 
 /* Borrowed; NULL where a service did not answer. */
 struct watch_answers {
-    const char *prediction; /* JSON of inference /prediction */
-    const char *metrics;    /* inference /metrics */
-    const char *health[4];  /* JSON of /health of the services below */
+    const char *prediction;           /* JSON of inference /prediction */
+    const char *metrics;              /* inference /metrics */
+    const char *health[ROSTER_COUNT]; /* JSON of /health, as in roster[] */
 };
 
-enum watch_service { WATCH_INGESTOR, WATCH_AGGREGATOR, WATCH_ANCHOR, WATCH_INFERENCE };
-
-/* Plain ANSI, one screen, from the top left corner. */
+/* Plain ANSI, one screen, from the top left corner. Services that need not be there are left
+ * out when they are not. */
 void watch_view_write(const struct watch_answers *answers, int64_t wall_us, bool colour,
                       struct text *out);
 

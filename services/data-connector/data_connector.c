@@ -7,6 +7,7 @@
 
 #include "base/log.h"
 #include "edge/duckdb/duckdb_archive.h"
+#include "edge/lake/block_journal.h"
 #include "edge/lake/place_file.h"
 #include "edge/redis/redis_stream.h"
 #include "learn/lake/archiver.h"
@@ -23,6 +24,9 @@
 #define DATA_CONNECTOR_BOARD_US 100000
 /* What is open when the service ends gets so long to become durable. */
 #define DATA_CONNECTOR_STOP_US (4 * CLOCK_US_PER_S)
+/* … and so much of it goes to reading what is in the streams, to waiting for Redis. */
+#define DATA_CONNECTOR_READ_US  (2500 * CLOCK_US_PER_MS)
+#define DATA_CONNECTOR_REDIS_US (500 * CLOCK_US_PER_MS)
 /* Behind by more than this is no good health. */
 #define DATA_CONNECTOR_LAG_US (120 * CLOCK_US_PER_S)
 
@@ -48,6 +52,7 @@ struct data_connector {
     struct connector_store store;
     struct connector_models *models; /* NULL: no registry */
     struct lake_spool *spool;
+    struct block_journal *journal;
     struct duckdb_archive *engine;
     struct archive_port archive;
     struct archiver *archiver;
@@ -85,11 +90,12 @@ static void data_connector_health_text(const struct data_connector_board *board,
     text_add_char(components, ',');
     text_add_format(components,
                     "\"lake\":{\"status\":\"%s\",\"spool_files\":%llu,\"spool_bytes\":%llu,"
-                    "\"spool_bytes_max\":%llu,\"files_not_made\":%llu}",
+                    "\"spool_bytes_max\":%llu,\"journal_bytes\":%llu,\"files_not_made\":%llu}",
                     board->archive.lake_ready ? "healthy" : "degraded",
                     (unsigned long long)board->archive.spool_files,
                     (unsigned long long)board->archive.spool_bytes,
                     (unsigned long long)board->archive.spool_bytes_max,
+                    (unsigned long long)board->archive.journal_bytes,
                     (unsigned long long)board->counters.failed);
 }
 
@@ -100,7 +106,7 @@ static enum service_health data_connector_health(void *context, struct text *com
     if (http_board_read(self->board, &board, sizeof(board)) != sizeof(board))
         return SERVICE_UNHEALTHY;
     data_connector_health_text(&board, components);
-    if (board.archive.spool_bytes >= board.archive.spool_bytes_max)
+    if (board.archive.spool_full)
         return SERVICE_UNHEALTHY;
     return board.redis && board.archive.lake_ready && !board.archiver.paused &&
                    board.lag_us < DATA_CONNECTOR_LAG_US &&
@@ -147,6 +153,29 @@ static int64_t data_connector_step(void *context, struct clock_now now)
     return done > 0 ? 0 : DATA_CONNECTOR_WAIT_US;
 }
 
+/* What the streams hold when the end is asked for belongs to it: this service is the last reader
+ * of a Redis that ends with the system. */
+static void data_connector_read_rest(struct data_connector *self)
+{
+    struct archiver_status status;
+    struct clock_now now = loop_now();
+    const int64_t begin_us = now.mono_us;
+    archiver_catch_up(self->archiver);
+    archiver_status(self->archiver, &status);
+    while (!status.caught_up && !status.paused && now.mono_us - begin_us < DATA_CONNECTOR_READ_US &&
+           (redis_link_connected(self->link) || now.mono_us - begin_us < DATA_CONNECTOR_REDIS_US)) {
+        const int done = archiver_do_work(self->archiver, now) +
+                         self->archive.do_work(self->archive.self, now.mono_us);
+        redis_link_do_work(self->link, now.mono_us);
+        loop_run_once(self->service.loop, done > 0 ? 0 : 1000);
+        archiver_status(self->archiver, &status);
+        now = loop_now();
+    }
+    if (!status.caught_up)
+        log_warn("streams_not_read", "paused=%d redis=%d", status.paused,
+                 redis_link_connected(self->link));
+}
+
 /* Blocks that are not whole go into the lake too: with a Redis that ends with the system
  * there is nothing to build them from again. */
 static void data_connector_finish(struct data_connector *self)
@@ -154,6 +183,8 @@ static void data_connector_finish(struct data_connector *self)
     struct clock_now now = loop_now();
     const int64_t end_us = now.mono_us + DATA_CONNECTOR_STOP_US;
     bool durable = false;
+    data_connector_read_rest(self);
+    now = loop_now();
     while (!durable && now.mono_us < end_us) {
         self->archive.do_work(self->archive.self, now.mono_us);
         redis_link_do_work(self->link, now.mono_us);
@@ -273,6 +304,17 @@ static int data_connector_open_models(struct data_connector *self, struct err *e
                                  &self->models, err);
 }
 
+static int data_connector_open_journal(struct data_connector *self, struct err *err)
+{
+    char folder[LAKE_FILE_PATH_SIZE];
+    snprintf(folder, sizeof(folder), "%s/journal-%s", self->folder, self->options.symbol);
+    return block_journal_open(&(struct block_journal_options){.folder = folder,
+                                                              .symbol = self->options.symbol,
+                                                              .spool = self->spool,
+                                                              .metrics = &self->service.metrics},
+                              &self->journal, err);
+}
+
 static int data_connector_open(struct data_connector *self, struct err *err)
 {
     int result = service_options_symbol(self->options.symbol, err);
@@ -283,6 +325,8 @@ static int data_connector_open(struct data_connector *self, struct err *err)
     if (result != ERR_OK)
         return err_set(err, result, "out of memory");
     result = data_connector_open_lake(self, err);
+    if (result == ERR_OK)
+        result = data_connector_open_journal(self, err);
     if (result == ERR_OK)
         result = data_connector_open_redis(self, err);
     if (result == ERR_OK)
@@ -300,6 +344,7 @@ static int data_connector_open(struct data_connector *self, struct err *err)
                                                  .archive = self->archive,
                                                  .consumer = redis_consumer_port(self->consumer),
                                                  .place = place_file_port(&self->place),
+                                                 .journal = block_journal_port(self->journal),
                                                  .metrics = &self->service.metrics},
                       &self->archiver, err);
     if (result == ERR_OK)
@@ -316,6 +361,7 @@ static void data_connector_close(struct data_connector *self)
         redis_link_close(self->link);
     connector_models_close(self->models);
     duckdb_archive_close(self->engine);
+    block_journal_close(self->journal);
     lake_spool_close(self->spool);
     connector_lake_close(&self->objects);
     connector_store_close(&self->store);

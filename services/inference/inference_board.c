@@ -93,27 +93,20 @@ void inference_board_close(struct inference_board *board)
     pthread_mutex_destroy(&board->lock);
 }
 
-static void inference_board_add(struct metric *metric, uint64_t now, uint64_t *told)
-{
-    metric_add(metric, now - *told);
-    *told = now;
-}
-
 static void inference_board_counters(struct inference_board *board, const struct infer *infer)
 {
     const struct infer_counters *now = &infer->counters;
     struct infer_counters *told = &board->told;
-    inference_board_add(board->predictions, now->predictions, &told->predictions);
-    inference_board_add(board->missed, now->missed_slots, &told->missed_slots);
-    inference_board_add(board->waiting, now->waiting, &told->waiting);
-    inference_board_add(board->published, now->published, &told->published);
-    inference_board_add(board->existed, now->existed, &told->existed);
-    inference_board_add(board->read_failures, now->read_failures, &told->read_failures);
-    inference_board_add(board->publish_failures, now->publish_failures, &told->publish_failures);
-    inference_board_add(board->fallback, now->by_mode[DEGRADE_FALLBACK],
-                        &told->by_mode[DEGRADE_FALLBACK]);
-    inference_board_add(board->fallback, now->by_mode[DEGRADE_BLIND],
-                        &told->by_mode[DEGRADE_BLIND]);
+    metric_follow(board->predictions, now->predictions, &told->predictions);
+    metric_follow(board->missed, now->missed_slots, &told->missed_slots);
+    metric_follow(board->waiting, now->waiting, &told->waiting);
+    metric_follow(board->published, now->published, &told->published);
+    metric_follow(board->existed, now->existed, &told->existed);
+    metric_follow(board->read_failures, now->read_failures, &told->read_failures);
+    metric_follow(board->publish_failures, now->publish_failures, &told->publish_failures);
+    metric_follow(board->fallback, now->by_mode[DEGRADE_FALLBACK],
+                  &told->by_mode[DEGRADE_FALLBACK]);
+    metric_follow(board->fallback, now->by_mode[DEGRADE_BLIND], &told->by_mode[DEGRADE_BLIND]);
 }
 
 static void inference_board_timing(struct inference_board *board, const struct infer_timing *timing)

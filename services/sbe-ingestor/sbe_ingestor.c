@@ -357,7 +357,7 @@ static int sbe_ingestor_run(int argc, char **argv)
 
 const struct command command_sbe_ingestor = {
     .name = "sbe-ingestor",
-    .summary = "service: exchange frames into the streams",
+    .summary = "exchange frames into the streams",
     .run = sbe_ingestor_run,
     .schema = &ingestor_schema,
     .default_port = INGESTOR_DEFAULT_PORT,

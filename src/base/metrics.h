@@ -46,6 +46,14 @@ static inline void metric_add(struct metric *metric, uint64_t amount)
     atomic_fetch_add_explicit(&metric->count, amount, memory_order_relaxed);
 }
 
+/* A counter of a total that is kept elsewhere: adds what that has grown by since *told. */
+static inline void metric_follow(struct metric *metric, uint64_t total, uint64_t *told)
+{
+    if (total > *told)
+        metric_add(metric, total - *told);
+    *told = total;
+}
+
 static inline uint64_t metric_count(const struct metric *metric)
 {
     return atomic_load_explicit(&metric->count, memory_order_relaxed);

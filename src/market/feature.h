@@ -9,7 +9,7 @@
 
 #define FEATURE_COUNT 32
 /* Grows when a formula changes although its name stays. */
-#define FEATURE_VERSION 1
+#define FEATURE_VERSION 2
 
 /* Places in the vector. The name in feature_name() is the constant's in lower case.
  * A feature whose name ends in _bp is in basis points: the hash field ret_1s (a
@@ -23,7 +23,6 @@ enum feature {
     FEATURE_OB_IMBALANCE,
     FEATURE_TRADE_INTENSITY,
     FEATURE_RET_500MS_BP,
-    FEATURE_RET_2S_BP,
     FEATURE_RET_10S_BP,
     FEATURE_RET_30S_BP,
     FEATURE_TOUCH_IMBALANCE,
@@ -34,19 +33,20 @@ enum feature {
     FEATURE_OFI_DEEP_5S,
     FEATURE_VOLATILITY_5S_BP,
     FEATURE_VOLATILITY_30S_BP,
-    FEATURE_PRESSURE_1S,
     FEATURE_PRESSURE_5S,
     FEATURE_PRESSURE_20S,
     FEATURE_VOL_IMBALANCE_5S,
     FEATURE_VWAP_DEV_1S_BP,
-    FEATURE_VWAP_DEV_5S_BP,
     FEATURE_INTENSITY_RATIO,
     FEATURE_TRADE_SIZE_LOG,
     FEATURE_QUOTE_INTENSITY_LOG,
     FEATURE_TRADE_SILENCE_LOG,
     FEATURE_DEPTH_BID_LOG,
     FEATURE_DEPTH_ASK_LOG,
-    FEATURE_MOMENTUM_BP,
+    FEATURE_OB_IMBALANCE_MEAN,
+    FEATURE_TRADE_SIGN_MEAN,
+    FEATURE_BURST_RATE,
+    FEATURE_BURST_PENDING,
 };
 
 /* A vector exists only at a tick; all its inputs have recv_us <= as_of_us. */

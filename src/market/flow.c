@@ -11,7 +11,7 @@
 /* Longest time between ticks that is told apart. */
 #define FLOW_PAUSE_S_MAX 600.0
 
-static const double flow_half_lives_s[FLOW_DECAYS] = {1.0, 5.0, 20.0, 60.0};
+static const double flow_half_lives_s[FLOW_DECAYS] = {5.0, 20.0, 60.0};
 
 void flow_init(struct flow *flow)
 {

@@ -9,10 +9,11 @@
 #include "market/window.h"
 
 #define FLOW_LEVELS 5
-/* Half-lives of the trade pressures: 1 s, 5 s, 20 s; the last, 60 s, is their measure. */
-#define FLOW_DECAYS    4
-#define FLOW_DECAY_5S  1
-#define FLOW_DECAY_60S 3
+/* Half-lives of the trade pressures; the last, 60 s, is their measure. */
+#define FLOW_DECAYS    3
+#define FLOW_DECAY_5S  0
+#define FLOW_DECAY_20S 1
+#define FLOW_DECAY_60S 2
 
 struct flow_ladder {
     uint32_t bid_count, ask_count;

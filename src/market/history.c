@@ -6,8 +6,8 @@
 #include "base/check.h"
 
 static const int64_t history_spans_us[HISTORY_SPAN_COUNT] = {
-    [HISTORY_500MS] = 500000, [HISTORY_1S] = 1000000,   [HISTORY_2S] = 2000000,
-    [HISTORY_5S] = 5000000,   [HISTORY_10S] = 10000000, [HISTORY_30S] = 30000000,
+    [HISTORY_500MS] = 500000, [HISTORY_1S] = 1000000,   [HISTORY_5S] = 5000000,
+    [HISTORY_10S] = 10000000, [HISTORY_30S] = 30000000,
 };
 
 static inline const struct history_sample *history_at(const struct history *history,

@@ -20,7 +20,6 @@
 enum history_span {
     HISTORY_500MS,
     HISTORY_1S,
-    HISTORY_2S,
     HISTORY_5S,
     HISTORY_10S,
     HISTORY_30S,

@@ -282,3 +282,11 @@ int64_t merge_expire(struct merge *merge, int64_t now_us)
     }
     return -1;
 }
+
+void merge_clock_pass(struct merge_clock *clock, int64_t mono_us, bool drained)
+{
+    int64_t step_us = mono_us - clock->last_us;
+    clock->last_us = mono_us;
+    if (drained && step_us > 0)
+        clock->now_us += step_us > MERGE_STEP_US_MAX ? MERGE_STEP_US_MAX : step_us;
+}

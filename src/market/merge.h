@@ -5,6 +5,7 @@
 #ifndef BTCAST_MARKET_MERGE_H
 #define BTCAST_MARKET_MERGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -14,6 +15,17 @@
 #define MERGE_HOLD_US_KINESIS 1000000
 
 struct merge; /* opaque */
+
+/* The clock of the wait, for who reads from streams: what is missing may still lie unread in its
+ * stream, so it runs only while all there is has been read. A step counts MERGE_STEP_US_MAX at
+ * most: a process that was stopped has read nothing meanwhile. Begins as {0}. */
+#define MERGE_STEP_US_MAX 10000
+struct merge_clock {
+    int64_t now_us; /* for merge_push and merge_expire */
+    int64_t last_us;
+};
+/* Call it once a round; drained: nothing is left to read. */
+void merge_clock_pass(struct merge_clock *clock, int64_t mono_us, bool drained);
 
 /* Called for each record in order, and for a declared hole with a RECORD_HOLE record
  * (built by merge; its (epoch, seq) is the last one before the hole). */
@@ -36,7 +48,7 @@ void merge_close(struct merge *merge);
  * of the first hold_us starts the order: the streams are read one after the other, so the
  * first one seen need not be the first one there is. */
 void merge_start_after(struct merge *merge, uint64_t epoch, uint64_t seq);
-/* A data record from any stream (payload borrowed for the call). now_us is monotonic. */
+/* A data record from any stream (payload borrowed for the call). now_us never falls. */
 void merge_push(struct merge *merge, const struct record *record, int64_t now_us);
 /* Declares holes whose wait is over. Returns microseconds until the next one is due, or
  * -1 when nothing waits. */

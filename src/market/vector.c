@@ -34,15 +34,11 @@ static double vector_volatility_bp(const struct history *history, enum history_s
 
 static void vector_fill_returns(const struct history *history, double *values)
 {
-    double ret_1s = vector_return_bp(history, HISTORY_1S);
-    double ret_5s = vector_return_bp(history, HISTORY_5S);
     values[FEATURE_RET_500MS_BP] = vector_return_bp(history, HISTORY_500MS);
-    values[FEATURE_RET_1S_BP] = ret_1s;
-    values[FEATURE_RET_2S_BP] = vector_return_bp(history, HISTORY_2S);
-    values[FEATURE_RET_5S_BP] = ret_5s;
+    values[FEATURE_RET_1S_BP] = vector_return_bp(history, HISTORY_1S);
+    values[FEATURE_RET_5S_BP] = vector_return_bp(history, HISTORY_5S);
     values[FEATURE_RET_10S_BP] = vector_return_bp(history, HISTORY_10S);
     values[FEATURE_RET_30S_BP] = vector_return_bp(history, HISTORY_30S);
-    values[FEATURE_MOMENTUM_BP] = ret_1s - ret_5s / 5.0;
     values[FEATURE_VOLATILITY_5S_BP] = vector_volatility_bp(history, HISTORY_5S);
     values[FEATURE_VOLATILITY_30S_BP] = vector_volatility_bp(history, HISTORY_30S);
 }
@@ -67,9 +63,8 @@ static void vector_fill_flow(const struct vector_inputs *inputs, double *values)
     values[FEATURE_OFI_DEEP_1S] = deep_1s;
     values[FEATURE_OFI_DEEP_5S] = deep_5s;
     values[FEATURE_QUOTE_INTENSITY_LOG] = log1p(quotes);
-    values[FEATURE_PRESSURE_1S] = flow_pressure(inputs->flow, 0);
-    values[FEATURE_PRESSURE_5S] = flow_pressure(inputs->flow, 1);
-    values[FEATURE_PRESSURE_20S] = flow_pressure(inputs->flow, 2);
+    values[FEATURE_PRESSURE_5S] = flow_pressure(inputs->flow, FLOW_DECAY_5S);
+    values[FEATURE_PRESSURE_20S] = flow_pressure(inputs->flow, FLOW_DECAY_20S);
 }
 
 static double vector_imbalance(double bid, double ask)
@@ -92,7 +87,7 @@ static void vector_fill_touch(const struct vector_inputs *inputs, double *values
 
 static void vector_fill_depth(const struct vector_inputs *inputs, double *values)
 {
-    double qty[2] = {0}, qty5[2] = {0}, value[2] = {0};
+    double qty[2] = {0}, qty5[2] = {0};
     for (int side = 0; side < 2; side++) {
         const struct world_level *levels = side == 0 ? inputs->bids : inputs->asks;
         uint32_t count = side == 0 ? inputs->bid_count : inputs->ask_count;
@@ -100,11 +95,11 @@ static void vector_fill_depth(const struct vector_inputs *inputs, double *values
             double level_qty = (double)levels[i].qty;
             qty[side] += level_qty;
             qty5[side] += i < VECTOR_DEPTH ? level_qty : 0.0;
-            value[side] += (double)levels[i].price * level_qty;
         }
     }
     double unit = decimal_to_f64(1, inputs->scale.qty_exponent);
-    values[FEATURE_OB_IMBALANCE] = vector_imbalance(value[0], value[1]);
+    values[FEATURE_OB_IMBALANCE] = inputs->imbalance;
+    values[FEATURE_OB_IMBALANCE_MEAN] = inputs->imbalance_mean;
     values[FEATURE_DEPTH5_IMBALANCE] = vector_imbalance(qty5[0], qty5[1]);
     values[FEATURE_DEPTH_BID_LOG] = log1p(qty[0] * unit * VECTOR_SIZE_UNIT);
     values[FEATURE_DEPTH_ASK_LOG] = log1p(qty[1] * unit * VECTOR_SIZE_UNIT);
@@ -142,7 +137,14 @@ static void vector_fill_trades(const struct vector_inputs *inputs, double *value
     values[FEATURE_VOL_IMBALANCE] = vector_vol_imbalance(short_window);
     values[FEATURE_VOL_IMBALANCE_5S] = vector_vol_imbalance(long_window);
     values[FEATURE_VWAP_DEV_1S_BP] = vector_vwap_dev_bp(short_window, inputs->mid2);
-    values[FEATURE_VWAP_DEV_5S_BP] = vector_vwap_dev_bp(long_window, inputs->mid2);
+}
+
+static void vector_fill_takers(const struct vector_inputs *inputs, double *values)
+{
+    const struct burst *burst = inputs->burst;
+    values[FEATURE_TRADE_SIGN_MEAN] = burst->sign_mean;
+    values[FEATURE_BURST_RATE] = burst_rate(burst, inputs->now_us);
+    values[FEATURE_BURST_PENDING] = burst_pending(burst, inputs->now_us);
 }
 
 void vector_fill(const struct vector_inputs *inputs, float values[FEATURE_COUNT])
@@ -153,5 +155,6 @@ void vector_fill(const struct vector_inputs *inputs, float values[FEATURE_COUNT]
     vector_fill_touch(inputs, raw);
     vector_fill_depth(inputs, raw);
     vector_fill_trades(inputs, raw);
+    vector_fill_takers(inputs, raw);
     feature_clamp(raw, values);
 }

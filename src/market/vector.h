@@ -4,6 +4,7 @@
 #ifndef BTCAST_MARKET_VECTOR_H
 #define BTCAST_MARKET_VECTOR_H
 
+#include "market/burst.h"
 #include "market/feature.h"
 #include "market/flow.h"
 #include "market/history.h"
@@ -18,9 +19,11 @@ struct vector_inputs {
     const struct book_touch *touch; /* both sides present */
     uint32_t bid_count, ask_count;
     const struct world_level *bids, *asks; /* up to WORLD_LEVELS, best first */
+    double imbalance, imbalance_mean;      /* of those levels, now and smoothed (lean.h) */
     const struct windows *windows;
     const struct history *history; /* its last sample is this tick's */
     const struct flow *flow;
+    const struct burst *burst;
 };
 
 void vector_fill(const struct vector_inputs *inputs, float values[FEATURE_COUNT]);

@@ -46,7 +46,7 @@ void world_reset(struct world *world)
     world->pending = (struct world_pending){0};
     world->quote_id = world->mid2 = 0;
     world->quote = world->touch = (struct book_touch){0};
-    world->last_trade_id = -1;
+    world->last_trade_id = world->streamed_trade_id = -1;
     world->last_trade_us = 0;
     world->vector = (struct feature_vector){.schema = feature_schema_hash()};
     world->hole_first_id = world->hole_last_id = 0;
@@ -54,6 +54,8 @@ void world_reset(struct world *world)
     lost_init(&world->lost);
     slots_init(&world->slots);
     flow_init(&world->flow);
+    burst_init(&world->burst);
+    lean_init(&world->lean);
     history_init(&world->history);
     windows_init(&world->windows);
     recent_init(&world->recent);
@@ -131,6 +133,9 @@ static void world_fill_vector(struct world *world)
     memcpy(ladder.bids, bids, ladder.bid_count * sizeof(bids[0]));
     memcpy(ladder.asks, asks, ladder.ask_count * sizeof(asks[0]));
     world_sample(world, &ladder);
+    double imbalance = lean_imbalance(bids, bid_count, asks, ask_count);
+    if (lean_is_due(&world->lean, world->now_us))
+        lean_sample(&world->lean, world->now_us, imbalance);
     struct vector_inputs inputs = {.now_us = world->now_us,
                                    .last_trade_us = world->last_trade_us,
                                    .scale = world->scale,
@@ -140,9 +145,12 @@ static void world_fill_vector(struct world *world)
                                    .ask_count = ask_count,
                                    .bids = bids,
                                    .asks = asks,
+                                   .imbalance = imbalance,
+                                   .imbalance_mean = world->lean.mean,
                                    .windows = &world->windows,
                                    .history = &world->history,
-                                   .flow = &world->flow};
+                                   .flow = &world->flow,
+                                   .burst = &world->burst};
     vector_fill(&inputs, world->vector.values);
 }
 
@@ -180,6 +188,8 @@ static void world_restart_time(struct world *world)
     flow_break(&world->flow);
     lost_init(&world->lost);
     world->flow.tick_us = 0;
+    burst_restart(&world->burst);
+    lean_init(&world->lean);
     world->last_trade_us = 0;
     world->market_us = 0;
 }
@@ -260,4 +270,10 @@ void world_trade_hole(const struct world *world, int64_t *first_id, int64_t *las
 {
     *first_id = world->hole_first_id;
     *last_id = world->hole_last_id;
+}
+
+void world_trades_absent(const struct world *world, int64_t *first_id, int64_t *last_id)
+{
+    *first_id = world->absent_first_id;
+    *last_id = world->absent_last_id;
 }

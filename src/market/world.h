@@ -36,6 +36,9 @@ enum world_effect {
     WORLD_DIVERGED = 128,   /* depth20 at an equal id differs: also a gap */
     WORLD_TRADE_HOLE = 256, /* trade ids jumped: a candidate loss */
     WORLD_MINUTE = 512,     /* a minute of trades closed (world_minutes) */
+    /* The stream left out trades that an anchor had brought: the windows have them, but
+     * nobody else does. */
+    WORLD_TRADES_ABSENT = 1024,
 };
 
 /* Why the book is not live, or what happened to events (all since world_open). */
@@ -116,6 +119,8 @@ int world_slot_mids(const struct world *world, struct world_slot_mid *mids, int 
 int world_minutes(const struct world *world, struct minute *minutes, int capacity);
 /* First and last of the trade ids that the last WORLD_TRADE_HOLE left out. */
 void world_trade_hole(const struct world *world, int64_t *first_id, int64_t *last_id);
+/* The same of the last WORLD_TRADES_ABSENT. */
+void world_trades_absent(const struct world *world, int64_t *first_id, int64_t *last_id);
 
 /* Checkpoint: the whole state as bytes (with magic, version, feature schema and CRC);
  * loading it and going on equals never having stopped. world_save returns the size

@@ -162,6 +162,15 @@ static void world_copy_levels(struct world_level *to, uint32_t *count,
                                      scale_value(level_qty(view, i), step.qty_shift)};
 }
 
+static void world_sample_lean(struct world *world)
+{
+    const struct world_pending *top = &world->pending;
+    uint32_t bid_count = top->bid_count < WORLD_LEVELS ? top->bid_count : WORLD_LEVELS;
+    uint32_t ask_count = top->ask_count < WORLD_LEVELS ? top->ask_count : WORLD_LEVELS;
+    lean_sample(&world->lean, world->now_us,
+                lean_imbalance(top->bids, bid_count, top->asks, ask_count));
+}
+
 unsigned world_apply_snapshot(struct world *world, const struct event *event)
 {
     const struct level_view *bids = &event->snapshot.bids, *asks = &event->snapshot.asks;
@@ -181,5 +190,6 @@ unsigned world_apply_snapshot(struct world *world, const struct event *event)
     struct scale_step step = world_step(world, event);
     world_copy_levels(world->pending.bids, &world->pending.bid_count, bids, step);
     world_copy_levels(world->pending.asks, &world->pending.ask_count, asks, step);
+    world_sample_lean(world);
     return world_verify(world);
 }

@@ -7,7 +7,7 @@
 #include "market/world_state.h"
 
 #define WORLD_SAVE_MAGIC     "BTWORLD\n"
-#define WORLD_SAVE_VERSION   3
+#define WORLD_SAVE_VERSION   5
 #define WORLD_SAVE_HEAD_SIZE (8 + 8 + 8 + 24)
 #define WORLD_SAVE_CRC_SIZE  4
 /* Clocks, ids, touches, the waiting snapshot and the vector. */
@@ -102,6 +102,9 @@ static void world_code_self(struct world *world, struct codec *codec)
     codec_bool(codec, &world->touch_flagged);
     codec_i64(codec, &world->last_trade_id);
     codec_expect(codec, world->last_trade_id >= -1);
+    codec_i64(codec, &world->streamed_trade_id);
+    codec_expect(codec, world->streamed_trade_id >= -1 &&
+                            world->streamed_trade_id <= world->last_trade_id);
     codec_i64(codec, &world->last_trade_us);
     codec_expect(codec, world->last_trade_us >= 0 && world->last_trade_us <= world->now_us);
     lost_code(&world->lost, codec);
@@ -118,6 +121,8 @@ static void world_expect_consistent(const struct world *world, struct codec *cod
     const struct history_sample *sample = history_last(&world->history);
     codec_expect(codec, sample == NULL || sample->recv_us <= world->now_us);
     codec_expect(codec, world->flow.tick_us <= world->now_us);
+    codec_expect(codec, world->burst.heat_us <= world->now_us);
+    codec_expect(codec, world->lean.sample_us <= world->now_us);
     codec_expect(codec, !world->is_live ||
                             (world->book.id > 0 && world->book.id == world->recent.last_id));
     codec_expect(codec, recent_fits(&world->recent, world->scale));
@@ -130,6 +135,8 @@ static void world_code(struct world *world, struct codec *codec)
     slots_code(&world->slots, codec);
     minutes_code(&world->minutes, codec);
     flow_code(&world->flow, codec);
+    burst_code(&world->burst, codec);
+    lean_code(&world->lean, codec);
     history_code(&world->history, codec);
     windows_code(&world->windows, codec);
     recent_code(&world->recent, codec);

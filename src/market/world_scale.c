@@ -79,8 +79,8 @@ static bool world_can_rescale(const struct world *world, struct scale target)
             return false;
     return world_touch_fits(&world->quote, step) && world_touch_fits(&world->touch, step) &&
            world_pending_fits(&world->pending, step) && flow_can_rescale(&world->flow, step) &&
-           windows_can_rescale(&world->windows, step) && recent_fits(&world->recent, target) &&
-           book_can_rescale(&world->book, step);
+           burst_can_rescale(&world->burst, step) && windows_can_rescale(&world->windows, step) &&
+           recent_fits(&world->recent, target) && book_can_rescale(&world->book, step);
 }
 
 static void world_rescale_touch(struct book_touch *touch, struct scale_step step)
@@ -112,6 +112,7 @@ static void world_rescale(struct world *world, struct scale target)
         world_rescale_levels(world->pending.asks, world->pending.ask_count, step);
     }
     flow_rescale(&world->flow, step);
+    burst_rescale(&world->burst, step);
     windows_rescale(&world->windows, step);
     minutes_rescale(&world->minutes, step);
     book_rescale(&world->book, step);

@@ -4,8 +4,10 @@
 
 #include "market/recent.h"
 #include "market/book.h"
+#include "market/burst.h"
 #include "market/flow.h"
 #include "market/history.h"
+#include "market/lean.h"
 #include "market/lost.h"
 #include "market/slots.h"
 #include "market/window.h"
@@ -55,7 +57,9 @@ struct world {
     int64_t mid2;            /* of that touch; 0: none yet */
     bool touch_flagged;
 
-    int64_t last_trade_id;               /* -1: none yet */
+    int64_t last_trade_id;     /* -1: none yet */
+    int64_t streamed_trade_id; /* the last one that no anchor brought */
+    int64_t absent_first_id, absent_last_id;
     int64_t last_trade_us;               /* 0: none yet */
     int64_t hole_first_id, hole_last_id; /* of the last trade hole; no part of the saved state */
     struct lost lost;                    /* trade ids that never came */
@@ -63,6 +67,8 @@ struct world {
     struct feature_vector vector;
     struct slots slots;
     struct flow flow;
+    struct burst burst;
+    struct lean lean;
     struct history history;
     struct windows windows;
     struct recent recent;

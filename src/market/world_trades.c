@@ -43,26 +43,45 @@ static bool world_trades_are_sane(const struct trade_view *list)
     return true;
 }
 
+/* Between this id and the last one of the stream there may be trades that only an anchor
+ * brought. */
+static unsigned world_note_streamed(struct world *world, int64_t id)
+{
+    int64_t before = world->streamed_trade_id;
+    int64_t last = id - 1 < world->last_trade_id ? id - 1 : world->last_trade_id;
+    if (id <= before)
+        return 0;
+    world->streamed_trade_id = id;
+    if (before < 0 || last <= before)
+        return 0;
+    if (world->absent_first_id == 0) /* several in one event are told as one */
+        world->absent_first_id = before + 1;
+    world->absent_last_id = last;
+    return WORLD_TRADES_ABSENT;
+}
+
 /* Ids rise by one on the spot market; a jump is a candidate for a loss, not a proof
  * (BINANCE.md section 7). */
 static unsigned world_apply_trade(struct world *world, const struct trade *trade,
                                   int64_t transact_us, struct scale_step step)
 {
+    unsigned effects = world_note_streamed(world, trade->id);
     if (trade->id <= world->last_trade_id) {
         world->counters.trades_duplicate++;
-        return 0;
+        return effects;
     }
-    unsigned effects = WORLD_CHANGED;
+    effects |= WORLD_CHANGED;
     if (trade->id > world->last_trade_id + 1)
         effects |= world_lose_trades(world, trade->id);
     world->last_trade_id = trade->id;
     world->last_trade_us = world->now_us;
     world->counters.trades++;
     int64_t qty = scale_value(trade->qty, step.qty_shift);
-    if (!windows_add(&world->windows, world->now_us, scale_value(trade->price, step.price_shift),
-                     qty, trade->is_buyer_maker))
+    int64_t price = scale_value(trade->price, step.price_shift);
+    if (!windows_add(&world->windows, world->now_us, price, qty, trade->is_buyer_maker))
         world->counters.trades_evicted_full++;
     flow_on_trade(&world->flow, qty, trade->is_buyer_maker);
+    burst_on_trade(&world->burst, world->now_us, transact_us, price, trade->is_buyer_maker);
     if (minutes_add(&world->minutes, transact_us, trade->id, qty))
         effects |= WORLD_MINUTE;
     return effects;
@@ -77,6 +96,7 @@ unsigned world_apply_trades(struct world *world, const struct event *event)
     unsigned effects = 0;
     world_note_lag(world, event, event->trades.transact_us);
     world->hole_first_id = world->hole_last_id = 0;
+    world->absent_first_id = world->absent_last_id = 0;
     for (uint32_t i = 0; i < list->count; i++) {
         struct trade trade = trade_at(list, i);
         effects |= world_apply_trade(world, &trade, event->trades.transact_us, step);

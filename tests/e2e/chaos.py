@@ -1,27 +1,33 @@
 # SPDX-License-Identifier: Apache-2.0
 """Faults from a seeded schedule against a whole running system (`btcast up`, a real redis-server,
 the simulated exchange): processes killed and stopped, also at each step of a re-anchor, sockets
-cut, frames spoiled and withheld, REST errors. Every fault has to prove that it hit; after each the
-book has to be the exchange's again; at the end no slot may be missing or double.
+cut, frames spoiled and withheld, REST errors, Redis killed and stopped. Two aggregators run. Every
+fault has to prove that it hit; after each the book has to be the exchange's again; at the end no
+slot may be missing or double, and bronze has every trade id from its first to its last.
+BTCAST_KEEP names a folder for the system's data when something was wrong.
 
 Never both replicas in one slot: one that was killed or stopped is waited for until it publishes or
 serves again before the other one may be taken."""
 import collections
+import json
 import os
 import random
+import shutil
 import signal
 import time
 
 import harness as h
 import redis_group
-from scene import Exchange, Scene
+from scene import SYMBOL, Exchange, Scene
 
 RECOVERY_S = 45
-STEP_S = 5
-# Words of the command line by which a supervised process is known.
+STEP_S, STEP_TRIES = 2, 4
+BACKFILL_S = 90
+# Words of the command line by which a supervised process is known, and words it has not.
 SERVICES = {
     "sbe-ingestor": ["sbe-ingestor"],
-    "aggregator": ["aggregator"],
+    "aggregator": ["aggregator", "-consumer=aggregator-2"],
+    "aggregator-2": ["aggregator", "consumer=aggregator-2"],
     "re-anchor-service": ["re-anchor-service"],
     "gap-detector": ["gap-detector"],
     "rest-ingestor": ["rest-ingestor"],
@@ -29,14 +35,39 @@ SERVICES = {
     "inference": ["inference", f"http.port={h.PORTS['inference']}"],
     "inference-2": ["inference", f"http.port={h.PORTS['inference-2']}"],
 }
-# What shows in Redis that a re-anchor has come so far.
-STEPS = {
-    "asked": lambda redis, s: redis("EXISTS", f"reanchor:ask:{s}"),
-    "claimed": lambda redis, s: redis("EXISTS", f"reanchor:{s}"),
-    "handed over": lambda redis, s: redis("EXISTS", f"reanchor:doc:{s}"),
-    "staged": lambda redis, s: redis("EXISTS", f"ob:new:{s}"),
-}
-Fault = collections.namedtuple("Fault", "kind detail hits book")
+AT_STEPS = ["aggregator", "aggregator-2", "re-anchor-service"]
+Fault = collections.namedtuple("Fault", "kind detail hits book seconds")
+
+
+class Progress:
+    """How far a re-anchor has come, as Redis shows it."""
+
+    STEPS = ("asked", "claimed", "fetching", "handed over", "staged", "swapped", "verified")
+
+    def __init__(self, redis, symbol):
+        def exists(key):
+            return lambda: redis("EXISTS", f"{key}:{symbol}")
+
+        def token():
+            return redis("HGET", f"gap:{symbol}", "anchor_token")
+
+        def controls():
+            return redis("XLEN", f"market-control:{symbol}")
+        before = token(), controls()
+        # It fetches between the claim and the document (slow replies make that long); the swap
+        # leaves its token, the control record follows the validation.
+        self.looks = {"asked": exists("reanchor:ask"), "claimed": exists("reanchor"),
+                      "fetching": exists("reanchor"), "handed over": exists("reanchor:doc"),
+                      "staged": exists("ob:new"), "swapped": lambda: token() != before[0],
+                      "verified": lambda: controls() != before[1]}
+
+    def reach(self, step, seconds):
+        """Looks without a pause, since some last less than a millisecond; was it seen?"""
+        look, end = self.looks[step], time.monotonic() + seconds
+        while time.monotonic() < end:
+            if look():
+                return True
+        return False
 
 
 class PrivateRedis:
@@ -58,6 +89,9 @@ class PrivateRedis:
 
     def mend(self):
         """The supervisor does it."""
+
+    def settle(self):
+        """There is nobody else who could have become the primary."""
 
 
 class GroupRedis:
@@ -85,7 +119,14 @@ class GroupRedis:
         """Once another one is primary, the dead one comes back as its replica."""
         h.wait_until(lambda: self.group.primary() not in (None, self.dead), "another primary", 30)
         self.dead.start()
-        h.wait_until(lambda: self.group.primary().online_replicas() == 1, "a replica again", 30)
+        self.settle()
+
+    def settle(self):
+        """One primary that has its replica."""
+        def whole():
+            primary = self.group.primary()
+            return primary is not None and primary.online_replicas() == 1
+        h.wait_until(whole, "a primary and its replica", 30)
 
 
 def sentinels(_folder):
@@ -107,7 +148,8 @@ class System(Scene):
             f.write("service: sbe-ingestor\nwatchdog_ms: 1000\n")
         offset = h.free_port_offset()
         self.data = os.path.join(self.folder, "data")
-        self.process = h.start("up", "--data", self.data, "--port-offset", offset, "--set",
+        self.process = h.start("up", "--postgres", "none", "--data", self.data, "--port-offset",
+                               offset, "--aggregators", 2, "--set",
                                f"config.sbe_ingestor={ingestor}", *self.backend.up_words(), *words)
         exchange = Exchange(h.PORTS["exchange-sim"] + offset)
         h.wait_until(exchange.alive, "the exchange answers")
@@ -116,7 +158,10 @@ class System(Scene):
                      "a synced book and a prediction", 30)
 
     def pid(self, words):
-        """The supervised process whose command line has these words."""
+        """The supervised process whose command line has these words, and none of those with a
+        minus."""
+        wanted = [word for word in words if word[0] != "-"]
+        others = [word[1:] for word in words if word[0] == "-"]
         with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
                   encoding="ascii") as f:
             pids = f.read().split()
@@ -126,7 +171,8 @@ class System(Scene):
                     line = f.read().split("\0")
             except (FileNotFoundError, ProcessLookupError):
                 continue # it ended meanwhile
-            if all(word in line or word in line[0] for word in words):
+            if (all(word in line or word in line[0] for word in wanted) and
+                    not any(word in line for word in others)):
                 return int(pid)
         return None
 
@@ -138,6 +184,19 @@ class System(Scene):
         self.slots.stop()
         status = self.process.stop(30)
         assert status == 0, self.process.log()
+
+    def backfill(self):
+        """Its state as the REST ingestor says it; None while it does not."""
+        health = h.get_json(h.PORTS["rest-ingestor"] + self.offset, "/health") or {}
+        return health.get("components", {}).get("backfill")
+
+    def bronze(self):
+        """What a replay of the lake says of it, after stop()."""
+        status, text, err = h.run("replay", os.path.join(self.data, "lake"), "--symbol", SYMBOL,
+                                  "--features", os.path.join(self.folder, "features.csv"),
+                                  "--json", timeout_s=300)
+        assert status == 0, err
+        return json.loads(text)
 
 
 def state_of(pid):
@@ -155,35 +214,40 @@ class Chaos:
     def __init__(self, system, seed):
         self.system, self.random = system, random.Random(seed)
         self.faults, self.wrong, self.steps = [], [], collections.Counter()
+        self.begin = 0
         self.services = [name for name, words in SERVICES.items() if system.pid(words)]
-        self.kinds = [(self.frames, 5), (self.connection, 4), (self.rest, 3), (self.kill, 5),
-                      (self.pause, 4), (self.kill_at_step, 5), (self.pause_at_step, 2),
-                      (self.redis, 2)]
+        self.kinds = [(self.frames, 6), (self.connection, 4), (self.rest, 4), (self.kill, 5),
+                      (self.pause, 4), (self.kill_at_step, 6), (self.pause_at_step, 3),
+                      (self.redis, 2), (self.pause_redis, 2)]
 
     # --- what can happen -----------------------------------------------------------------
 
-    def _exchange(self, kind, name, **members):
-        """One order to the exchange; its counter proves the hit."""
-        before = self.system.exchange.hits(name)
-        self.system.exchange.fault(name, **members)
-        self._wait_hit(kind, f"{name} {members}",
-                       lambda: self.system.exchange.hits(name) - before)
+    def _order(self, kind, name, **members):
+        """An order to the exchange; its counter proves that all of it has hit. The exchange keeps
+        one order of a kind, so the next one of the kind waits until then."""
+        exchange = self.system.exchange
+        before, wanted = exchange.hits(name), members.get("count", 1)
+        exchange.fault(name, **members)
+        return kind, f"{name} {members}", lambda: exchange.hits(name) - before, wanted
 
-    def _wait_hit(self, kind, detail, hits):
+    def _wait_hit(self, kind, detail, hits, wanted=1):
         try:
-            h.wait_until(hits, f"{kind} {detail} hits", 20)
+            h.wait_until(lambda: hits() >= wanted, f"{kind} {detail} hits", 25)
         except AssertionError:
-            pass # judged below: no hit
-        self._judge(kind, detail, hits())
+            self.system.exchange.fault("clear") # judged below: fewer hits
+        self._judge(kind, detail, hits(), wanted=wanted)
 
-    def _lose_depth(self):
-        self.system.exchange.fault("drop", stream="depth", count=1)
+    def _lose(self, stream):
+        self.system.exchange.fault("drop", stream=stream, count=1)
 
     def frames(self):
         name = self.random.choice(["drop", "drop", "duplicate", "reorder", "truncate",
-                                   "unknown_template", "absurd_count", "null_sentinel"])
-        stream = self.random.choice(["depth", "trade", "bestBidAsk", "depth20"])
-        self._exchange("frames", name, stream=stream, count=self.random.choice([1, 1, 2, 20]))
+                                   "unknown_template", "wrong_schema", "longer_block",
+                                   "foreign_symbol", "absurd_count", "null_sentinel"])
+        stream, most = self.random.choice([("depth", 20), ("depth", 20), ("trade", 20),
+                                           ("trade", 20), ("bestBidAsk", 20), ("depth20", 2)])
+        count = min(most, self.random.choice([1, 1, 2, 20]))
+        self._wait_hit(*self._order("frames", name, stream=stream, count=count))
 
     def connection(self):
         name, members = self.random.choice([
@@ -192,20 +256,21 @@ class Chaos:
         if self.random.random() < 0.3: # nobody answers for a while afterwards
             self.system.exchange.fault("refuse", ms=self.random.randrange(200, 2000))
             name, members = "cut", {}
-        self._exchange("connection", name, **members)
+        self._wait_hit(*self._order("connection", name, **members))
 
     def rest(self):
-        """REST fails while a re-anchor needs it."""
+        """REST fails while a re-anchor, a verdict and a backfill need it."""
         name, members = self.random.choice([
             ("http_status", {"status": 429, "retry_after": 1}),
             ("http_status", {"status": 418, "retry_after": 1}),
-            ("http_status", {"status": 503}), ("http_slow", {"ms": 1500}), ("http_partial", {}),
-            ("stale_snapshot", {"ids": 20000})])
-        before = self.system.exchange.hits(name)
-        self.system.exchange.fault(name, count=1, **members)
-        self._lose_depth()
-        self._wait_hit("rest", f"{name} {members}",
-                       lambda: self.system.exchange.hits(name) - before)
+            ("http_status", {"status": 503}), ("http_status", {"status": 500}),
+            ("http_slow", {"ms": 1500}), ("http_partial", {}), ("stale_snapshot", {"ids": 20000})])
+        order = self._order("rest", name, count=self.random.choice([1, 2, 4]), **members)
+        lost = self.random.choice([("depth",), ("trade",), ("depth", "trade")])
+        for stream in lost:
+            self._lose(stream)
+            time.sleep(0.3) # drops are one kind
+        self._wait_hit(*order)
 
     def _victim(self):
         return self.random.choice(self.services)
@@ -255,21 +320,32 @@ class Chaos:
 
     def _reach(self, step):
         """A re-anchor is on its way to this step, and there now; how to call it."""
-        redis = self.system.connect()
-        slow_ms = self.random.choice([0, 0, 100, 300])
-        if slow_ms:
-            self.system.exchange.fault("http_slow", ms=slow_ms, count=1)
-        self._lose_depth()
-        end, seen = time.monotonic() + STEP_S, False
-        while not seen and time.monotonic() < end:
-            seen = STEPS[step](redis, self.system.symbol)
-        redis.close()
-        self.steps[step] += bool(seen)
+        seen = False
+        for _ in range(STEP_TRIES):
+            redis = h.wait_until(self._client, "Redis answers", RECOVERY_S)
+            progress = Progress(redis, self.system.symbol)
+            slow_ms = 500 if step == "fetching" else self.random.choice([0, 0, 100, 300])
+            if slow_ms:
+                self.system.exchange.fault("http_slow", ms=slow_ms, count=3)
+            self._lose("depth")
+            seen = progress.reach(step, STEP_S)
+            redis.close()
+            if seen:
+                break
+        if step == "fetching":
+            time.sleep(self.random.random() * 0.3)
+        self.steps[step] += seen
         return step if seen else f"{step} (not seen)"
 
+    def _client(self):
+        try:
+            return self.system.connect()
+        except (OSError, h.RedisError, ConnectionError):
+            return None
+
     def _step_victim(self):
-        return (self.random.choice(list(STEPS)),
-                self.random.choice(["aggregator", "re-anchor-service"]))
+        return self.random.choice(Progress.STEPS), self.random.choice(
+            [name for name in AT_STEPS if name in self.services])
 
     def kill_at_step(self):
         step, name = self._step_victim()
@@ -286,36 +362,50 @@ class Chaos:
         h.wait_until(lambda: state_of(pid) in ("", "Z"), "the server is dead")
         time.sleep(self.random.random())
         self.system.backend.mend()
-        self._judge("redis", f"kill -9 {name}", before not in ("", "Z"), RECOVERY_S)
+        self._judge("redis", f"kill -9 {name}", before not in ("", "Z"))
+
+    def pause_redis(self):
+        """A server that does not answer; longer than a failover takes, it wakes up deposed."""
+        name, pid = self.random.choice(self.system.backend.victims(self.system))
+        seconds = self.random.uniform(0.2, 6)
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(seconds)
+        stopped = state_of(pid) == "T"
+        os.kill(pid, signal.SIGCONT)
+        self.system.backend.settle()
+        self._judge("redis", f"stop/cont {name} {seconds:.1f} s", stopped)
 
     # --- judging -------------------------------------------------------------------------
 
-    def _judge(self, kind, detail, hits, book_s=RECOVERY_S):
+    def _judge(self, kind, detail, hits, wanted=1):
         try:
-            book = self.system.check_book(book_s)
+            book = self.system.check_book(RECOVERY_S)
         except (OSError, h.RedisError, ConnectionError) as error:
             book = f"unreadable: {error}"
-        fault = Fault(kind, detail, int(hits), book)
+        fault = Fault(kind, detail, int(hits), book, time.monotonic() - self.begin)
         self.faults.append(fault)
-        print(f"{len(self.faults):4} {kind:15} {detail:58.58} hits {fault.hits:3}  book {book}",
-              flush=True)
-        if not fault.hits:
-            self.wrong.append(f"fault {len(self.faults)} {kind} {detail}: did not hit")
+        print(f"{time.strftime('%H:%M:%S')} {len(self.faults):4} {kind:15} {detail:62.62} hits "
+              f"{fault.hits:3}  book {book} after {fault.seconds:4.1f} s", flush=True)
+        if fault.hits < wanted:
+            self.wrong.append(f"fault {len(self.faults)} {kind} {detail}: {fault.hits} hits")
         if book != "equal":
             self.wrong.append(f"fault {len(self.faults)} {kind} {detail}: book {book}")
 
     def fault(self):
         """One fault, lived through."""
         kinds, weights = zip(*self.kinds)
+        self.begin = time.monotonic()
         self.random.choices(kinds, weights)[0]()
         time.sleep(self.random.random() * 1.5)
 
     def finish(self):
-        """Until predictions are live again; what was wrong, as a list of sentences."""
+        """Until predictions are live again and what was lost is fetched."""
+        self.system.exchange.fault("clear")
         slots = self.system.slots
         try:
             h.wait_until(lambda: slots.seen[slots.newest()]["mode"] == "live",
                          "a live prediction at the end", RECOVERY_S)
+            self._wait_backfill()
         except AssertionError as error:
             self.wrong.append(str(error))
         missing = slots.missing(min(slots.seen), max(slots.seen))
@@ -324,13 +414,34 @@ class Chaos:
         if slots.conflicts:
             self.wrong.append(f"slots published twice: {slots.conflicts[:3]}")
         kinds = collections.Counter(fault.kind for fault in self.faults)
+        slowest = max(self.faults, key=lambda fault: fault.seconds)
         print(f"{len(self.faults)} faults {dict(kinds)}, steps {dict(self.steps)}; "
-              f"{len(slots.seen)} slots, {len(missing)} missing, {len(slots.conflicts)} double")
-        return self.wrong
+              f"{len(slots.seen)} slots, {len(missing)} missing, {len(slots.conflicts)} double; "
+              f"slowest {slowest.kind} {slowest.detail}: {slowest.seconds:.1f} s")
+
+    def _wait_backfill(self):
+        """Nothing to do at ten looks in a row: losses take a moment to be told."""
+        looks = []
+
+        def idle():
+            state = self.system.backfill()
+            looks.append(bool(state) and state["status"] == "healthy" and not state["busy"] and
+                         not state["waiting"])
+            return len(looks) >= 10 and all(looks[-10:])
+        h.wait_until(idle, "the backfill is done", BACKFILL_S, every_s=0.3)
+
+    def check_bronze(self):
+        """After stop: no trade id is missing between the first and the last."""
+        bronze = self.system.bronze()
+        print(f"bronze: {bronze['trade_ids']} trade ids, {bronze['trade_ids_backfilled']} of them "
+              f"from a backfill, {bronze['trade_ids_missing']} missing, {bronze['damaged']} "
+              "damaged objects", flush=True)
+        if bronze["trade_ids_missing"] or bronze["trade_ids"] == 0 or bronze["damaged"]:
+            self.wrong.append(f"bronze: {bronze}")
 
 
 def run(seed, seconds, backend_of=PrivateRedis):
-    """Chaos for so long; what was wrong."""
+    """Chaos for so long; what was wrong, as a list of sentences."""
     system = System(backend_of)
     print(f"chaos on {system.backend.name}, seed {seed}, {seconds} s", flush=True)
     chaos = Chaos(system, seed)
@@ -338,6 +449,11 @@ def run(seed, seconds, backend_of=PrivateRedis):
     try:
         while time.monotonic() < end:
             chaos.fault()
-        return chaos.finish()
+        chaos.finish()
     finally:
         system.stop()
+    chaos.check_bronze()
+    if chaos.wrong and os.environ.get("BTCAST_KEEP"):
+        shutil.copytree(system.data, os.environ["BTCAST_KEEP"], dirs_exist_ok=True,
+                        ignore=shutil.ignore_patterns("*.sock", "run"))
+    return chaos.wrong

@@ -2,6 +2,7 @@
 """What the end-to-end tests share: btcast processes, free ports, a private Redis with a tiny
 client, HTTP, temporary folders. Whatever a test starts is gone when it ends, however."""
 import atexit
+import fcntl
 import http.client
 import json
 import os
@@ -46,30 +47,49 @@ def temp_dir():
     return folder
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+# Blocks of ports below the range that the kernel takes clients' ports from (32768 and up), so
+# that no connection of anybody can sit on one, and above those of redis_group. A byte of one file
+# is locked for each block in use.
+PORT_BLOCK = 16
+PORT_BLOCKS = range(14000, 24000, PORT_BLOCK)
+PORT_LOCKS = f"/tmp/btcast-ports-{os.getuid()}"
+# Opened once: closing any descriptor of the file would give back every lock of this process.
+_port_locks = open(PORT_LOCKS, "a")  # pylint: disable=consider-using-with
+_blocks = set()
 
 
 def free_port_offset():
-    """An N for --port-offset such that none of the ports is taken now."""
-    for base in range(20000 + os.getpid() % 1000 * 10, 50000, 137):
-        sockets = []
-        try:
-            for port in PORTS.values():
-                s = socket.socket()
-                sockets.append(s)
-                # As servers bind: what only waits for late packets is no obstacle.
-                s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                s.bind(("127.0.0.1", port + base))
+    """An N for --port-offset: the base of a block that no other test holds and whose ports are
+    all free now. It is this process's to its end."""
+    first = os.getpid() * 37 % len(PORT_BLOCKS)
+    for base in [*PORT_BLOCKS[first:], *PORT_BLOCKS[:first]]:
+        if base not in _blocks and _lock_block(base):
             return base
-        except OSError:
-            continue
-        finally:
-            for s in sockets:
-                s.close()
     raise AssertionError("no free ports")
+
+
+def _lock_block(base):
+    try:
+        fcntl.lockf(_port_locks, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, base)
+    except OSError:
+        return False
+    _blocks.add(base)
+    return all(_port_is_free(port + base) for port in PORTS.values())
+
+
+def _port_is_free(port):
+    with socket.socket() as s:
+        # As servers bind: what only waits for late packets is no obstacle.
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            s.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port():
+    return free_port_offset() + min(PORTS.values())
 
 
 class Process:

@@ -15,7 +15,7 @@ from harness import wait_until
 MASTER = "btcast"
 # Off the range from which the system takes ports for outgoing connections: a server that is
 # started again has to find its port free.
-PORTS = (10200, 20000)
+PORTS = (10200, 12000)
 # The exchange's slot tag is hashed to this slot (redis_slot_of, `CLUSTER KEYSLOT {BTCUSDT}`).
 SLOT = 8473
 

@@ -38,8 +38,10 @@ class Slots:
 
     def _take(self, slot, record):
         known = self.seen.setdefault(slot, record)
-        if known != record:
-            self.conflicts.append((slot, known, record))
+        if known != record and slot not in [conflict[0] for conflict in self.conflicts]:
+            differs = {name: (known.get(name), record.get(name)) for name in {**known, **record}
+                       if known.get(name) != record.get(name)}
+            self.conflicts.append((slot, time.strftime("%H:%M:%S"), differs))
 
     def newest(self):
         return max(self.seen, default=0)

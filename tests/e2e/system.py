@@ -30,14 +30,16 @@ def as_bytes(value):
 
 
 class Up:
-    """`btcast up WORDS…` with a folder and ports of its own."""
+    """`btcast up WORDS…` with a folder and ports of its own. Without a database unless one is
+    wanted: it takes a second of two cores to make one."""
 
-    def __init__(self, *words, env=None):
+    def __init__(self, *words, env=None, postgres="none"):
         self.folder = harness.temp_dir()
         self.offset = harness.free_port_offset()
         self.socket = os.path.join(self.folder, "data", "run", "redis.sock")
         self.process = harness.start("up", "--data", os.path.join(self.folder, "data"),
-                                     "--port-offset", self.offset, *words, env=env)
+                                     "--port-offset", self.offset, "--postgres",
+                                     postgres, *words, env=env)
 
     def port(self, service):
         return harness.PORTS[service] + self.offset

@@ -79,7 +79,16 @@ def foreign_records(modules, lake):
 
 
 def check_same_records(modules, lake, capture):
-    records, _ = capture_records(capture)
+    return check_found(modules, lake, capture_records(capture)[0])
+
+
+def capture_top(path):
+    """The seq of the newest record in a capture that is being written."""
+    records = capture_records(path)[0] if os.path.exists(path) else []
+    return max(((r[1], r[2]) for r in records), default=(0, 0))[1]
+
+
+def check_found(modules, lake, records):
     sent = sorted((kind, epoch, seq, recv_us, flags,
                    hashlib.md5(payload).hexdigest() if kind == 1 else None)
                   for kind, epoch, seq, recv_us, flags, payload in records if kind in (1, 2))
@@ -121,7 +130,7 @@ class Connector:
         self.redis = harness.RedisServer()
         self.offset = harness.free_port_offset()
         self.lake = os.path.join(self.folder, "lake")
-        self.capture = os.path.join(self.folder, "streams.btc")
+        self.capture = self.recorder_file = os.path.join(self.folder, "streams.btc")
         self.words = words
         self.recorder = harness.start("record", "--from-streams", "--redis", self.redis.target,
                                       "--symbol", SYMBOL, "--out", self.capture)
@@ -150,20 +159,20 @@ class Connector:
                              f"replay.file={made}", "--set", f"replay.speed={speed}")
 
     def top(self):
-        """The highest seq in the streams."""
+        """The seq of the newest record in the streams."""
         client = self.redis.client()
         tops = [client("XREVRANGE", f"market-sbe-{name}:{SYMBOL}", "+", "-", "COUNT", "1")
                 for name in ("trade", "depth", "bestbidask")]
         client.close()
-        return max([int(t[0][0].split("-")[1]) for t in tops if t], default=0)
+        return max([tuple(map(int, t[0][0].split("-"))) for t in tops if t], default=(0, 0))[1]
 
     def finish(self):
         """All that was sent is archived; everything is stopped in order."""
         wait_until(lambda: self.component("archive").get("seq", -1) == self.top(),
                    "everything is read", 60, 0.1)
+        wait_until(lambda: capture_top(self.recorder_file) == self.top(), "… and recorded", 60, 0.1)
         status = self.process.stop()
         assert status == 0, self.process.log()
-        time.sleep(0.2)
         assert self.recorder.stop() == 0, self.recorder.log()
         left = os.listdir(os.path.join(self.folder, "data-connector", "spool"))
         assert not left, f"the spool still holds {left}\n{self.process.log()}"
@@ -226,6 +235,55 @@ def test_while_the_lake_is_away_the_spool_keeps_it_and_a_full_one_stops_the_read
     run.finish()
     if modules is not None:
         assert check_same_records(modules, run.lake, run.capture) > 65536
+
+
+def test_what_redis_and_the_connector_lost_together_is_in_bronze():
+    """Both die within a block: the journal has what the streams do not have any more."""
+    modules = node_modules()
+    run = Connector()
+    wait_until(lambda: run.component("redis_cluster").get("status") == "healthy",
+               "the connector is up")
+    assert run.feed(0.01, 0).wait(120) == 0
+    wait_until(lambda: run.component("archive").get("seq", -1) == run.top() > 0,
+               "everything is read", 60, 0.05)
+    first_top = run.top()
+    wait_until(lambda: run.component("archive").get("open_blocks"), "something is at stake")
+    wait_until(lambda: capture_top(run.capture) == run.top(), "the recorder has it", 30)
+    assert run.recorder.stop() == 0, run.recorder.log()
+    first, _ = capture_records(run.capture)
+    run.redis.kill()
+    run.process.signal(signal.SIGKILL)
+    run.process.wait()
+    run.redis.start()
+    assert run.top() == 0
+    run.recorder_file = run.capture + "2"
+    run.recorder = harness.start("record", "--from-streams", "--redis", run.redis.target,
+                                 "--symbol", SYMBOL, "--out", run.recorder_file)
+    run.start()
+    wait_until(lambda: run.component("redis_cluster").get("status") == "healthy",
+               "the connector is up")
+    assert run.feed(0.01, 0).wait(120) == 0
+    run.finish()
+    second, _ = capture_records(run.recorder_file)
+    assert max(r[2] for r in first) == first_top and len(second) > 1000
+    if modules is not None:
+        check_found(modules, run.lake, first + second)
+
+
+def test_a_stop_reads_first_what_is_in_the_streams():
+    modules = node_modules()
+    run = Connector()
+    wait_until(lambda: run.component("redis_cluster").get("status") == "healthy",
+               "the connector is up")
+    run.process.signal(signal.SIGSTOP)
+    assert run.feed(0.01, 0).wait(120) == 0
+    wait_until(lambda: capture_top(run.capture) == run.top() > 0, "the recorder has it", 30)
+    run.process.signal(signal.SIGTERM)
+    run.process.signal(signal.SIGCONT)
+    assert run.process.wait(30) == 0, run.process.log()
+    assert run.recorder.stop() == 0, run.recorder.log()
+    if modules is not None:
+        assert check_same_records(modules, run.lake, run.capture) > 1000
 
 
 def replay(source, out):

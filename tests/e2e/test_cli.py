@@ -3,6 +3,8 @@
 services. The supervised processes are stand-ins where a fault has to be shown."""
 import json
 import os
+import pty
+import select
 import signal
 import socket
 import stat
@@ -219,8 +221,8 @@ time.sleep(600)
 def test_up_keeps_its_folders_to_itself():
     folder = h.temp_dir() + "/a/b"
     program = stand_in(os.path.dirname(os.path.dirname(folder)), "time.sleep(60)")
-    up = h.start("up", "--data", folder, "--port-offset", h.free_port_offset(), "--set",
-                 "redis.server=" + program)
+    up = h.start("up", "--data", folder, "--port-offset", h.free_port_offset(), "--postgres",
+                 "none", "--set", "redis.server=" + program)
     h.wait_until(lambda: os.path.exists(folder + "/run/up.lock"), "the folders are there")
     assert stat.S_IMODE(os.stat(folder).st_mode) == 0o700
     assert stat.S_IMODE(os.stat(folder + "/run").st_mode) == 0o700
@@ -237,6 +239,61 @@ def test_status_reports_what_is_down():
     assert "connect" in whole["services"]["inference"]["reason"].lower()
     assert "trainer" not in whole["services"]
     assert h.run("status", "--prot-offset", "1")[0] == 2
+
+
+def on_a_terminal(*words, until="\n\n", timeout_s=20):
+    """What `btcast WORDS…` shows on a terminal up to `until`, its exit status after Ctrl-C."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(h.BTCAST, [h.BTCAST, *map(str, words)])
+    shown, end = b"", time.monotonic() + timeout_s
+    while until.encode() not in shown and time.monotonic() < end:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                shown += os.read(terminal, 65536)
+            except OSError:  # it has ended
+                break
+    try:
+        os.write(terminal, b"\x03")
+        while os.read(terminal, 65536):
+            pass
+    except OSError:
+        pass
+    status = os.waitpid(pid, 0)[1]
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(status), shown.decode()
+
+
+def test_status_is_a_table_on_a_terminal_and_an_object_elsewhere():
+    offset = h.free_port_offset()
+    status, shown = on_a_terminal("status", "--port-offset", offset, until="starts the system.")
+    assert status == 1 and "unhealthy" in shown and "\033[31m" in shown, shown
+    for service in ("sbe-ingestor", "gap-detector", "rest-ingestor", "data-connector"):
+        assert f"  {service}" in shown, shown
+    assert "trainer" not in shown
+    assert "Nothing answers: `btcast up` starts the system." in shown
+    status, shown = on_a_terminal("status", "--json", "--port-offset", offset, until="\n}")
+    assert status == 1 and json.loads(shown)["status"] == "unhealthy"
+
+
+def test_watch_shows_every_expected_service():
+    status, shown = on_a_terminal("watch", "--port-offset", h.free_port_offset(), until="\033[J")
+    for service in ("aggregator", "inference", "gap-detector", "rest-ingestor", "data-connector"):
+        assert f"  {service}" in shown, shown
+    assert "dashboard" not in shown and status == 0, (status, shown)
+
+
+def test_up_shows_on_a_terminal_what_is_worth_reading():
+    offset, data = h.free_port_offset(), h.temp_dir()
+    words = ["up", "--data", data, "--port-offset", offset, "--postgres", "none"]
+    status, shown = on_a_terminal(*words, until="confidence", timeout_s=60)
+    assert status == 0, shown
+    assert "btcast status --port-offset" in shown
+    assert "level=info" not in shown.split("event=stopping")[0], shown
+    with open(os.path.join(data, "logs", "aggregator.log")) as f:
+        assert "event=anchored" in f.read()
+    status, shown = on_a_terminal(*words, "--verbose", until="event=anchored", timeout_s=60)
+    assert status == 0 and "level=info service=aggregator event=anchored" in shown, shown
 
 
 def test_watch_ends_cleanly_when_told():

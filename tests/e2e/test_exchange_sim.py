@@ -16,6 +16,8 @@ import tempfile
 import time
 import unittest
 
+from harness import free_port
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BTCAST = os.environ.get("BTCAST") or os.path.join(ROOT, "build", "btcast")
 CAPTURE = os.path.join(ROOT, "..", "shared", "data", "capture",
@@ -24,12 +26,6 @@ SBE_ALL = "/stream?streams=btcusdt@trade/btcusdt@bestBidAsk/btcusdt@depth/btcusd
 TRADES, QUOTE, SNAPSHOT, DIFF = 10000, 10001, 10002, 10003
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 WAIT_S = 20
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Exchange:

@@ -120,7 +120,7 @@ exec redis-server "$@"
                                "service: sbe-ingestor\nwatchdog_ms: 500\n")
         offset = h.free_port_offset()
         self.data = os.path.join(folder, "data")
-        self.process = h.start("up", "--data", self.data, "--port-offset", offset,
+        self.process = h.start("up", "--postgres", "none", "--data", self.data, "--port-offset", offset,
                                "--set", f"config.sbe_ingestor={ingestor}",
                                "--set", f"redis.server={server}")
         exchange = Exchange(h.PORTS["exchange-sim"] + offset)

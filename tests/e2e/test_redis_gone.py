@@ -29,7 +29,7 @@ class Away(Scene):
         os.chmod(server, 0o755)
         offset = h.free_port_offset()
         data = os.path.join(folder, "data")
-        self.process = h.start("up", "--data", data, "--port-offset", offset, "--set",
+        self.process = h.start("up", "--postgres", "none", "--data", data, "--port-offset", offset, "--set",
                                f"redis.server={server}")
         exchange = Exchange(h.PORTS["exchange-sim"] + offset)
         h.wait_until(exchange.alive, "the exchange answers")

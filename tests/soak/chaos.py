@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Chaos for longer, on a single Redis, behind Sentinel and on a Cluster, ten minutes each.
+"""Chaos for longer, on a single Redis, behind Sentinel and on a Cluster in turn, ten minutes each.
 
-usage: tests/soak/chaos.py [SECONDS each [SEED]]"""
+usage: tests/soak/chaos.py [SECONDS each [SEED [single|sentinels|cluster …]]]"""
 import os
 import sys
 
@@ -15,8 +15,10 @@ def main():
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 600
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else 1
     wrong = []
-    for backend in (chaos.PrivateRedis, chaos.sentinels, chaos.cluster):
-        wrong += chaos.run(seed, seconds, backend)
+    backends = {"single": chaos.PrivateRedis, "sentinels": chaos.sentinels,
+                "cluster": chaos.cluster}
+    for name in sys.argv[3:] or backends:
+        wrong += [f"{name}: {what}" for what in chaos.run(seed, seconds, backends[name])]
     print("\n".join(wrong) or "nothing wrong")
     return 1 if wrong else 0
 

@@ -81,17 +81,22 @@ static int archive_maker_copy(struct archive_maker *maker, const char *select, c
     return result;
 }
 
+int archive_maker_make(struct archive_maker *maker, const char *select, const char *key, char *path,
+                       struct err *err)
+{
+    char begun[LAKE_FILE_PATH_SIZE];
+    int result = lake_spool_paths(maker->spool, key, begun, path, err);
+    return result == ERR_OK ? archive_maker_copy(maker, select, begun, path, err) : result;
+}
+
 static int archive_maker_block(struct archive_maker *maker, struct archive_job *job)
 {
-    char key[OBJECT_KEY_SIZE], begun[LAKE_FILE_PATH_SIZE], select[BLOCK_TABLE_SQL_SIZE];
+    char key[OBJECT_KEY_SIZE], select[BLOCK_TABLE_SQL_SIZE];
     if (bronze_key_of_block(&job->block->identity, key) != ERR_OK)
         return err_set(&job->err, ERR_INVALID, "a block without a name: receive time or symbol");
-    int result = lake_spool_paths(maker->spool, key, begun, job->path, &job->err);
-    if (result != ERR_OK)
-        return result;
     block_table_set(maker->blocks, job->block);
     block_table_select(&job->block->identity, select);
-    result = archive_maker_copy(maker, select, begun, job->path, &job->err);
+    int result = archive_maker_make(maker, select, key, job->path, &job->err);
     job->rows = block_table_rows(maker->blocks);
     job->undecoded = block_table_undecoded(maker->blocks);
     block_table_set(maker->blocks, NULL);
@@ -100,18 +105,15 @@ static int archive_maker_block(struct archive_maker *maker, struct archive_job *
 
 static int archive_maker_reply(struct archive_maker *maker, struct archive_job *job)
 {
-    char key[OBJECT_KEY_SIZE], begun[LAKE_FILE_PATH_SIZE], select[REPLY_TABLE_SQL_SIZE];
+    char key[OBJECT_KEY_SIZE], select[REPLY_TABLE_SQL_SIZE];
     int result = reply_table_judge(maker->replies, &job->reply, &job->err);
     if (result != ERR_OK)
         return result;
     if (bronze_key_of_reply(&job->reply, key) != ERR_OK ||
         reply_table_select(&job->reply, select) != ERR_OK)
         return err_set(&job->err, ERR_MALFORMED, "a reply without a name");
-    result = lake_spool_paths(maker->spool, key, begun, job->path, &job->err);
-    if (result != ERR_OK)
-        return result;
     reply_table_set(maker->replies, job->reply.body);
-    result = archive_maker_copy(maker, select, begun, job->path, &job->err);
+    result = archive_maker_make(maker, select, key, job->path, &job->err);
     /* Not the disk's fault: the body holds something that the columns do not take. */
     if (result == ERR_IO && strncmp(job->err.text, "IO Error", 8) != 0 &&
         strncmp(job->err.text, "Out of Memory", 13) != 0 &&

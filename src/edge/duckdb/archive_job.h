@@ -37,6 +37,11 @@ void archive_maker_close(struct archive_maker *maker);
 /* Fills the job's result. ERR_MALFORMED: of a reply, it is to be quarantined. */
 void archive_maker_run(struct archive_maker *maker, struct archive_job *job);
 
+/* The SELECT's rows become the file of this key in the spool, durable; its path into
+ * path[LAKE_FILE_PATH_SIZE]. For callers without a thread. */
+int archive_maker_make(struct archive_maker *maker, const char *select, const char *key, char *path,
+                       struct err *err) MUST_CHECK;
+
 /* A job for a reply, with its own copy of everything; NULL: out of memory. */
 struct archive_job *archive_job_of_reply(const struct archive_rest_reply *reply);
 /* Not its block. */

@@ -116,7 +116,7 @@ static int duckdb_archive_begin(struct duckdb_archive *archive, const struct arc
 
 static bool duckdb_archive_no_room(const struct duckdb_archive *archive)
 {
-    return lake_spool_full(archive->spool) ||
+    return lake_spool_crowded(archive->spool) || lake_spool_full(archive->spool) ||
            (archive->memory >= archive->memory_max && archive->pending > 0);
 }
 
@@ -321,6 +321,9 @@ static void duckdb_archive_status(void *self, struct archive_status *status)
 {
     struct duckdb_archive *archive = self;
     *status = (struct archive_status){.lake_ready = lake_spool_ready(archive->spool),
+                                      .no_room = duckdb_archive_no_room(archive),
+                                      .spool_full = lake_spool_crowded(archive->spool),
+                                      .journal_bytes = lake_spool_journal_bytes(archive->spool),
                                       .spool_bytes = lake_spool_bytes(archive->spool),
                                       .spool_bytes_max = lake_spool_bytes_max(archive->spool),
                                       .spool_files = lake_spool_files(archive->spool)};

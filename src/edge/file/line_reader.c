@@ -6,19 +6,59 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unzip.h>
 #include <zlib.h>
 
 #define LINE_READER_INPUT 131072u
 #define LINE_READER_ROOM  (LINE_READER_LINE_MAX + LINE_READER_INPUT)
 
 struct line_reader {
-    gzFile file;
-    char path[256]; /* for messages */
+    gzFile file; /* or: */
+    unzFile zip;
+    bool member;          /* one of the archive's files is open */
+    uint64_t member_left; /* bytes of it that are to come */
+    char path[256];       /* for messages */
     uint64_t oversize;
     bool ended, skipping;
     size_t at, end;  /* unread part of the buffer */
     uint8_t *buffer; /* LINE_READER_ROOM */
 };
+
+/* A zip archive says so at its beginning. */
+static bool line_reader_is_zip(const char *path)
+{
+    char head[4] = {0};
+    FILE *file = fopen(path, "rb");
+    bool zip = file != NULL && fread(head, 1, sizeof(head), file) == sizeof(head) &&
+               memcmp(head, "PK\3\4", sizeof(head)) == 0;
+    if (file != NULL)
+        fclose(file);
+    return zip;
+}
+
+static bool line_reader_open_member(struct line_reader *reader)
+{
+    unz_file_info64 info;
+    if (unzGetCurrentFileInfo64(reader->zip, &info, NULL, 0, NULL, 0, NULL, 0) != UNZ_OK ||
+        unzOpenCurrentFile(reader->zip) != UNZ_OK)
+        return false;
+    reader->member = true;
+    reader->member_left = info.uncompressed_size;
+    return true;
+}
+
+static bool line_reader_open_file(struct line_reader *reader, const char *path)
+{
+    if (line_reader_is_zip(path)) {
+        reader->zip = unzOpen64(path);
+        return reader->zip != NULL && unzGoToFirstFile(reader->zip) == UNZ_OK &&
+               line_reader_open_member(reader);
+    }
+    reader->file = gzopen(path, "rb");
+    if (reader->file != NULL)
+        gzbuffer(reader->file, LINE_READER_INPUT);
+    return reader->file != NULL;
+}
 
 int line_reader_open(const char *path, struct line_reader **out, struct err *err)
 {
@@ -27,15 +67,15 @@ int line_reader_open(const char *path, struct line_reader **out, struct err *err
         return err_set(err, ERR_MEMORY, "line reader");
     snprintf(reader->path, sizeof(reader->path), "%s", path);
     reader->buffer = malloc(LINE_READER_ROOM);
-    reader->file = reader->buffer == NULL ? NULL : gzopen(path, "rb");
-    if (reader->file == NULL) {
+    errno = 0;
+    if (reader->buffer == NULL || !line_reader_open_file(reader, path)) {
         int result = reader->buffer == NULL
                          ? err_set(err, ERR_MEMORY, "line reader")
-                         : err_set(err, ERR_IO, "cannot open %s: %s", path, strerror(errno));
+                         : err_set(err, ERR_IO, "cannot open %s: %s", path,
+                                   errno != 0 ? strerror(errno) : "a damaged zip archive");
         line_reader_close(reader);
         return result;
     }
-    gzbuffer(reader->file, LINE_READER_INPUT);
     *out = reader;
     return ERR_OK;
 }
@@ -46,6 +86,10 @@ void line_reader_close(struct line_reader *reader)
         return;
     if (reader->file != NULL)
         gzclose(reader->file);
+    if (reader->member)
+        unzCloseCurrentFile(reader->zip);
+    if (reader->zip != NULL)
+        unzClose(reader->zip);
     free(reader->buffer);
     free(reader);
 }
@@ -53,6 +97,33 @@ void line_reader_close(struct line_reader *reader)
 uint64_t line_reader_oversize(const struct line_reader *reader)
 {
     return reader->oversize;
+}
+
+uint64_t line_reader_offset(const struct line_reader *reader)
+{
+    return reader->zip != NULL ? unzGetCurrentFileZStreamPos64(reader->zip)
+                               : (uint64_t)gzoffset(reader->file);
+}
+
+/* At the end of one file of the archive its CRC is judged and the next one begins. Damage may
+ * end it early as well, and then minizip looks at no CRC: its size has to be right, too. */
+static int line_reader_unzip(struct line_reader *reader, int *size, struct err *err)
+{
+    for (;;) {
+        *size = unzReadCurrentFile(reader->zip, reader->buffer + reader->end, LINE_READER_INPUT);
+        if (*size > 0 && (uint64_t)*size <= reader->member_left) {
+            reader->member_left -= (uint64_t)*size;
+            return ERR_OK;
+        }
+        const bool whole = *size == 0 && reader->member_left == 0;
+        reader->member = false;
+        if (unzCloseCurrentFile(reader->zip) != UNZ_OK || !whole)
+            return err_set(err, ERR_CORRUPT, "%s: the archive is damaged", reader->path);
+        if (unzGoToNextFile(reader->zip) != UNZ_OK)
+            return ERR_OK; /* the last one was */
+        if (!line_reader_open_member(reader))
+            return err_set(err, ERR_CORRUPT, "%s: the archive is damaged", reader->path);
+    }
 }
 
 static int line_reader_fill(struct line_reader *reader, struct err *err)
@@ -65,12 +136,18 @@ static int line_reader_fill(struct line_reader *reader, struct err *err)
         reader->skipping = true;
         reader->end = 0;
     }
-    int size = gzread(reader->file, reader->buffer + reader->end, LINE_READER_INPUT);
-    if (size > 0) {
+    int size = 0, result = ERR_OK;
+    if (reader->zip != NULL)
+        result = line_reader_unzip(reader, &size, err);
+    else
+        size = gzread(reader->file, reader->buffer + reader->end, LINE_READER_INPUT);
+    if (size > 0 && result == ERR_OK) {
         reader->end += (size_t)size;
         return ERR_OK;
     }
     reader->ended = true;
+    if (reader->zip != NULL)
+        return result;
     int code = Z_OK;
     const char *words = gzerror(reader->file, &code);
     if (size < 0 || (code != Z_OK && code != Z_STREAM_END))

@@ -29,7 +29,7 @@ struct lake_spool {
     struct object_port objects;
     _Atomic uint64_t next_number;
     struct lake_spool_file *first, *last; /* by number */
-    uint64_t bytes, files;
+    uint64_t bytes, files, journal_bytes;
     bool putting, failed;
     int64_t now_us, retry_us;
     struct log_limit log;
@@ -287,9 +287,24 @@ bool lake_spool_ready(const struct lake_spool *spool)
     return !spool->failed;
 }
 
+void lake_spool_set_journal(struct lake_spool *spool, uint64_t bytes)
+{
+    spool->journal_bytes = bytes;
+}
+
+bool lake_spool_crowded(const struct lake_spool *spool)
+{
+    return spool->files > 0 && spool->bytes + spool->journal_bytes >= spool->bytes_max;
+}
+
 uint64_t lake_spool_bytes(const struct lake_spool *spool)
 {
-    return spool->bytes;
+    return spool->bytes + spool->journal_bytes;
+}
+
+uint64_t lake_spool_journal_bytes(const struct lake_spool *spool)
+{
+    return spool->journal_bytes;
 }
 
 uint64_t lake_spool_bytes_max(const struct lake_spool *spool)

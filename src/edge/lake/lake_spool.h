@@ -37,8 +37,14 @@ int lake_spool_paths(struct lake_spool *spool, const char *key, char *begun, cha
 int lake_spool_add(struct lake_spool *spool, const char *path, struct err *err) MUST_CHECK;
 /* Full: no new file may be begun. Files under way may carry it over its limit. */
 bool lake_spool_full(const struct lake_spool *spool);
-bool lake_spool_ready(const struct lake_spool *spool); /* the last put succeeded */
-uint64_t lake_spool_bytes(const struct lake_spool *spool);
+/* Bytes of the journal beside it: part of lake_spool_bytes. */
+void lake_spool_set_journal(struct lake_spool *spool, uint64_t bytes);
+/* Files and journal together are over the limit, and there are files: when the lake takes them,
+ * there is room again. The journal alone never is: its blocks need more to become whole. */
+bool lake_spool_crowded(const struct lake_spool *spool);
+bool lake_spool_ready(const struct lake_spool *spool);     /* the last put succeeded */
+uint64_t lake_spool_bytes(const struct lake_spool *spool); /* the journal's with them */
+uint64_t lake_spool_journal_bytes(const struct lake_spool *spool);
 uint64_t lake_spool_bytes_max(const struct lake_spool *spool);
 uint64_t lake_spool_files(const struct lake_spool *spool);
 int lake_spool_do_work(struct lake_spool *spool, int64_t mono_us);

@@ -11,6 +11,26 @@
 
 /* Where a model brings no band: 10 s returns of 3.7 bp rms (a real capture), normal. */
 #define INFER_BAND_BP 4.7
+/* A model that says more than this of 10 s says nothing; scales are kept within bounds that
+ * leave prices finite. */
+#define INFER_RETURN_BP_MAX 2000.0f
+#define INFER_SCALE_BP_MIN  1e-3
+#define INFER_SCALE_BP_MAX  1000.0
+
+/* A new record, from what the model brings. */
+static void infer_start_track(struct infer *infer, uint64_t identity)
+{
+    const struct model_spec *spec = infer->model == NULL ? NULL : model_spec(infer->model);
+    bool has_scale = spec != NULL && spec->layers[spec->layer_count - 1].outputs > 1;
+    double band = has_scale ? INFER_BAND_BP / TRACK_SCALE_BP : INFER_BAND_BP;
+    struct track_start start = {.has_scale = has_scale, .p10 = -band, .p90 = band};
+    if (spec != NULL && spec->has_band) {
+        start.p10 = (double)spec->band_p10;
+        start.p90 = (double)spec->band_p90;
+    }
+    start.is_calibrated = spec != NULL && spec->calibration.count > 0;
+    track_init(&infer->track, identity, &start);
+}
 
 int infer_open(struct infer *infer, const struct infer_options *options,
                const struct infer_port *port, const struct infer_observer *observer,
@@ -22,7 +42,7 @@ int infer_open(struct infer *infer, const struct infer_options *options,
     infer->observer = *observer;
     slew_init(&infer->grid, now);
     degrade_init(&infer->degrade);
-    track_init(&infer->track, 0, -INFER_BAND_BP, INFER_BAND_BP);
+    infer_start_track(infer, 0);
     infer->slot = clock_slot(now.wall_us) + 1;
     infer->saved_slot = INT64_MIN;
     infer->refill_after = INT64_MAX;
@@ -54,9 +74,7 @@ int infer_set_model(struct infer *infer, const struct model *model)
         return ERR_OK;
     if (infer->port.model != NULL)
         infer->port.model(infer->port.self, identity);
-    bool band = model != NULL && model_spec(model)->has_band;
-    track_init(&infer->track, identity, band ? (double)model_spec(model)->band_p10 : -INFER_BAND_BP,
-               band ? (double)model_spec(model)->band_p90 : INFER_BAND_BP);
+    infer_start_track(infer, identity);
     return ERR_OK;
 }
 
@@ -263,26 +281,47 @@ static void infer_fold(struct infer *infer)
     track_fold(&infer->track, infer->slot, outcomes, count);
 }
 
-/* The model's word in basis points; 0 without model or features. */
-static double infer_return_bp(struct infer *infer)
+/* What the calibration says of features this old; of features that it was not fitted on (no
+ * book of our own) nothing is known. */
+static double infer_probability(const struct infer *infer, const struct state_read *basis,
+                                const struct model_output *output)
+{
+    const struct calibration *calibration = &model_spec(infer->model)->calibration;
+    if (calibration->count == 0 || infer->degrade.mode > DEGRADE_STALE)
+        return TRACK_PRIOR;
+    double age_s = (double)(clock_slot_us(infer->slot) - basis->as_of_us) / 1e6;
+    double probability = calibration_probability(calibration, model_strength(output), age_s);
+    return probability > 0 ? probability : TRACK_PRIOR;
+}
+
+/* The model's word in basis points; no change without model or features. */
+static struct track_forecast infer_forecast(struct infer *infer)
 {
     const struct state_read *basis = infer_basis(infer);
+    struct track_forecast forecast = {.scale_bp = infer->track.scale_bp,
+                                      .probability = TRACK_PRIOR};
     if (infer->model == NULL || basis == NULL)
-        return 0;
+        return forecast;
     int64_t before_ns = infer_now_ns(infer);
     struct model_output output;
     model_predict(infer->model, basis->values, &output);
     infer->timing.mlp_ns = infer_now_ns(infer) - before_ns;
-    return output.valid ? (double)output.mean_bp : 0;
+    if (!output.valid || fabsf(output.mean_bp) > INFER_RETURN_BP_MAX)
+        return forecast;
+    forecast.return_bp = (double)output.mean_bp;
+    forecast.scale_bp = fmin(fmax((double)output.scale_bp, INFER_SCALE_BP_MIN), INFER_SCALE_BP_MAX);
+    forecast.probability = infer_probability(infer, basis, &output);
+    return forecast;
 }
 
 /* Keeps the fold with this prediction in it, ready to be stored if ours is published. */
-static void infer_remember(struct infer *infer, const struct prediction_inputs *inputs)
+static void infer_remember(struct infer *infer, const struct prediction_inputs *inputs,
+                           const struct track_forecast *forecast)
 {
     infer->next = infer->track;
     struct track_pending pending = {.slot = inputs->slot,
                                     .mid = decimal_to_f64(inputs->mid, inputs->mid_exponent),
-                                    .return_bp = inputs->return_bp,
+                                    .forecast = *forecast,
                                     .p10_bp = inputs->p10_bp,
                                     .p90_bp = inputs->p90_bp,
                                     .confidence = inputs->confidence,
@@ -292,11 +331,11 @@ static void infer_remember(struct infer *infer, const struct prediction_inputs *
     infer->saved_slot = inputs->slot;
 }
 
-static void infer_inputs(struct infer *infer, struct prediction_inputs *inputs)
+static void infer_inputs(struct infer *infer, const struct track_forecast *forecast,
+                         struct prediction_inputs *inputs)
 {
     const struct track *track = &infer->track;
     enum track_map map = infer_map(infer->degrade.mode);
-    double return_bp = infer_return_bp(infer);
     bool usable = infer->model != NULL && infer_basis(infer) != NULL;
     *inputs = (struct prediction_inputs){
         .symbol = infer->options.symbol,
@@ -309,14 +348,13 @@ static void infer_inputs(struct infer *infer, struct prediction_inputs *inputs)
         .slot = infer->slot,
         .mid = infer->mid.mantissa,
         .mid_exponent = infer->mid.exponent,
-        .return_bp = return_bp,
-        .confidence = usable ? track_confidence(track, map, return_bp) : 0,
-        .p10_bp = return_bp + track->p10_bp,
-        .p90_bp = return_bp + track->p90_bp,
+        .return_bp = forecast->return_bp,
+        .confidence = usable ? track_confidence(track, map, forecast) : 0,
         .features_age_us = infer->timing.features_age_us,
         .epoch = infer->state_ok ? infer->state.vec_epoch : 0,
         .seq = infer->state_ok ? infer->state.vec_seq : 0,
-        .outcomes = track_seen(track, map, return_bp)};
+        .outcomes = track_seen(track, map, forecast)};
+    track_band(track, forecast, &inputs->p10_bp, &inputs->p90_bp);
     inputs->calibration = inputs->outcomes >= TRACK_ONLINE_MIN ? "online" : "prior";
 }
 
@@ -334,13 +372,14 @@ static void infer_predict(struct infer *infer, int64_t mono_us)
     }
     infer_fold(infer);
     struct prediction_inputs inputs;
-    infer_inputs(infer, &inputs);
+    struct track_forecast forecast = infer_forecast(infer);
+    infer_inputs(infer, &forecast, &inputs);
     int64_t features_to_ns = infer_now_ns(infer);
     infer->timing.features_ns = features_to_ns - features_from_ns - infer->timing.mlp_ns;
     inputs.latency_us = (features_to_ns - infer->started_ns) / 1000;
     infer->saved_slot = INT64_MIN;
     if (infer->state_ok && infer->model != NULL)
-        infer_remember(infer, &inputs);
+        infer_remember(infer, &inputs, &forecast);
     struct prediction prediction;
     prediction_fill(&prediction, &inputs);
     infer->counters.predictions++;

@@ -8,28 +8,41 @@
 #include "base/clock.h"
 #include "base/crc32c.h"
 
-#define TRACK_VERSION 1
-/* Before any outcome: a fair coin, less the share of 10 s spans in which the mid does not
- * move (2.4 % in a real capture), which count as wrong. */
-#define TRACK_PRIOR      0.488
-#define TRACK_BAND_STEP  0.05
-#define TRACK_SCALE_STEP 0.02
-/* Bins are half octaves of |return| from 1/64 bp. */
+#define TRACK_VERSION 2
+/* Steps of the band, as shares of the residuals' mean size. A model with a scale has its
+ * band fitted on thousands of outcomes, and the scale follows the market. */
+#define TRACK_BAND_STEP       0.05
+#define TRACK_BAND_STEP_SCALE 0.02
+#define TRACK_SCALE_STEP      0.02
+/* Bins of |return| are half octaves from 1/64 bp … */
 #define TRACK_BIN_OFFSET 12
+/* … and those of the probability this wide, from here. */
+#define TRACK_BIN_WIDTH 0.025
+#define TRACK_BIN_FIRST 0.4
 
-void track_init(struct track *track, uint64_t model, double p10_bp, double p90_bp)
+void track_init(struct track *track, uint64_t model, const struct track_start *start)
 {
     memset(track, 0, sizeof(*track));
     track->model = model;
     track->slot = INT64_MIN;
-    track->p10_bp = p10_bp;
-    track->p90_bp = p90_bp;
-    track->scale_bp = (p90_bp - p10_bp) / 2;
+    track->is_calibrated = start->is_calibrated;
+    track->p10 = start->p10;
+    track->p90 = start->p90;
+    track->spread = (start->p90 - start->p10) / 2;
+    track->band_step = start->has_scale ? TRACK_BAND_STEP_SCALE : TRACK_BAND_STEP;
+    track->scale_bp = start->has_scale ? TRACK_SCALE_BP : 1.0;
 }
 
-static int track_bin(double return_bp)
+static double track_bin_middle(int bin)
 {
-    double position = floor(2 * log2(fabs(return_bp))) + TRACK_BIN_OFFSET;
+    return TRACK_BIN_FIRST + TRACK_BIN_WIDTH * (bin + 0.5);
+}
+
+static int track_bin(const struct track *track, const struct track_forecast *forecast)
+{
+    double position = track->is_calibrated
+                          ? floor((forecast->probability - TRACK_BIN_FIRST) / TRACK_BIN_WIDTH)
+                          : floor(2 * log2(fabs(forecast->return_bp))) + TRACK_BIN_OFFSET;
     if (!(position > 0)) /* also for log2(0) */
         return 0;
     return position < TRACK_BINS - 1 ? (int)position : TRACK_BINS - 1;
@@ -42,10 +55,12 @@ static void track_monotone(const struct track *track, enum track_map map, double
     double value[TRACK_BINS];
     double weight[TRACK_BINS];
     int size[TRACK_BINS];
+    uint32_t prior_weight = track->is_calibrated ? TRACK_CALIBRATED_WEIGHT : TRACK_PRIOR_WEIGHT;
     int blocks = 0;
     for (int bin = 0; bin < TRACK_BINS; bin++) {
-        weight[blocks] = track->seen[map][bin] + TRACK_PRIOR_WEIGHT;
-        value[blocks] = (track->hits[map][bin] + TRACK_PRIOR * TRACK_PRIOR_WEIGHT) / weight[blocks];
+        double prior = track->is_calibrated ? track_bin_middle(bin) : TRACK_PRIOR;
+        weight[blocks] = track->seen[map][bin] + prior_weight;
+        value[blocks] = (track->hits[map][bin] + prior * prior_weight) / weight[blocks];
         size[blocks++] = 1;
         while (blocks > 1 && value[blocks - 2] > value[blocks - 1]) {
             double both = weight[blocks - 2] + weight[blocks - 1];
@@ -63,19 +78,43 @@ static void track_monotone(const struct track *track, enum track_map map, double
             rate[bin++] = value[block];
 }
 
-double track_confidence(const struct track *track, enum track_map map, double return_bp)
+/* The curve through (middle of the bin, its rate), parallel to the prior beyond its ends: a
+ * track that has seen nothing says exactly what the calibration says. */
+static double track_curve(const double rate[TRACK_BINS], double probability)
+{
+    double at = (probability - track_bin_middle(0)) / TRACK_BIN_WIDTH;
+    int last = TRACK_BINS - 1;
+    if (at <= 0 || at >= last) {
+        int end = at <= 0 ? 0 : last;
+        return fmin(fmax(rate[end] + probability - track_bin_middle(end), 0), 1);
+    }
+    int bin = (int)at;
+    return rate[bin] + (rate[bin + 1] - rate[bin]) * (at - bin);
+}
+
+double track_confidence(const struct track *track, enum track_map map,
+                        const struct track_forecast *forecast)
 {
     PRE((int)map >= 0 && map < TRACK_MAPS);
-    if (return_bp == 0 || !isfinite(return_bp))
+    if (forecast->return_bp == 0 || !isfinite(forecast->return_bp))
         return 0;
     double rate[TRACK_BINS];
     track_monotone(track, map, rate);
-    return rate[track_bin(return_bp)];
+    return track->is_calibrated ? track_curve(rate, forecast->probability)
+                                : rate[track_bin(track, forecast)];
 }
 
-uint32_t track_seen(const struct track *track, enum track_map map, double return_bp)
+uint32_t track_seen(const struct track *track, enum track_map map,
+                    const struct track_forecast *forecast)
 {
-    return track->seen[map][track_bin(return_bp)];
+    return track->seen[map][track_bin(track, forecast)];
+}
+
+void track_band(const struct track *track, const struct track_forecast *forecast, double *p10_bp,
+                double *p90_bp)
+{
+    *p10_bp = forecast->return_bp + track->p10 * forecast->scale_bp;
+    *p90_bp = forecast->return_bp + track->p90 * forecast->scale_bp;
 }
 
 void track_add(struct track *track, const struct track_pending *pending)
@@ -98,11 +137,11 @@ static int track_sign(double value)
     return (value > 0) - (value < 0);
 }
 
-static void track_learn_bin(struct track *track, int64_t map, double return_bp, bool hit)
+static void track_learn_bin(struct track *track, const struct track_pending *pending, bool hit)
 {
-    int bin = track_bin(return_bp);
-    uint32_t *seen = &track->seen[map][bin];
-    uint32_t *hits = &track->hits[map][bin];
+    int bin = track_bin(track, &pending->forecast);
+    uint32_t *seen = &track->seen[pending->map][bin];
+    uint32_t *hits = &track->hits[pending->map][bin];
     if (*seen >= TRACK_BIN_MAX) {
         *seen /= 2;
         *hits /= 2;
@@ -111,13 +150,16 @@ static void track_learn_bin(struct track *track, int64_t map, double return_bp, 
     *hits += hit;
 }
 
-/* One step of stochastic quantile approximation on the residual. */
-static void track_learn_band(struct track *track, double residual_bp)
+/* One step of stochastic quantile approximation on the residual in units of the scale. */
+static void track_learn_band(struct track *track, const struct track_forecast *forecast,
+                             double residual_bp)
 {
-    track->scale_bp += TRACK_SCALE_STEP * (fabs(residual_bp) - track->scale_bp);
-    double step = TRACK_BAND_STEP * (track->scale_bp + 1e-3);
-    track->p10_bp += step * (0.1 - (residual_bp < track->p10_bp));
-    track->p90_bp += step * (0.9 - (residual_bp < track->p90_bp));
+    double residual = residual_bp / forecast->scale_bp;
+    track->spread += TRACK_SCALE_STEP * (fabs(residual) - track->spread);
+    double step = track->band_step * (track->spread + 1e-3);
+    track->p10 += step * (0.1 - (residual < track->p10));
+    track->p90 += step * (0.9 - (residual < track->p90));
+    track->scale_bp += TRACK_SCALE_STEP * (forecast->scale_bp - track->scale_bp);
 }
 
 static void track_learn_accuracy(struct track *track, const struct track_pending *pending,
@@ -128,7 +170,7 @@ static void track_learn_accuracy(struct track *track, const struct track_pending
     accuracy->moved += outcome_bp != 0;
     accuracy->hits += hit;
     accuracy->covered += outcome_bp >= pending->p10_bp && outcome_bp <= pending->p90_bp;
-    accuracy->abs_error_bp_sum += fabs(outcome_bp - pending->return_bp);
+    accuracy->abs_error_bp_sum += fabs(outcome_bp - pending->forecast.return_bp);
     accuracy->abs_zero_bp_sum += fabs(outcome_bp);
     int bin = (int)(pending->confidence * TRACK_RELIABILITY_BINS);
     if (bin >= TRACK_RELIABILITY_BINS)
@@ -144,11 +186,12 @@ static void track_learn(struct track *track, const struct track_pending *pending
                         double outcome_mid)
 {
     double outcome_bp = 1e4 * log(outcome_mid / pending->mid);
-    bool hit = pending->return_bp != 0 && track_sign(outcome_bp) == track_sign(pending->return_bp);
-    track_learn_bin(track, pending->map, pending->return_bp, hit);
+    double return_bp = pending->forecast.return_bp;
+    bool hit = return_bp != 0 && track_sign(outcome_bp) == track_sign(return_bp);
+    track_learn_bin(track, pending, hit);
     if (pending->map != TRACK_LIVE)
         return;
-    track_learn_band(track, outcome_bp - pending->return_bp);
+    track_learn_band(track, &pending->forecast, outcome_bp - return_bp);
     track_learn_accuracy(track, pending, outcome_bp, hit);
 }
 
@@ -205,12 +248,15 @@ size_t track_save(const struct track *track, uint8_t *out)
 
 static bool track_is_sane(const struct track *track)
 {
-    bool sane = track->pending_count <= TRACK_PENDING_MAX && isfinite(track->p10_bp) &&
-                isfinite(track->p90_bp) && isfinite(track->scale_bp);
+    bool sane = track->pending_count <= TRACK_PENDING_MAX && track->is_calibrated <= 1 &&
+                isfinite(track->p10) && isfinite(track->p90) && isfinite(track->spread) &&
+                isfinite(track->band_step) && isfinite(track->scale_bp) && track->scale_bp > 0;
     for (uint32_t i = 0; sane && i < track->pending_count; i++) {
         const struct track_pending *pending = &track->pending[i];
-        sane = pending->map >= 0 && pending->map < TRACK_MAPS && isfinite(pending->return_bp) &&
-               isfinite(pending->confidence);
+        const struct track_forecast *forecast = &pending->forecast;
+        sane = pending->map >= 0 && pending->map < TRACK_MAPS && isfinite(forecast->return_bp) &&
+               isfinite(forecast->scale_bp) && forecast->scale_bp > 0 &&
+               isfinite(forecast->probability) && isfinite(pending->confidence);
     }
     return sane;
 }

@@ -111,14 +111,6 @@ void aggregator_metrics_open(struct aggregator *aggregator)
     aggregator_metrics_world(&aggregator->metrics, metrics);
 }
 
-/* Adds what has come since the last look. */
-static void aggregator_metrics_add(struct metric *metric, uint64_t total, uint64_t *seen)
-{
-    if (total > *seen)
-        metric_add(metric, total - *seen);
-    *seen = total;
-}
-
 void aggregator_metrics_update(struct aggregator *aggregator)
 {
     struct aggregator_metrics *own = &aggregator->metrics;
@@ -129,8 +121,8 @@ void aggregator_metrics_update(struct aggregator *aggregator)
     int64_t recv_us;
     state_feed_place(aggregator->feed, &epoch, &seq, &recv_us);
     for (int i = 0; i < STREAM_COUNT; i++) {
-        aggregator_metrics_add(own->records[i], feed->records[i], &own->seen_records[i]);
-        aggregator_metrics_add(own->envelopes_bad[i], feed->envelopes_bad[i], &own->seen_bad[i]);
+        metric_follow(own->records[i], feed->records[i], &own->seen_records[i]);
+        metric_follow(own->envelopes_bad[i], feed->envelopes_bad[i], &own->seen_bad[i]);
     }
     metric_set(own->lag, epoch == 0 ? 0 : (double)(aggregator->now.wall_us - recv_us) / 1e6);
     metric_set(own->book_live, aggregator->book_live);

@@ -101,7 +101,9 @@ struct aggregator_outbox {
 struct aggregator_reports {
     struct gap_event entries[AGGREGATOR_REPORTS_MAX]; /* a ring */
     uint32_t head, tail;
-    uint32_t sent; /* which one the call is about */
+    uint32_t told;  /* all before it have been told once */
+    uint32_t sent;  /* which one the call is about */
+    bool was_ready; /* the store, when last looked at */
     struct aggregator_call call;
     int64_t retry_us;
     int64_t minute_told; /* the last minute put into the ring */

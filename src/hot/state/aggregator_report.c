@@ -22,15 +22,23 @@ static struct gap_event *aggregator_report_at(struct aggregator *aggregator, uin
     return &aggregator->reports.entries[index % AGGREGATOR_REPORTS_MAX];
 }
 
+static void aggregator_report_follow(struct aggregator_reports *reports)
+{
+    if ((int32_t)(reports->head - reports->told) > 0)
+        reports->told = reports->head;
+}
+
 /* The head may be under way: it is then told twice rather than not at all. */
 static struct gap_event *aggregator_report_push(struct aggregator *aggregator)
 {
     struct aggregator_reports *reports = &aggregator->reports;
     if (reports->tail - reports->head == AGGREGATOR_REPORTS_MAX) {
+        bool is_lost = aggregator->lease.holds && reports->head == reports->told;
         reports->head++;
-        reports->dropped += aggregator->lease.holds;
-        metric_add(aggregator->metrics.reports_dropped, aggregator->lease.holds);
+        reports->dropped += is_lost;
+        metric_add(aggregator->metrics.reports_dropped, is_lost);
     }
+    aggregator_report_follow(reports);
     return aggregator_report_at(aggregator, reports->tail++);
 }
 
@@ -61,6 +69,13 @@ static void aggregator_report_trades(struct aggregator *aggregator)
 {
     struct gap_event *event = aggregator_report_begin(aggregator, GAP_TRADE_HOLE, "trade id hole");
     world_trade_hole(aggregator->world, &event->first_trade_id, &event->last_trade_id);
+}
+
+static void aggregator_report_absent(struct aggregator *aggregator)
+{
+    struct gap_event *event =
+        aggregator_report_begin(aggregator, GAP_TRADES_ABSENT, "trades of an anchor only");
+    world_trades_absent(aggregator->world, &event->first_trade_id, &event->last_trade_id);
 }
 
 static void aggregator_report_records(struct aggregator *aggregator, const struct record *record)
@@ -100,6 +115,8 @@ void aggregator_report_effects(struct aggregator *aggregator, unsigned effects,
         aggregator_report_records(aggregator, record);
     if (effects & WORLD_TRADE_HOLE)
         aggregator_report_trades(aggregator);
+    if (effects & WORLD_TRADES_ABSENT)
+        aggregator_report_absent(aggregator);
     if (loss != NULL)
         aggregator_report_add(aggregator, GAP_LOSS, loss);
     if (effects & WORLD_MINUTE)
@@ -138,6 +155,35 @@ static void aggregator_report_told(struct aggregator *aggregator)
     metric_add(aggregator->metrics.reports, 1);
     if ((int32_t)(reports->sent + 1 - reports->head) > 0) /* else it was given up meanwhile */
         reports->head = reports->sent + 1;
+    aggregator_report_follow(reports);
+}
+
+static bool aggregator_report_has_ids(const struct gap_event *event)
+{
+    return event->kind == GAP_TRADE_HOLE || event->kind == GAP_TRADES_ABSENT;
+}
+
+/* A store that was away may come back empty, or without its last writes. What backfill has
+ * not read by then would never be fetched, so the holes of the last minutes are told again
+ * as far as the ring has them. */
+static void aggregator_report_rewind(struct aggregator *aggregator)
+{
+    struct aggregator_reports *reports = &aggregator->reports;
+    int64_t oldest_us = aggregator->now.wall_us - AGGREGATOR_REPORT_KEEP_US;
+    uint32_t least =
+        reports->tail < AGGREGATOR_REPORTS_MAX ? 0 : reports->tail - AGGREGATOR_REPORTS_MAX;
+    while (reports->head != least &&
+           aggregator_report_at(aggregator, reports->head - 1)->recv_us >= oldest_us)
+        reports->head--;
+}
+
+/* What was told before is told again only if somebody fetches by it. */
+static void aggregator_report_skip(struct aggregator *aggregator)
+{
+    struct aggregator_reports *reports = &aggregator->reports;
+    while (reports->head != reports->told &&
+           !aggregator_report_has_ids(aggregator_report_at(aggregator, reports->head)))
+        reports->head++;
 }
 
 /* The active one tells it: a standby keeps only what is fresh. */
@@ -148,6 +194,7 @@ static void aggregator_report_age(struct aggregator *aggregator)
     while (reports->head != reports->tail &&
            aggregator_report_at(aggregator, reports->head)->recv_us < oldest_us)
         reports->head++;
+    aggregator_report_follow(reports);
 }
 
 static bool aggregator_report_send(struct aggregator *aggregator)
@@ -175,8 +222,14 @@ int aggregator_report_do_work(struct aggregator *aggregator)
         aggregator_report_age(aggregator);
         return 0;
     }
-    if (reports->head == reports->tail || reports->call.in_flight ||
-        aggregator->now.mono_us < reports->retry_us || !state->ready(state->self))
+    bool was_ready = reports->was_ready;
+    reports->was_ready = state->ready(state->self) && (was_ready || !reports->call.in_flight);
+    if (!reports->was_ready || reports->call.in_flight)
+        return 0;
+    if (!was_ready)
+        aggregator_report_rewind(aggregator);
+    aggregator_report_skip(aggregator);
+    if (reports->head == reports->tail || aggregator->now.mono_us < reports->retry_us)
         return 0;
     reports->call.in_flight = aggregator_report_send(aggregator);
     return reports->call.in_flight;

@@ -7,14 +7,20 @@
 #include "base/decimal.h"
 
 static const char *const gap_kind_texts[GAP_KINDS] = {
-    [GAP_LOSS] = "loss",     [GAP_TRADE_HOLE] = "trade_hole", [GAP_RECORD_HOLE] = "record_hole",
-    [GAP_MINUTE] = "minute", [GAP_ANCHORED] = "anchored",     [GAP_STATE] = "state",
+    [GAP_LOSS] = "loss",
+    [GAP_TRADE_HOLE] = "trade_hole",
+    [GAP_RECORD_HOLE] = "record_hole",
+    [GAP_MINUTE] = "minute",
+    [GAP_ANCHORED] = "anchored",
+    [GAP_STATE] = "state",
+    [GAP_TRADES_ABSENT] = "trades_absent",
 };
 
 enum gap_type { GAP_TYPE_I64, GAP_TYPE_U64, GAP_TYPE_INT, GAP_TYPE_FLAG };
 
 #define GAP_FOR(kind) (1u << (kind))
 #define GAP_ALL       ((1u << GAP_KINDS) - 1)
+#define GAP_HOLES     (GAP_FOR(GAP_TRADE_HOLE) | GAP_FOR(GAP_TRADES_ABSENT))
 #define GAP_AT(name)  offsetof(struct gap_event, name)
 
 /* The numbers of an event: which kinds have them, under which name. */
@@ -31,8 +37,8 @@ static const struct gap_member {
     {"writer", GAP_TYPE_U64, GAP_AT(writer), GAP_ALL, 0},
     {"last_update_id", GAP_TYPE_I64, GAP_AT(last_update_id), GAP_ALL, 0},
     {"book_live", GAP_TYPE_FLAG, GAP_AT(book_live), GAP_ALL, 0},
-    {"first_missing_trade_id", GAP_TYPE_I64, GAP_AT(first_trade_id), GAP_FOR(GAP_TRADE_HOLE), 0},
-    {"last_missing_trade_id", GAP_TYPE_I64, GAP_AT(last_trade_id), GAP_FOR(GAP_TRADE_HOLE), 0},
+    {"first_missing_trade_id", GAP_TYPE_I64, GAP_AT(first_trade_id), GAP_HOLES, 0},
+    {"last_missing_trade_id", GAP_TYPE_I64, GAP_AT(last_trade_id), GAP_HOLES, 0},
     {"next_epoch", GAP_TYPE_U64, GAP_AT(next_epoch), GAP_FOR(GAP_RECORD_HOLE), 0},
     {"next_seq", GAP_TYPE_U64, GAP_AT(next_seq), GAP_FOR(GAP_RECORD_HOLE), 0},
     {"minute", GAP_TYPE_I64, GAP_AT(minute), GAP_FOR(GAP_MINUTE), 0},
@@ -183,5 +189,5 @@ bool gap_event_finish(const struct gap_event_reader *reader)
             wanted |= 1u << i;
     if (reader->is_malformed || (reader->seen & wanted) != wanted)
         return false;
-    return event->kind != GAP_TRADE_HOLE || event->first_trade_id <= event->last_trade_id;
+    return (GAP_FOR(event->kind) & GAP_HOLES) == 0 || event->first_trade_id <= event->last_trade_id;
 }

@@ -17,12 +17,14 @@
 #define GAP_EVENT_BYTES     512
 
 enum gap_kind {
-    GAP_LOSS,        /* the book was lost: by ids, or it differs from depth20: proof */
-    GAP_TRADE_HOLE,  /* trade ids jumped: a candidate until REST has confirmed it */
-    GAP_RECORD_HOLE, /* records were lost between ingestor and aggregator */
-    GAP_MINUTE,      /* a minute of trades closed */
-    GAP_ANCHORED,    /* an anchor was adopted */
-    GAP_STATE,       /* how things stand when an aggregator becomes active */
+    GAP_LOSS,          /* the book was lost: by ids, or it differs from depth20: proof */
+    GAP_TRADE_HOLE,    /* trade ids jumped: a candidate until REST has confirmed it */
+    GAP_RECORD_HOLE,   /* records were lost between ingestor and aggregator */
+    GAP_MINUTE,        /* a minute of trades closed */
+    GAP_ANCHORED,      /* an anchor was adopted */
+    GAP_STATE,         /* how things stand when an aggregator becomes active */
+    GAP_TRADES_ABSENT, /* an anchor brought trades that the stream never did: only the archive
+                        * lacks them */
     GAP_KINDS,
 };
 
@@ -34,7 +36,8 @@ struct gap_event {
     uint64_t writer;        /* fence of the aggregator that saw it */
     int64_t last_update_id; /* of the book then; a lost one stands still there */
     bool book_live;         /* after it */
-    /* GAP_TRADE_HOLE: the ids left out, both included. GAP_MINUTE: its own; -1: no trade. */
+    /* GAP_TRADE_HOLE, GAP_TRADES_ABSENT: the ids left out, both included. GAP_MINUTE: its own; -1:
+     * no trade. */
     int64_t first_trade_id, last_trade_id;
     /* GAP_RECORD_HOLE: the first record after it; the hole begins after (epoch, seq). */
     uint64_t next_epoch, next_seq;

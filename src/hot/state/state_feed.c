@@ -38,8 +38,7 @@ struct state_feed {
     uint64_t restored_epoch, restored_seq; /* where it began: controls before are in the world */
     int64_t recv_us;
     uint64_t skip_epoch, skip_seq; /* records before this one were given up by a placed hole */
-    int64_t waited_us;             /* the clock of the wait: runs while drained */
-    int64_t last_mono_us;
+    struct merge_clock wait;
     int64_t due_us; /* merge's own answer; -1: nothing waits */
     int64_t tick_ns;
     bool active;
@@ -214,7 +213,7 @@ void state_feed_record(void *context, const struct stream_record *entry, const c
         if (entry->stream == STREAM_CONTROL)
             state_feed_control(feed, &record);
         else if (!record_is_control(&record))
-            merge_push(feed->merge, &record, feed->waited_us);
+            merge_push(feed->merge, &record, feed->wait.now_us);
     }
     state_feed_remember(feed, entry->stream, reader.epoch, reader.last_seq, position);
     state_feed_settle(feed);
@@ -222,21 +221,17 @@ void state_feed_record(void *context, const struct stream_record *entry, const c
 
 void state_feed_expire(struct state_feed *feed, int64_t mono_us, bool drained)
 {
-    int64_t step = mono_us - feed->last_mono_us;
-    feed->last_mono_us = mono_us;
+    merge_clock_pass(&feed->wait, mono_us, drained);
     if (!drained)
         return;
-    if (step > STATE_FEED_STEP_US_MAX)
-        step = STATE_FEED_STEP_US_MAX;
-    feed->waited_us += step > 0 ? step : 0;
-    feed->due_us = merge_expire(feed->merge, feed->waited_us);
+    feed->due_us = merge_expire(feed->merge, feed->wait.now_us);
     state_feed_settle(feed);
 }
 
 int64_t state_feed_wait_us(const struct state_feed *feed)
 {
     int64_t wait = feed->due_us;
-    return wait > STATE_FEED_STEP_US_MAX ? STATE_FEED_STEP_US_MAX : wait;
+    return wait > MERGE_STEP_US_MAX ? MERGE_STEP_US_MAX : wait;
 }
 
 void state_feed_set_active(struct state_feed *feed, bool active)

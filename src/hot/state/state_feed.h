@@ -17,9 +17,6 @@
 /* Entries delivered but not yet applied whose positions are remembered, a stream. Beyond:
  * the position stays behind, which costs a redelivery and nothing else. */
 #define STATE_FEED_PENDING_MAX 256
-/* The wait for a missing record runs on time in which the streams were read to their
- * ends; one cycle counts at most this much (a stopped process has not waited). */
-#define STATE_FEED_STEP_US_MAX 10000
 
 struct state_feed;
 

@@ -6,9 +6,10 @@
 
 #include "learn/lake/bronze_key.h"
 
-void archive_controls_init(struct archive_controls *controls, struct archive_port *archive)
+void archive_controls_init(struct archive_controls *controls, struct archive_port *archive,
+                           struct archive_journal_port *journal)
 {
-    *controls = (struct archive_controls){.archive = archive};
+    *controls = (struct archive_controls){.archive = archive, .journal = journal};
 }
 
 void archive_controls_close(struct archive_controls *controls)
@@ -42,6 +43,18 @@ static void archive_controls_forget(struct archive_controls *controls,
     }
     controls->count = kept;
     controls->moved = true;
+    if (controls->journal->forget != NULL)
+        controls->journal->forget(controls->journal->self, identity);
+}
+
+/* A journal that cannot take it counts that: controls are read all the same, else the stream
+ * would be asked for the same one for ever. */
+static void archive_controls_keep(const struct archive_controls *controls,
+                                  const struct archive_control *control)
+{
+    const struct archive_journal_port *journal = controls->journal;
+    if (!controls->recovering && journal->append != NULL)
+        (void)!journal->append(journal->self, &control->identity, &control->record);
 }
 
 int archive_controls_take(struct archive_controls *controls, const char *symbol,
@@ -70,6 +83,7 @@ int archive_controls_take(struct archive_controls *controls, const char *symbol,
     controls->list[controls->count++] = control;
     controls->bytes += record->payload.size;
     controls->taken++;
+    archive_controls_keep(controls, control);
     return ERR_OK;
 }
 

@@ -5,7 +5,7 @@
 #define BTCAST_LEARN_LAKE_ARCHIVE_CONTROLS_H
 
 #include "hot/stream/stream_port.h"
-#include "learn/lake/archive_port.h"
+#include "learn/lake/archive_journal.h"
 
 /* Kept at a time; more: the oldest block goes as if its time had come, counted. */
 #define ARCHIVE_CONTROLS_MAX       512
@@ -24,6 +24,8 @@ struct archive_control {
 
 struct archive_controls {
     struct archive_port *archive;                       /* borrowed */
+    struct archive_journal_port *journal;               /* borrowed */
+    bool recovering;                                    /* what is taken now is in the journal */
     struct archive_control *list[ARCHIVE_CONTROLS_MAX]; /* as they came */
     int count;
     size_t bytes;
@@ -34,7 +36,8 @@ struct archive_controls {
     uint64_t taken, duplicates, dropped;
 };
 
-void archive_controls_init(struct archive_controls *controls, struct archive_port *archive);
+void archive_controls_init(struct archive_controls *controls, struct archive_port *archive,
+                           struct archive_journal_port *journal);
 void archive_controls_close(struct archive_controls *controls);
 /* Copies the record. ERR_DUPLICATE: it is there. ERR_AGAIN: no memory. */
 int archive_controls_take(struct archive_controls *controls, const char *symbol,

@@ -4,9 +4,10 @@
 #include "learn/lake/bronze_key.h"
 
 void archive_lane_init(struct archive_lane *lane, enum archive_kind kind, enum stream_name stream,
-                       struct archive_port *archive)
+                       struct archive_port *archive, struct archive_journal_port *journal)
 {
-    *lane = (struct archive_lane){.kind = kind, .stream = stream, .archive = archive};
+    *lane = (struct archive_lane){
+        .kind = kind, .stream = stream, .archive = archive, .journal = journal};
 }
 
 static struct archive_lane_block *archive_lane_at(struct archive_lane *lane, int index)
@@ -35,6 +36,21 @@ static void archive_lane_identity(const struct archive_lane *lane,
         identity->minute = last->identity.minute;
 }
 
+/* First of all: what the archive had and the journal refused would come twice. */
+static int archive_lane_keep(struct archive_lane *lane, const struct archive_block *identity,
+                             const struct record *record)
+{
+    if (lane->journal->append == NULL ||
+        record_compare(record->epoch, record->seq, lane->kept_epoch, lane->kept_seq) <= 0)
+        return ERR_OK;
+    int result = lane->journal->append(lane->journal->self, identity, record);
+    if (result == ERR_OK) {
+        lane->kept_epoch = record->epoch;
+        lane->kept_seq = record->seq;
+    }
+    return result;
+}
+
 int archive_lane_take(struct archive_lane *lane, const char *symbol, const struct record *record)
 {
     if (record_compare(record->epoch, record->seq, lane->taken_epoch, lane->taken_seq) <= 0)
@@ -45,7 +61,9 @@ int archive_lane_take(struct archive_lane *lane, const char *symbol, const struc
     const bool same = last != NULL && bronze_key_block_equal(&last->identity, &identity);
     if (!same && lane->count == ARCHIVE_LANE_BLOCKS_MAX)
         return ERR_AGAIN;
-    int result = lane->archive->append(lane->archive->self, &identity, record);
+    int result = archive_lane_keep(lane, &identity, record);
+    if (result == ERR_OK)
+        result = lane->archive->append(lane->archive->self, &identity, record);
     if (result != ERR_OK)
         return result;
     if (!same) {

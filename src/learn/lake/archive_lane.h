@@ -5,6 +5,7 @@
 #define BTCAST_LEARN_LAKE_ARCHIVE_LANE_H
 
 #include "hot/stream/stream_port.h"
+#include "learn/lake/archive_journal.h"
 #include "learn/lake/archive_port.h"
 #include "learn/lake/archive_tally.h"
 
@@ -31,10 +32,12 @@ struct archive_lane_block {
 struct archive_lane {
     enum archive_kind kind;
     enum stream_name stream;
-    struct archive_port *archive;        /* borrowed */
-    uint64_t taken_epoch, taken_seq;     /* of the last record appended */
-    uint64_t durable_epoch, durable_seq; /* up to here all is durable */
-    struct stream_position at;           /* behind the last entry taken as a whole */
+    struct archive_port *archive;         /* borrowed */
+    struct archive_journal_port *journal; /* borrowed; without functions: none */
+    uint64_t kept_epoch, kept_seq;        /* of the last record in the journal */
+    uint64_t taken_epoch, taken_seq;      /* of the last record appended */
+    uint64_t durable_epoch, durable_seq;  /* up to here all is durable */
+    struct stream_position at;            /* behind the last entry taken as a whole */
     struct archive_lane_block blocks[ARCHIVE_LANE_BLOCKS_MAX]; /* a ring */
     int first, count;
     int asked;      /* of them are with the engine */
@@ -43,8 +46,9 @@ struct archive_lane {
 };
 
 void archive_lane_init(struct archive_lane *lane, enum archive_kind kind, enum stream_name stream,
-                       struct archive_port *archive);
-/* ERR_OK: appended. ERR_DUPLICATE: taken before. ERR_AGAIN: no room now. */
+                       struct archive_port *archive, struct archive_journal_port *journal);
+/* ERR_OK: appended, and in the journal. An entry of the journal itself comes the same way once
+ * kept_epoch and kept_seq say so. ERR_DUPLICATE: taken before. ERR_AGAIN: no room now. */
 int archive_lane_take(struct archive_lane *lane, const char *symbol,
                       const struct record *record) MUST_CHECK;
 /* Blocks that the tally knows to be whole, and the asking for those that are. */

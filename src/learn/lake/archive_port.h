@@ -53,9 +53,12 @@ struct archive_reply {
 };
 typedef void (*archive_done_fn)(void *context, const struct archive_reply *reply);
 
-/* How the spool stands: files made that the lake does not have yet. */
+/* How the spool stands: files made that the lake does not have yet, and the journal. */
 struct archive_status {
     bool lake_ready;
+    bool no_room;           /* append would answer ERR_AGAIN */
+    bool spool_full;        /* … for the spool's sake: until the lake takes something */
+    uint64_t journal_bytes; /* of spool_bytes */
     uint64_t spool_bytes, spool_bytes_max, spool_files;
 };
 

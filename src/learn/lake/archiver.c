@@ -24,6 +24,9 @@ struct archiver {
     struct archiver_status status;
     struct clock_now now;
     bool flushing;
+    bool holding; /* held is read from the journal and not taken */
+    enum archive_kind held_kind;
+    struct record held;
     int64_t resume_us, commit_us;
     struct log_limit log_malformed, log_pause, log_save;
     struct metric *metric_duplicates, *metric_malformed, *metric_holes, *metric_missing,
@@ -131,6 +134,13 @@ static void archiver_commit(struct archiver *archiver)
         for (int i = 0; i < ARCHIVER_LANES; i++)
             archiver->lanes[i].moved = false;
     }
+    const struct archive_journal_port *journal = &archiver->options.journal;
+    for (int i = 0; i < ARCHIVER_LANES && journal->settle != NULL && !archiver->status.recovering;
+         i++)
+        journal->settle(journal->self, archiver->lanes[i].kind, place.durable[i].epoch,
+                        place.durable[i].seq);
+    if (!archiver->status.following)
+        return; /* nothing has been read that a commit could speak of */
     struct stream_consumer *consumer = &archiver->options.consumer;
     /* A commit that fails is made good by the next one. */
     (void)!consumer->commit(consumer->self, place.position);
@@ -245,6 +255,50 @@ void archiver_on_record(void *context, const struct stream_record *record, const
     snprintf(at->text, sizeof(at->text), "%s", position);
 }
 
+/* --- the journal ------------------------------------------------------------------------ */
+
+static int archiver_recover_one(struct archiver *archiver, enum archive_kind kind,
+                                const struct record *record)
+{
+    if (kind == ARCHIVE_CONTROL)
+        return archive_controls_take(&archiver->controls, archiver->symbol, record);
+    for (int i = 0; i < ARCHIVER_LANES; i++) {
+        struct archive_lane *lane = &archiver->lanes[i];
+        if (lane->kind != kind)
+            continue;
+        lane->kept_epoch = record->epoch;
+        lane->kept_seq = record->seq;
+        int result = archive_lane_take(lane, archiver->symbol, record);
+        if (result == ERR_OK)
+            archiver_note(archiver, record);
+        return result;
+    }
+    return ERR_MALFORMED;
+}
+
+/* What an earlier process had of open blocks; the streams are read behind it. Without room the
+ * record at hand waits for the next turn. */
+static int archiver_recover(struct archiver *archiver)
+{
+    struct archive_journal_port *journal = &archiver->options.journal;
+    for (int done = 0; done < ARCHIVER_RECOVER_MAX; done++) {
+        if (!archiver->holding &&
+            journal->next(journal->self, &archiver->held_kind, &archiver->held) != ERR_OK) {
+            archiver->status.recovering = archiver->controls.recovering = false;
+            if (archiver->status.recovered > 0)
+                log_info("journal_recovered", "symbol=%s records=%llu", archiver->symbol,
+                         (unsigned long long)archiver->status.recovered);
+            return done;
+        }
+        int result = archiver_recover_one(archiver, archiver->held_kind, &archiver->held);
+        archiver->holding = result == ERR_AGAIN;
+        if (archiver->holding)
+            return done;
+        archiver->status.recovered += result == ERR_OK;
+    }
+    return ARCHIVER_RECOVER_MAX;
+}
+
 /* --- work ------------------------------------------------------------------------------- */
 
 static void archiver_tell(struct archiver *archiver)
@@ -276,25 +330,40 @@ static void archiver_resume(struct archiver *archiver)
     struct archive_status archive;
     archiver->options.archive.status(archiver->options.archive.self, &archive);
     archiver->resume_us = archiver->now.mono_us + ARCHIVER_PAUSE_US;
-    if (archive.spool_bytes >= archive.spool_bytes_max)
+    if (archive.no_room)
         return;
     archiver->status.paused = false;
     if (archiver_follow(archiver, ARCHIVER_MASK) != ERR_OK)
         archiver->status.paused = true;
 }
 
-int archiver_do_work(struct archiver *archiver, struct clock_now now)
+/* Reads the journal first, then the streams; what came is in the journal before anything else
+ * is done with it. */
+static int archiver_read(struct archiver *archiver)
 {
     struct stream_consumer *consumer = &archiver->options.consumer;
-    archiver->now = now;
-    if (!archiver->status.following)
+    struct archive_journal_port *journal = &archiver->options.journal;
+    int done = 0;
+    if (archiver->status.recovering)
+        done += archiver_recover(archiver);
+    if (!archiver->status.recovering && !archiver->status.following)
         archiver->status.following = archiver_follow(archiver, ARCHIVER_MASK) == ERR_OK;
-    if (archiver->status.paused && now.mono_us >= archiver->resume_us)
+    if (archiver->status.paused && archiver->now.mono_us >= archiver->resume_us)
         archiver_resume(archiver);
-    int done = consumer->do_work(consumer->self, now.mono_us);
-    const bool drained = !archiver->status.paused && consumer->ready(consumer->self) &&
-                         consumer->drained(consumer->self);
-    archiver->status.caught_up = drained;
+    done += consumer->do_work(consumer->self, archiver->now.mono_us);
+    if (journal->flush != NULL)
+        (void)!journal->flush(journal->self); /* counts its failures and tries again */
+    archiver->status.caught_up = archiver->status.following && !archiver->status.paused &&
+                                 consumer->ready(consumer->self) &&
+                                 consumer->drained(consumer->self);
+    return done;
+}
+
+int archiver_do_work(struct archiver *archiver, struct clock_now now)
+{
+    archiver->now = now;
+    int done = archiver_read(archiver);
+    const bool drained = archiver->status.caught_up;
     archive_tally_look(&archiver->tally, drained, now.mono_us);
     for (int i = 0; i < ARCHIVER_LANES; i++)
         done += archive_lane_do_work(&archiver->lanes[i], &archiver->tally, drained, now.mono_us);
@@ -307,10 +376,20 @@ int archiver_do_work(struct archiver *archiver, struct clock_now now)
     return done;
 }
 
+void archiver_catch_up(struct archiver *archiver)
+{
+    archiver->status.caught_up = false;
+    if (archiver->status.following && !archiver->status.paused)
+        archiver->status.following = archiver_follow(archiver, ARCHIVER_MASK) == ERR_OK;
+}
+
 bool archiver_flush(struct archiver *archiver, struct clock_now now)
 {
     archiver->now = now;
     archiver->flushing = true;
+    if (archiver->status.recovering)
+        return true; /* half of the journal would make poorer objects: it waits for the next start
+                      */
     bool durable = archive_controls_flush(&archiver->controls, now.mono_us);
     for (int i = 0; i < ARCHIVER_LANES; i++)
         durable = archive_lane_flush(&archiver->lanes[i], now.mono_us) && durable;
@@ -341,8 +420,10 @@ int archiver_open(const struct archiver_options *options, struct archiver **out,
     snprintf(archiver->symbol, sizeof(archiver->symbol), "%s", options->symbol);
     for (int i = 0; i < ARCHIVER_LANES; i++)
         archive_lane_init(&archiver->lanes[i], kinds[i], (enum stream_name)i,
-                          &archiver->options.archive);
-    archive_controls_init(&archiver->controls, &archiver->options.archive);
+                          &archiver->options.archive, &archiver->options.journal);
+    archive_controls_init(&archiver->controls, &archiver->options.archive,
+                          &archiver->options.journal);
+    archiver->status.recovering = archiver->controls.recovering = options->journal.next != NULL;
     archive_tally_begin(&archiver->tally, 0, 0);
     archiver->log_malformed = archiver->log_pause = archiver->log_save = LOG_LIMIT_DEFAULT;
     archiver_metrics(archiver);

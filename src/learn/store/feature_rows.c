@@ -181,6 +181,13 @@ static void feature_rows_tick(const struct feature_vector *vector, struct text *
     copy_text_i64(out, vector->as_of_us);
 }
 
+/* What the last second did beyond its share of the last five. */
+static double feature_rows_momentum(const float *values)
+{
+    double ret_1s_bp = (double)values[FEATURE_RET_1S_BP];
+    return (ret_1s_bp - (double)values[FEATURE_RET_5S_BP] / 5) / FEATURE_ROWS_BP;
+}
+
 static void feature_rows_columns(const struct feature_row *row, struct text *out)
 {
     const struct feature_vector *vector = row->vector;
@@ -198,7 +205,7 @@ static void feature_rows_columns(const struct feature_row *row, struct text *out
     copy_text_f64(out, feature_rows_depth(v[FEATURE_DEPTH_BID_LOG]));
     copy_text_f64(out, feature_rows_depth(v[FEATURE_DEPTH_ASK_LOG]));
     copy_text_f64(out, (double)v[FEATURE_VWAP_DEV_1S_BP] / FEATURE_ROWS_BP);
-    copy_text_f64(out, (double)v[FEATURE_MOMENTUM_BP] / FEATURE_ROWS_BP);
+    copy_text_f64(out, feature_rows_momentum(v));
     copy_text_f64(out, (double)v[FEATURE_VOLATILITY_5S_BP] / FEATURE_ROWS_BP);
 }
 

@@ -100,6 +100,11 @@ static bool backfill_was_seen(const struct backfill *backfill, const struct gap_
     return backfill_identity_is(&backfill->last, event);
 }
 
+static bool backfill_lost_trades(const struct gap_event *event)
+{
+    return event->kind == GAP_TRADE_HOLE || event->kind == GAP_TRADES_ABSENT;
+}
+
 static bool backfill_is_loss(const struct backfill *backfill, const struct gap_feed_entry *entry)
 {
     const struct gap_event *event = &entry->event;
@@ -107,9 +112,9 @@ static bool backfill_is_loss(const struct backfill *backfill, const struct gap_f
         metric_add(backfill->malformed, 1);
         return false;
     }
-    if (event->kind != GAP_LOSS && event->kind != GAP_TRADE_HOLE && event->kind != GAP_RECORD_HOLE)
+    if (event->kind != GAP_LOSS && event->kind != GAP_RECORD_HOLE && !backfill_lost_trades(event))
         return false;
-    if (event->kind == GAP_TRADE_HOLE &&
+    if (backfill_lost_trades(event) &&
         (event->first_trade_id < 0 || event->last_trade_id < event->first_trade_id)) {
         metric_add(backfill->malformed, 1);
         return false;
@@ -119,7 +124,7 @@ static bool backfill_is_loss(const struct backfill *backfill, const struct gap_f
 
 static void backfill_begin(struct backfill *backfill, const struct gap_event *event)
 {
-    bool has_trades = event->kind == GAP_TRADE_HOLE;
+    bool has_trades = backfill_lost_trades(event);
     backfill->event = *event;
     backfill->fetched = backfill->gone = 0;
     backfill->search_id = 0;

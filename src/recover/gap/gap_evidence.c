@@ -123,6 +123,7 @@ void gap_evidence_event(struct gap_detector *detector, const struct gap_event *e
         gap_evidence_hint(detector, GAP_HINT_RECORDS);
         break;
     case GAP_STATE:
+    case GAP_TRADES_ABSENT: /* the book and the windows have them */
     case GAP_KINDS:
         break;
     }

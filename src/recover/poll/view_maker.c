@@ -24,15 +24,28 @@ struct view_maker {
 
 /* --- asking --------------------------------------------------------------------------- */
 
+/* Two seconds, or more when the weight would not last the minute otherwise: some age is
+ * better than none for the rest of it. */
+static int64_t view_maker_period_us(struct view_maker *maker)
+{
+    int64_t pace_us = weight_budget_pace_us(&maker->options.desk->budget, WEIGHT_VIEW,
+                                            VIEW_MAKER_WEIGHT, maker->now.wall_us);
+    int64_t periods = (pace_us + REST_VIEW_PERIOD_US - 1) / REST_VIEW_PERIOD_US;
+    if (periods < 1)
+        periods = 1;
+    return (periods < VIEW_MAKER_PERIODS_MAX ? periods : VIEW_MAKER_PERIODS_MAX) *
+           REST_VIEW_PERIOD_US;
+}
+
 static bool view_maker_due(struct view_maker *maker)
 {
     int64_t wall_us = maker->now.wall_us;
-    int64_t next_us =
-        ((wall_us - VIEW_MAKER_PHASE_US) / REST_VIEW_PERIOD_US + 1) * REST_VIEW_PERIOD_US +
-        VIEW_MAKER_PHASE_US;
+    int64_t last_us = (wall_us - VIEW_MAKER_PHASE_US) / REST_VIEW_PERIOD_US * REST_VIEW_PERIOD_US +
+                      VIEW_MAKER_PHASE_US;
     bool due = wall_us >= maker->due_us;
-    if (due || maker->due_us > next_us)
-        maker->due_us = next_us;
+    bool set_back = maker->due_us > last_us + VIEW_MAKER_PERIODS_MAX * REST_VIEW_PERIOD_US;
+    if (due || set_back)
+        maker->due_us = last_us + view_maker_period_us(maker);
     return due;
 }
 

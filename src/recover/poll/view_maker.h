@@ -1,7 +1,8 @@
-/* Makes the REST view of a symbol (hot/state/rest_view.h): every 2 s, half a second before
- * the slot, a depth snapshot and the trades since the last time feed a world of their own,
- * the same state machine as the hot path's, with ticks at the same phases. So the view has
- * a mid, slot mids and, once the world has seen the longest span, a feature vector.
+/* Makes the REST view of a symbol (hot/state/rest_view.h): every 2 s (up to 6 s when request
+ * weight is short), half a second before the slot, a depth snapshot and the trades since the last
+ * time feed a world of their own, the same state machine as the hot path's, with ticks at the same
+ * phases. So the view has a mid, slot mids and, once the world has seen the longest span, a feature
+ * vector.
  *
  * What a REST world cannot know: books between two snapshots (order flow within an interval
  * is zero), quotes (their rate is zero). Trades come as aggregates and count as the raw
@@ -19,10 +20,13 @@
 
 #define VIEW_MAKER_DEPTH_LIMIT  100 /* weight 5 */
 #define VIEW_MAKER_TRADES_LIMIT 1000
-#define VIEW_MAKER_PHASE_US     1500000  /* behind the slot's beginning */
-#define VIEW_MAKER_HISTORY_US   30000000 /* a vector's longest span */
-#define VIEW_MAKER_HOLE_US      7000000  /* no book for so long: what was before is cut off */
-#define VIEW_MAKER_PATIENCE_US  300000   /* the book waits so long for its trades */
+#define VIEW_MAKER_WEIGHT       9 /* of both calls */
+/* When weight is short a view comes each 4 or 6 s: within VIEW_MAKER_HOLE_US. */
+#define VIEW_MAKER_PERIODS_MAX 3
+#define VIEW_MAKER_PHASE_US    1500000  /* behind the slot's beginning */
+#define VIEW_MAKER_HISTORY_US  30000000 /* a vector's longest span */
+#define VIEW_MAKER_HOLE_US     7000000  /* no book for so long: what was before is cut off */
+#define VIEW_MAKER_PATIENCE_US 300000   /* the book waits so long for its trades */
 /* So many books in a row refused as old: the exchange's ids have begun anew. */
 #define VIEW_MAKER_REFUSED_MAX 5
 #define VIEW_MAKER_RAW_MAX     512 /* raw trades that one aggregate counts as, at most */

@@ -34,6 +34,13 @@ static void metrics_hold_what_was_put_in(void **state)
     metric_add(counter, 2);
     metric_add(counter, 3);
     assert_int_equal(metric_count(counter), 5);
+    uint64_t told = 2; /* of a total kept elsewhere */
+    metric_follow(counter, 6, &told);
+    metric_follow(counter, 6, &told);
+    assert_int_equal(metric_count(counter), 9);
+    metric_follow(counter, 1, &told); /* it began anew */
+    metric_follow(counter, 3, &told);
+    assert_int_equal(metric_count(counter), 11);
     metric_set(gauge, -1.5);
     assert_true(metric_value(gauge) == -1.5);
     metric_observe_ns(histogram, 30000000);

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -249,6 +250,73 @@ static void infer_counts_no_outcome_that_the_tick_had_not_seen(void **state)
     run(one, 1, 4000000);
     assert_int_equal(accuracy->outcomes, outcomes);
     assert_int_equal(accuracy->dropped, 2);
+    infer_close(&a.infer);
+    model_close(model);
+    free(shared);
+}
+
+/* Says 0.5 bp with scale 2 bp whatever it sees, or `mean` in its place. */
+static struct model *model_with_calibration(float mean)
+{
+    static float weights[2 * FEATURE_COUNT];
+    float bias[2] = {mean, 0.69314718f};
+    struct model_spec spec = {
+        .version = "calibrated-1",
+        .has_schema = true,
+        .feature_schema = feature_schema_hash(),
+        .has_band = true,
+        .band_p10 = -1.5f,
+        .band_p90 = 1.25f,
+        .calibration =
+            {.count = 1,
+             .buckets = {{.age_s_max = 2, .count = 2, .knots = {{0.0f, 0.5f}, {1.0f, 0.75f}}}}},
+        .layer_count = 1,
+        .layers = {{.inputs = FEATURE_COUNT, .outputs = 2, .weights = weights, .bias = bias}}};
+    struct model *model;
+    assert_int_equal(model_open(&spec, MLP_KERNEL_AUTO, &model, NULL), ERR_OK);
+    return model;
+}
+
+static void infer_begins_with_the_confidence_and_band_that_training_ended_with(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    struct model *model = model_with_calibration(0.5f);
+    replica_open(&a, shared);
+    assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
+    run(one, 1, 4000000);
+    /* Strength 0.25: a quarter of the way from 0.5 to 0.75. */
+    assert_true(fabs(atof(a.last.value[PREDICTION_CONFIDENCE]) - 0.5625) < 1e-6);
+    assert_string_equal(a.last.value[PREDICTION_CALIBRATION], "prior");
+    double mid = atof(a.last.value[PREDICTION_CURRENT_PRICE]);
+    double p10 = 1e4 * log(atof(a.last.value[PREDICTION_P10]) / mid);
+    double p90 = 1e4 * log(atof(a.last.value[PREDICTION_P90]) / mid);
+    assert_true(fabs(p10 - (0.5 - 1.5 * 2)) < 1e-4 && fabs(p90 - (0.5 + 1.25 * 2)) < 1e-4);
+    /* Features older than the calibration knows: as good as a coin. */
+    since_tick.old_us = 6000000;
+    run(one, 1, 4000000);
+    assert_true(atof(a.last.value[PREDICTION_CONFIDENCE]) < 0.5);
+    since_tick.old_us = 0;
+    infer_close(&a.infer);
+    model_close(model);
+    free(shared);
+}
+
+static void infer_takes_an_absurd_forecast_for_none(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica *one[] = {&a};
+    struct model *model = model_with_calibration(1e30f);
+    replica_open(&a, shared);
+    assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
+    run(one, 1, 4000000);
+    assert_string_equal(a.last.value[PREDICTION_RETURN_BP], "0");
+    assert_true(atof(a.last.value[PREDICTION_CONFIDENCE]) == 0.0);
+    assert_true(isfinite(atof(a.last.value[PREDICTION_P90])));
     infer_close(&a.infer);
     model_close(model);
     free(shared);
@@ -639,6 +707,9 @@ static void infer_goes_blind_when_the_keys_are_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup(infer_begins_with_the_confidence_and_band_that_training_ended_with,
+                               setup),
+        cmocka_unit_test_setup(infer_takes_an_absurd_forecast_for_none, setup),
         cmocka_unit_test_setup(infer_judges_by_what_was_true_at_the_tick, setup),
         cmocka_unit_test_setup(infer_counts_no_outcome_that_the_tick_had_not_seen, setup),
         cmocka_unit_test_setup(infer_publishes_every_slot_once_with_two_replicas, setup),

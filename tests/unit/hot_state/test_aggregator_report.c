@@ -23,6 +23,7 @@ static struct {
     struct gap_event events[EVENTS_MAX];
     int count;
     int failures; /* so many reports fail first */
+    bool away;    /* the store cannot be reached */
 } scene;
 
 static int on_report(void *self, const struct state_pair *pairs, int count, state_done_fn done,
@@ -40,6 +41,11 @@ static int on_report(void *self, const struct state_pair *pairs, int count, stat
     assert_true(scene.count < EVENTS_MAX);
     scene.events[scene.count++] = reader.event;
     return fake_report(self, pairs, count, done, context);
+}
+
+static bool is_ready(void *self)
+{
+    return !scene.away && fake_ready(self);
 }
 
 static void start(int index)
@@ -65,6 +71,7 @@ static void start(int index)
                                                      .do_work = fake_producer_work},
                                          .metrics = &node->metrics};
     options.state.gap_report = on_report;
+    options.state.ready = is_ready;
     assert_int_equal(aggregator_open(&options, &node->aggregator, NULL), ERR_OK);
     node->consumer.aggregator = node->producer.aggregator = node->aggregator;
     scene.running[index] = true;
@@ -240,6 +247,45 @@ static void reports_that_nobody_takes_are_bounded_and_delay_nothing(void **state
     assert_true(metric_count(dropped) > 0);
 }
 
+/* A store that comes back may have forgotten what nobody had read yet. */
+static void holes_are_told_again_when_the_store_has_been_away_and_nothing_else(void **state)
+{
+    (void)state;
+    run(2000);
+    int64_t id = scene.market.trade_id;
+    scene.market.trade_id += 7;
+    run(500);
+    scene.market.update_id += 10;
+    run(70000);
+    int before = scene.count;
+    assert_int_equal(count_of(GAP_TRADE_HOLE), 1);
+    for (int times = 0; times < 2; times++) {
+        scene.away = true;
+        run(300);
+        scene.away = false;
+        run(300);
+        assert_int_equal(scene.count, before + times + 1);
+        assert_int_equal(last(GAP_TRADE_HOLE, 0)->first_trade_id, id + 1);
+        assert_int_equal(last(GAP_TRADE_HOLE, 0)->seq, last(GAP_TRADE_HOLE, 1)->seq);
+    }
+    scene.away = true;
+    scene.market.trade_id += 3;
+    run(300);
+    scene.away = false;
+    run(300);
+    assert_int_equal(count_of(GAP_TRADE_HOLE), 5);
+    before = count_of(GAP_TRADE_HOLE);
+    scene.away = true;
+    run(300);
+    scene.now.wall_us += 600000000;
+    scene.away = false;
+    run(300);
+    assert_int_equal(count_of(GAP_TRADE_HOLE), before); /* too old */
+    struct metric *dropped =
+        metrics_counter(&scene.nodes[0].metrics, "aggregator_gap_reports_dropped_total", NULL, "");
+    assert_int_equal(metric_count(dropped), 0);
+}
+
 static void a_standby_tells_what_it_saw_when_it_takes_over(void **state)
 {
     (void)state;
@@ -284,6 +330,7 @@ int main(void)
         TEST(closed_minutes_are_told_once_each_in_order),
         TEST(a_report_that_failed_is_repeated_and_keeps_its_order),
         TEST(reports_that_nobody_takes_are_bounded_and_delay_nothing),
+        TEST(holes_are_told_again_when_the_store_has_been_away_and_nothing_else),
         TEST(a_standby_tells_what_it_saw_when_it_takes_over),
         TEST(a_standby_says_nothing),
     };

@@ -231,7 +231,7 @@ static void a_wrong_csv_is_refused_by_column(void **unused)
     csv_header(line, sizeof(line));
     line[strlen(line) - 2] = 'x';
     assert_int_equal(dataset_csv_header(line, &err), ERR_SCHEMA);
-    assert_string_equal(err.text, "column 37 of the header is not momentum_bp");
+    assert_string_equal(err.text, "column 37 of the header is not burst_pending");
     csv_row(line, sizeof(line), 100, "dear", "0");
     assert_int_equal(dataset_csv_row(&dataset, line, &first_us, &err), ERR_MALFORMED);
     assert_string_equal(err.text, "column 5 is no price");

@@ -41,6 +41,7 @@ struct model_object {
 };
 
 #define OBJECTS_MAX 512
+#define JOURNAL_MAX 4096
 static struct {
     struct model_stream streams[STREAM_COUNT];
     unsigned mask;
@@ -58,6 +59,14 @@ static struct {
     int asked_count;
     bool refuse_append, fail_next, hold;
     int written, refused;
+
+    struct kept {
+        struct archive_block identity;
+        struct record record; /* payloads are literals */
+        bool flushed;
+    } journal[JOURNAL_MAX];
+    int journal_count, journal_next;
+    bool journal_off, journal_refuses;
 
     uint8_t place[ARCHIVE_PLACE_SIZE];
     size_t place_size;
@@ -236,6 +245,91 @@ static int save(void *self, struct bytes text)
     return ERR_OK;
 }
 
+/* --- the journal ------------------------------------------------------------------------ */
+
+static int journal_append(void *self, const struct archive_block *block,
+                          const struct record *record)
+{
+    (void)self;
+    if (model.journal_refuses)
+        return ERR_AGAIN;
+    assert_true(model.journal_count < JOURNAL_MAX);
+    struct kept *kept = &model.journal[model.journal_count++];
+    *kept = (struct kept){.identity = *block, .record = *record};
+    kept->record.payload = record->kind == RECORD_TICK ? bytes_of(NULL, 0) : BYTES_LITERAL("frame");
+    return ERR_OK;
+}
+
+static int journal_flush(void *self)
+{
+    (void)self;
+    for (int i = 0; i < model.journal_count; i++)
+        model.journal[i].flushed = true;
+    return ERR_OK;
+}
+
+static void journal_keep(bool (*gone)(const struct kept *, const void *), const void *what)
+{
+    int count = 0;
+    for (int i = 0; i < model.journal_count; i++)
+        if (!gone(&model.journal[i], what))
+            model.journal[count++] = model.journal[i];
+    model.journal_count = count;
+}
+
+struct settled {
+    enum archive_kind kind;
+    uint64_t epoch, seq;
+};
+
+static bool is_settled(const struct kept *kept, const void *what)
+{
+    const struct settled *at = what;
+    return kept->identity.kind == at->kind &&
+           record_compare(kept->record.epoch, kept->record.seq, at->epoch, at->seq) <= 0;
+}
+
+static bool is_forgotten(const struct kept *kept, const void *what)
+{
+    return bronze_key_block_equal(&kept->identity, what);
+}
+
+static bool is_lost(const struct kept *kept, const void *what)
+{
+    (void)what;
+    return !kept->flushed;
+}
+
+static void journal_settle(void *self, enum archive_kind kind, uint64_t epoch, uint64_t seq)
+{
+    (void)self;
+    journal_keep(is_settled, &(struct settled){kind, epoch, seq});
+}
+
+static void journal_forget(void *self, const struct archive_block *block)
+{
+    (void)self;
+    journal_keep(is_forgotten, block);
+}
+
+static int journal_next(void *self, enum archive_kind *kind, struct record *record)
+{
+    (void)self;
+    /* Of one kind as they came: that is their order. */
+    for (; model.journal_next < ARCHIVE_KINDS * JOURNAL_MAX; model.journal_next++) {
+        const int index = model.journal_next % JOURNAL_MAX;
+        if (index >= model.journal_count ||
+            model.journal[index].identity.kind !=
+                (enum archive_kind)(model.journal_next / JOURNAL_MAX))
+            continue;
+        *kind = model.journal[index].identity.kind;
+        *record = model.journal[index].record;
+        model.journal_next++;
+        return ERR_OK;
+    }
+    return ERR_EMPTY;
+}
+
 /* --- driving ---------------------------------------------------------------------------- */
 
 static void start(void)
@@ -254,6 +348,12 @@ static void start(void)
                      .drained = drained},
         .place = {.load = load, .save = save},
     };
+    if (!model.journal_off)
+        options.journal = (struct archive_journal_port){.append = journal_append,
+                                                        .flush = journal_flush,
+                                                        .settle = journal_settle,
+                                                        .forget = journal_forget,
+                                                        .next = journal_next};
     assert_int_equal(archiver_open(&options, &archiver, NULL), ERR_OK);
 }
 
@@ -261,7 +361,8 @@ static void start(void)
 static void crash(void)
 {
     archiver_close(archiver);
-    model.open_count = model.asked_count = 0;
+    model.open_count = model.asked_count = model.journal_next = 0;
+    journal_keep(is_lost, NULL);
     start();
 }
 
@@ -593,6 +694,121 @@ static void the_end_writes_what_is_open_and_the_next_start_builds_it_again(void 
     assert_string_equal(rows(ARCHIVE_TRADES, 1, 0, 1), "1.2.1 1.3.1 ");
 }
 
+/* As a Redis that kept nothing: what was in the streams is gone, they begin anew. */
+static void wipe(void)
+{
+    for (int i = 0; i < STREAM_COUNT; i++)
+        model.streams[i].first = model.streams[i].next = model.streams[i].count;
+}
+
+static void what_the_streams_lost_comes_from_the_journal(void **state)
+{
+    (void)state;
+    put(STREAM_TRADE, 1, 1, AT(0, 1));
+    put(STREAM_DEPTH, 1, 2, AT(0, 2));
+    put(STREAM_CONTROL, 1, 2, AT(0, 2));
+    work(3);
+    wipe();
+    crash();
+    put(STREAM_TRADE, 1, 3, AT(0, 3));
+    put(STREAM_TRADE, 1, 4, AT(1, 20));
+    put(STREAM_DEPTH, 1, 5, AT(1, 21));
+    work(30);
+    assert_int_equal(state_now().recovered, 3);
+    assert_string_equal(rows(ARCHIVE_TRADES, 1, 0, 0), "1.1.1 1.3.1 ");
+    assert_string_equal(rows(ARCHIVE_DEPTH, 1, 0, 0), "1.2.2 ");
+    assert_string_equal(rows(ARCHIVE_CONTROL, 1, 0, 0), "1.2.3 ");
+    assert_int_equal(state_now().holes, 0);
+}
+
+static void without_a_journal_what_the_streams_lost_is_lost(void **state)
+{
+    (void)state;
+    model.journal_off = true;
+    crash();
+    put(STREAM_TRADE, 1, 1, AT(0, 1));
+    work(3);
+    wipe();
+    crash();
+    put(STREAM_TRADE, 1, 2, AT(0, 2));
+    put(STREAM_TRADE, 1, 3, AT(1, 2));
+    work(30);
+    assert_string_equal(rows(ARCHIVE_TRADES, 1, 0, 0), "1.2.1 ");
+}
+
+/* What the stop wrote of an open block is written again with more, never with less. */
+static void a_stop_and_a_wipe_leave_the_block_as_rich_as_it_was(void **state)
+{
+    (void)state;
+    put(STREAM_TRADE, 1, 1, AT(0, 1));
+    work(3);
+    for (int i = 0; i < 20; i++) {
+        archive_work(NULL, ++mono_us);
+        archiver_flush(archiver, (struct clock_now){.mono_us = mono_us});
+    }
+    assert_string_equal(rows(ARCHIVE_TRADES, 1, 0, 0), "1.1.1 ");
+    wipe();
+    crash();
+    put(STREAM_TRADE, 1, 2, AT(0, 2));
+    put(STREAM_TRADE, 1, 3, AT(1, 2));
+    work(30);
+    assert_string_equal(rows(ARCHIVE_TRADES, 1, 0, 0), "1.1.1 1.2.1 ");
+}
+
+static void durable_blocks_leave_the_journal(void **state)
+{
+    (void)state;
+    put(STREAM_TRADE, 1, 1, AT(0, 1));
+    put(STREAM_TRADE, 1, 2, AT(1, 1));
+    model.place_broken = true;
+    work(30);
+    assert_int_equal(model.lake_count, 1);
+    assert_int_equal(model.journal_count, 2); /* a restart would build the block again */
+    model.place_broken = false;
+    work(20);
+    assert_int_equal(model.journal_count, 1);
+    assert_int_equal(model.journal[0].record.seq, 2);
+}
+
+static void a_journal_that_refuses_stops_the_reading_and_nothing_comes_twice(void **state)
+{
+    (void)state;
+    work(1);
+    model.journal_refuses = true;
+    put(STREAM_TRADE, 1, 1, AT(0, 1));
+    work(20);
+    assert_true(state_now().paused);
+    model.journal_refuses = false;
+    model.refuse_append = true; /* the journal has it, the archive not yet */
+    work(20);
+    assert_int_equal(model.journal_count, 1);
+    model.refuse_append = false;
+    put(STREAM_TRADE, 1, 2, AT(1, 1));
+    work(20);
+    assert_string_equal(rows(ARCHIVE_TRADES, 1, 0, 0), "1.1.1 ");
+    assert_int_equal(state_now().records, 2);
+}
+
+/* A journal that is larger than the room there is now waits for it with nothing lost. */
+static void a_recovery_without_room_goes_on_when_there_is(void **state)
+{
+    (void)state;
+    put(STREAM_TRADE, 1, 1, AT(0, 1));
+    put(STREAM_TRADE, 1, 2, AT(0, 2));
+    work(3);
+    wipe();
+    model.refuse_append = true;
+    crash();
+    work(30);
+    assert_true(state_now().recovering);
+    assert_false(state_now().following);
+    assert_int_equal(model.journal_count, 2);
+    model.refuse_append = false;
+    put(STREAM_TRADE, 1, 3, AT(1, 1));
+    work(30);
+    assert_string_equal(rows(ARCHIVE_TRADES, 1, 0, 0), "1.1.1 1.2.1 ");
+}
+
 /* A random world, delivered in random pieces with crashes, refusals and failures at random:
  * the lake is the one that an undisturbed archiver would have made. */
 static void any_order_of_crashes_and_failures_gives_the_same_lake(void **state)
@@ -605,7 +821,7 @@ static void any_order_of_crashes_and_failures_gives_the_same_lake(void **state)
         prng_init(&prng, seed);
         uint64_t seq = 0;
         int64_t recv_us = AT(0, 0);
-        int crashes = 0, expected = 0;
+        int crashes = 0, wipes = 0, expected = 0;
         for (int i = 0; i < 400; i++) {
             struct record records[6];
             const enum stream_name stream = (enum stream_name)(prng_u64(&prng) % 3);
@@ -619,6 +835,7 @@ static void any_order_of_crashes_and_failures_gives_the_same_lake(void **state)
             expected += count;
             model.batch = 1 + (int)(prng_u64(&prng) % 8);
             model.refuse_append = prng_u64(&prng) % 20 == 0;
+            model.journal_refuses = prng_u64(&prng) % 20 == 0;
             model.fail_next = prng_u64(&prng) % 10 == 0;
             model.hold = prng_u64(&prng) % 4 == 0;
             work(1 + (int)(prng_u64(&prng) % 3));
@@ -626,8 +843,17 @@ static void any_order_of_crashes_and_failures_gives_the_same_lake(void **state)
                 crash();
                 crashes++;
             }
+            /* The streams are wiped only when all was read: what nobody had read is lost. */
+            if (prng_u64(&prng) % 30 == 0) {
+                model.refuse_append = model.journal_refuses = false;
+                work(600);
+                wipe();
+                wipes++;
+                if (prng_u64(&prng) % 2 == 0)
+                    crash();
+            }
         }
-        model.refuse_append = model.fail_next = model.hold = false;
+        model.refuse_append = model.journal_refuses = model.fail_next = model.hold = false;
         model.batch = 64;
         for (int i = 0; i < 3; i++)
             put((enum stream_name)i, 3, ++seq, AT(30, i));
@@ -637,7 +863,7 @@ static void any_order_of_crashes_and_failures_gives_the_same_lake(void **state)
             total += model.lake[i].row_count;
         assert_int_equal(total, expected);
         assert_int_equal(state_now().holes, 0);
-        assert_true(crashes > 0);
+        assert_true(crashes > 0 && wipes > 0);
     }
 }
 
@@ -659,6 +885,12 @@ int main(void)
         T(junk_and_foreign_records_are_counted_and_skipped),
         T(a_receive_time_that_falls_back_reaches_no_finished_block),
         T(the_end_writes_what_is_open_and_the_next_start_builds_it_again),
+        T(what_the_streams_lost_comes_from_the_journal),
+        T(without_a_journal_what_the_streams_lost_is_lost),
+        T(a_stop_and_a_wipe_leave_the_block_as_rich_as_it_was),
+        T(durable_blocks_leave_the_journal),
+        T(a_journal_that_refuses_stops_the_reading_and_nothing_comes_twice),
+        T(a_recovery_without_room_goes_on_when_there_is),
         T(any_order_of_crashes_and_failures_gives_the_same_lake),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

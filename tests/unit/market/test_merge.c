@@ -283,6 +283,25 @@ static void merge_declares_holes_at_once_when_full(void **state)
     merge_close(merge);
 }
 
+static void the_wait_runs_only_while_all_is_read(void **state)
+{
+    (void)state;
+    struct merge_clock clock = {0};
+    merge_clock_pass(&clock, 5000000, true); /* the first look: a step like any other */
+    assert_int_equal(clock.now_us, MERGE_STEP_US_MAX);
+    merge_clock_pass(&clock, 5003000, true);
+    assert_int_equal(clock.now_us, MERGE_STEP_US_MAX + 3000);
+    merge_clock_pass(&clock, 5090000, false); /* a backlog is being read */
+    merge_clock_pass(&clock, 5190000, false);
+    assert_int_equal(clock.now_us, MERGE_STEP_US_MAX + 3000);
+    merge_clock_pass(&clock, 5191000, true);
+    assert_int_equal(clock.now_us, MERGE_STEP_US_MAX + 4000);
+    merge_clock_pass(&clock, 9000000, true); /* stopped for seconds */
+    assert_int_equal(clock.now_us, 2 * MERGE_STEP_US_MAX + 4000);
+    merge_clock_pass(&clock, 8000000, true);
+    assert_int_equal(clock.now_us, 2 * MERGE_STEP_US_MAX + 4000);
+}
+
 static void merge_refuses_nonsense_options(void **state)
 {
     (void)state;
@@ -303,6 +322,7 @@ int main(void)
         cmocka_unit_test(merge_begins_with_the_lowest_record_not_the_first_one),
         cmocka_unit_test(merge_names_what_comes_after_a_hole),
         cmocka_unit_test(merge_declares_holes_at_once_when_full),
+        cmocka_unit_test(the_wait_runs_only_while_all_is_read),
         cmocka_unit_test(merge_refuses_nonsense_options),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

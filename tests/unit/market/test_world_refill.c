@@ -168,6 +168,37 @@ static void trades_beyond_the_streams_last_are_not_counted_again_when_it_brings_
     assert_int_equal(world_counters(stage->holed.world)->trade_holes, 0);
 }
 
+/* An anchor brings 26 to 30, the stream goes on with 29: who collects the stream's trades lacks
+ * three, although the windows do not. A checkpoint in between changes nothing. */
+static void trades_that_only_an_anchor_brought_are_told(void **state)
+{
+    struct stage *stage = *state;
+    int64_t now_us = 1000000000, first, last;
+    for (int64_t id = 1; id <= 30; id++) {
+        struct trade next = one(id, 10);
+        now_us += 10000;
+        assert_false(trade(stage, now_us, &next, 1, id > 25) & WORLD_TRADES_ABSENT);
+    }
+    assert_false(anchor(&stage->holed, 5, stage->list, stage->count) & WORLD_TRADES_ABSENT);
+    size_t size;
+    uint8_t *saved = malloc(world_save_size_max(stage->holed.world));
+    assert_int_equal(
+        world_save(stage->holed.world, saved, world_save_size_max(stage->holed.world), &size, NULL),
+        ERR_OK);
+    assert_int_equal(world_load(stage->holed.world, bytes_of(saved, size), NULL), ERR_OK);
+    free(saved);
+    struct trade late[] = {one(29, 10), one(30, 10), one(31, 10)};
+    assert_int_equal(apply_trades(&stage->holed, now_us + 5000, late, 2), WORLD_TRADES_ABSENT);
+    world_trades_absent(stage->holed.world, &first, &last);
+    assert_int_equal(first, 26);
+    assert_int_equal(last, 28);
+    assert_int_equal(apply_trades(&stage->holed, now_us + 6000, late + 2, 1), WORLD_CHANGED);
+    /* Beyond what the anchor brought it is an ordinary hole. */
+    struct trade far = one(40, 10);
+    assert_int_equal(apply_trades(&stage->holed, now_us + 7000, &far, 1),
+                     WORLD_CHANGED | WORLD_TRADE_HOLE);
+}
+
 static void what_was_traded_before_the_first_frame_fills_the_windows(void **state)
 {
     struct stage *stage = *state;
@@ -417,6 +448,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_hole_in_the_middle_is_filled),
         TEST(trades_beyond_the_streams_last_are_not_counted_again_when_it_brings_them),
+        TEST(trades_that_only_an_anchor_brought_are_told),
         TEST(what_was_traded_before_the_first_frame_fills_the_windows),
         TEST(an_aggregated_trade_counts_as_many_as_it_covers),
         TEST(an_aggregated_trade_half_known_adds_its_other_half),

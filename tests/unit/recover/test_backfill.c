@@ -140,11 +140,13 @@ static void the_trades_of_a_hole_and_a_snapshot_are_fetched_with_its_reason(void
     struct backfill_status status;
     run_open(&run, 1);
     tell(&run, GAP_TRADE_HOLE, 70001, 70017);
+    tell(&run, GAP_TRADES_ABSENT, 70101, 70103);
     run_for(&run, 10);
     backfill_status(run.backfill, &status);
-    assert_int_equal(status.done, 1);
-    assert_int_equal(status.trades, 17);
+    assert_int_equal(status.done, 2);
+    assert_int_equal(status.trades, 20);
     check_trades(&run, 70001, 70017);
+    check_trades(&run, 70101, 70103);
     assert_int_equal(objects_of(&run, ARCHIVE_REST_DEPTH), 1);
     assert_string_equal(run.scene.objects[0].reason, "hole at 7-100");
     run_close(&run);

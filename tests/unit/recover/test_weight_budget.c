@@ -51,16 +51,67 @@ static void what_others_use_counts(void **state)
     struct weight_budget budget;
     weight_budget_init(&budget);
     assert_true(take(&budget, WEIGHT_MINUTE, 50, START));
-    weight_budget_reply(&budget, 200, 900, -1, START);
+    weight_budget_reply(&budget, 200, 980, -1, START);
     assert_false(take(&budget, WEIGHT_MINUTE, 50, START));
     assert_true(take(&budget, WEIGHT_MINUTE, 30, START));
     assert_true(take(&budget, WEIGHT_ANCHOR, 50, START));
     /* A header from before our last requests takes nothing back. */
     weight_budget_reply(&budget, 200, 10, -1, START);
-    assert_int_equal(budget.used, 980);
+    assert_int_equal(budget.used, 1060);
     /* A reply without the header changes nothing. */
     weight_budget_reply(&budget, 500, -1, -1, START);
-    assert_int_equal(budget.used, 980);
+    assert_int_equal(budget.used, 1060);
+}
+
+/* Half of 1,200 used by others: a re-anchor and the polls have their room, and the view more than
+ * twice a poll's. */
+static void reserves_shrink_with_what_others_leave(void **state)
+{
+    (void)state;
+    struct weight_budget budget;
+    weight_budget_init(&budget);
+    weight_budget_reply(&budget, 200, 600, -1, START);
+    assert_int_equal(drain(&budget, WEIGHT_VIEW, START), 480 - 120 - 120);
+    assert_int_equal(drain(&budget, WEIGHT_BACKFILL, START), 60);
+    assert_int_equal(drain(&budget, WEIGHT_MINUTE, START), 60);
+    assert_int_equal(drain(&budget, WEIGHT_ANCHOR, START), 120);
+    weight_budget_init(&budget);
+    weight_budget_reply(&budget, 200, 900, -1, START);
+    assert_int_equal(drain(&budget, WEIGHT_VIEW, START),
+                     180 - WEIGHT_NEEDED_ANCHOR - WEIGHT_NEEDED_MINUTE);
+}
+
+static void what_the_polls_have_had_is_not_kept_for_them(void **state)
+{
+    (void)state;
+    struct weight_budget budget;
+    weight_budget_init(&budget);
+    weight_budget_reply(&budget, 200, 600, -1, START);
+    assert_true(take(&budget, WEIGHT_MINUTE, 57, START));
+    assert_int_equal(drain(&budget, WEIGHT_VIEW, START), 480 - 120 - 120);
+    /* In the next minute it is kept again. */
+    weight_budget_reply(&budget, 200, 600, -1, START + MINUTE);
+    assert_int_equal(drain(&budget, WEIGHT_VIEW, START + MINUTE), 480 - 120 - 120);
+}
+
+static void the_pace_makes_the_room_last_until_the_window_ends(void **state)
+{
+    (void)state;
+    struct weight_budget budget;
+    weight_budget_init(&budget);
+    weight_budget_limit(&budget, 6000);
+    assert_true(weight_budget_pace_us(&budget, WEIGHT_VIEW, 9, START) < 2 * S);
+    weight_budget_init(&budget);
+    weight_budget_reply(&budget, 200, 600, -1, START);
+    int64_t at = START, granted = 0;
+    for (; at < START + 50 * S; granted++) {
+        assert_true(take(&budget, WEIGHT_VIEW, 9, at));
+        at += weight_budget_pace_us(&budget, WEIGHT_VIEW, 9, at);
+    }
+    assert_in_range(granted, 25, 27); /* 240 of 9 each */
+    assert_true(take(&budget, WEIGHT_VIEW, 1, START + 50 * S));
+    drain(&budget, WEIGHT_VIEW, START + 50 * S);
+    assert_int_equal(weight_budget_pace_us(&budget, WEIGHT_VIEW, 9, START + 50 * S), S);
 }
 
 static void a_new_minute_brings_the_whole_budget_after_the_guard(void **state)
@@ -163,6 +214,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_class_leaves_the_reserves_of_those_before_it),
         cmocka_unit_test(what_others_use_counts),
+        cmocka_unit_test(reserves_shrink_with_what_others_leave),
+        cmocka_unit_test(what_the_polls_have_had_is_not_kept_for_them),
+        cmocka_unit_test(the_pace_makes_the_room_last_until_the_window_ends),
         cmocka_unit_test(a_new_minute_brings_the_whole_budget_after_the_guard),
         cmocka_unit_test(a_clock_that_steps_back_gives_nothing_back),
         cmocka_unit_test(the_limit_is_what_exchange_info_says),

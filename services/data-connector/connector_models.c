@@ -67,6 +67,7 @@ struct connector_models_sql {
     struct pq_sync sync;
     struct pq_judge judge;
     struct log_limit limit;
+    int64_t good_us; /* the last round that was, or the start */
 };
 
 static void connector_models_take_role(struct connector_models_word *word, enum model_role role,
@@ -132,7 +133,12 @@ static void connector_models_round(struct connector_models *models,
         result = pq_judge_round(&sql->judge, &sql->sync, &err);
     if (sql->judge.promoted + sql->judge.rolled_back != moves)
         log_info("model_moved", "what=\"%s\"", sql->judge.last_move);
-    if (result != ERR_OK && log_limit_pass(&sql->limit, loop_mono_us(), &skipped))
+    int64_t mono_us = loop_mono_us();
+    if (result == ERR_OK)
+        sql->good_us = mono_us;
+    /* Not when everything is only starting. */
+    if (result != ERR_OK && mono_us - sql->good_us > CONNECTOR_MODELS_RETRY_US &&
+        log_limit_pass(&sql->limit, mono_us, &skipped))
         log_warn("registry_away", "reason=\"%s\" skipped=%llu", err.text,
                  (unsigned long long)skipped);
     if (result != ERR_OK)
@@ -166,6 +172,7 @@ static void *connector_models_thread(void *context)
                                        .promote = models->options.promote};
     built_in_model_tell(&models->built_in, &options);
     pq_judge_init(&sql->judge, &options);
+    sql->good_us = loop_mono_us();
     sql->limit = (struct log_limit){.interval_us = 60 * CLOCK_US_PER_S};
     do
         connector_models_round(models, sql);

@@ -88,7 +88,7 @@ static void pg_fixture_do(struct pg_fixture *fixture, const char *sql)
 }
 
 /* The first value of a query as text; in a buffer that the next call uses again. */
-static const char *pg_fixture_ask(struct pg_fixture *fixture, const char *sql)
+static inline const char *pg_fixture_ask(struct pg_fixture *fixture, const char *sql)
 {
     static char out[512];
     struct err err = {0};

@@ -18,6 +18,8 @@ python3 tests/soak/archive.py --frames 700000 || status=1
 python3 tests/soak/archive.py --rate 100000 --seconds 600 || status=1
 echo "soak: the trainer against the oracle"
 python3 tests/soak/train.py || status=1
+echo "soak: a training killed a hundred times"
+python3 tests/soak/learn.py || status=1
 echo "soak: no anchor in 24 hours without loss, four times"
 BTCAST_FALSE_POSITIVES_HOURS=24 build/tests/test_false_positives || status=1
 echo "soak: an hour of REST polls at half of 1,200 with faults"

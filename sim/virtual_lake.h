@@ -68,6 +68,12 @@ struct virtual_lake {
 void virtual_lake_open(struct virtual_lake *lake, struct simulation *simulation);
 void virtual_lake_close(struct virtual_lake *lake);
 
+bool virtual_lake_is_away(const struct virtual_lake *lake);
+/* The block becomes the object of its name, whatever was there, and is empty then. */
+void virtual_lake_put(struct virtual_lake *lake, struct lake_block *block);
+/* Trade ids that a reply brings; none when last < first. */
+void virtual_lake_add_range(struct virtual_lake *lake, const struct lake_range *range);
+
 /* Ports over the files; context is held by the caller. */
 struct lake_file_port {
     struct virtual_lake *lake;

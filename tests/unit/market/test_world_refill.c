@@ -214,6 +214,7 @@ static void trades_that_only_an_anchor_brought_are_told(void **state)
         now_us += 10000;
         assert_false(trade(stage, now_us, &next, 1, id > 25) & WORLD_TRADES_ABSENT);
     }
+    tick(stage, now_us);
     assert_false(anchor(&stage->holed, 5, stage->list, stage->count) & WORLD_TRADES_ABSENT);
     size_t size;
     uint8_t *saved = malloc(world_save_size_max(stage->holed.world));

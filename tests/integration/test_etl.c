@@ -182,9 +182,9 @@ static int count(const char *sql)
 }
 
 /* Everything that stands in the store, in one line. */
-static void sum(char out[128])
+static void sum(char out[512])
 {
-    snprintf(out, 128, "%s",
+    snprintf(out, 512, "%s",
              pg_fixture_ask(&pg,
                             "SELECT md5(string_agg(t, ';' ORDER BY t)) || ' ' || count(*) FROM ("
                             "SELECT to_jsonb(f)::text || md5(f.features::text) AS t FROM (SELECT "
@@ -200,7 +200,7 @@ static void sum(char out[128])
 static void in_pieces_and_with_restarts_it_is_the_same_as_in_one_go(void **state)
 {
     (void)state;
-    char whole[128], pieces[128];
+    char whole[512], pieces[512];
     struct place one = place_of("one", true);
     struct etl_job *job = open_job(&one, pg.target, 0);
     pass(job);
@@ -362,7 +362,7 @@ static void a_cut_object_is_put_aside_with_its_bytes_and_the_rest_goes_on(void *
 static void killed_at_any_moment_and_with_the_store_away_it_is_the_same(void **state)
 {
     (void)state;
-    char whole[128], after[128];
+    char whole[512], after[512];
     struct place place = place_of("kills", true);
     struct etl_job *job = open_job(&place, pg.target, 0);
     pass(job);

@@ -37,6 +37,9 @@ def run_system():
         etl_done = health["components"]["etl"]
         assert etl_done["rows"] > 0 and etl_done["late"] == 0, health
     up.stop()
+    log = up.process.log()
+    closed = [line for line in log.splitlines() if "event=archive_closed" in line]
+    assert closed and "durable=1" in closed[-1] and "streams_not_read" not in log, log[-3000:]
     return data, url
 
 

@@ -44,7 +44,8 @@ static void agent_aggregator_open_ports(struct agent_aggregator *agent)
     CHECK(redis_state_open(&state, &agent->state, &err) == ERR_OK);
     struct redis_consumer_options consumer = {
         .record = agent_aggregator_on_record, .context = agent, .block_us = AGENT_BLOCK_US};
-    struct redis_producer_options producer = {.done = agent_aggregator_on_put, .context = agent};
+    struct redis_producer_options producer = {
+        .done = agent_aggregator_on_put, .context = agent, .trim_checkpoint = true};
     snprintf(consumer.symbol, sizeof(consumer.symbol), "%s", SIMULATION_SYMBOL);
     snprintf(consumer.name, sizeof(consumer.name), "%s", agent->process->name);
     snprintf(producer.symbol, sizeof(producer.symbol), "%s", SIMULATION_SYMBOL);

@@ -60,6 +60,7 @@ static void *agent_inference_open(struct process *process)
           ERR_OK);
     struct infer_options options = {.journal_capacity = AGENT_JOURNAL_SLOTS,
                                     .stagger_us = process->index * AGENT_STAGGER_US,
+                                    .view = virtual_lake_view(&process->simulation->lake),
                                     .mono_ns = agent_inference_mono_ns};
     snprintf(options.symbol, sizeof(options.symbol), "%s", SIMULATION_SYMBOL);
     struct infer_port port = redis_infer_port(agent->redis);

@@ -89,7 +89,8 @@ static void *agent_ingestor_open(struct process *process)
     struct clock_now now = process_now(process);
     CHECK(agent != NULL);
     agent->process = process;
-    struct redis_producer_options producer = {.done = agent_ingestor_on_put, .context = agent};
+    struct redis_producer_options producer = {
+        .done = agent_ingestor_on_put, .context = agent, .trim_checkpoint = true};
     snprintf(producer.symbol, sizeof(producer.symbol), "%s", SIMULATION_SYMBOL);
     CHECK(redis_producer_open(&producer, process->loop, &agent->producer, &err) == ERR_OK);
     agent->port = redis_producer_port(agent->producer);

@@ -4,14 +4,10 @@
 #include <string.h>
 
 #include "hot/state/aggregator.h"
+#include "hot/state/state_checkpoint.h"
 #include "sim/agents.h"
 #include "sim/checks.h"
 #include "sim/simulation.h"
-
-/* docs/hot-state.md, "Coming back": where the positions begin in a checkpoint. */
-/* A second to the next commit and checkpoint, and time for a connection. */
-#define CHECK_RENEWED_US   8000000
-#define CHECK_POSITIONS_AT (8u + 4u + 4u + 24u + 8u + 8u)
 
 void check_claim(struct checks *checks, const struct virtual_step *step)
 {
@@ -38,32 +34,25 @@ void check_swap(struct checks *checks, const struct virtual_step *step)
         memcpy(checks->tokens[checks->token_count++], token, sizeof(token));
 }
 
-/* A failover may bring an older checkpoint back than the one that registered positions rest
- * on, FLUSHALL takes the registrations of some away and not yet of others: what is trimmed
- * until both are renewed is not covered (docs/simulation.md). */
 void check_anchor_relearn(struct checks *checks)
 {
-    checks->trims_from_us = checks->simulation->queue.now_us + CHECK_RENEWED_US;
     checks->token_count = 0;
     for (int i = 0; i < STREAM_COUNT; i++)
         checks->trimmed[i] = (struct model_id){0, 0};
 }
 
-/* The trimming rule goes by what consumers have registered: never past what the stored
- * checkpoint begins with. */
+/* Never past what the stored checkpoint begins with, and without one nothing goes. */
 void check_trim(struct checks *checks)
 {
     const struct model_value *saved = check_value(checks, checks->keys[STATE_CHECKPOINT]);
-    bool covered =
-        saved->type == MODEL_STRING && checks->simulation->queue.now_us >= checks->trims_from_us;
     for (int i = 0; i < STREAM_COUNT; i++) {
-        const char *text = !covered ? ""
-                                    : (const char *)saved->data->data + CHECK_POSITIONS_AT +
-                                          (size_t)i * STREAM_POSITION_SIZE;
+        const char *text = "";
+        if (saved->type == MODEL_STRING)
+            text = (const char *)saved->data->data + STATE_CHECKPOINT_POSITION_AT(i);
         struct model_id trimmed = check_value(checks, checks->streams[i])->stream.trimmed;
         struct model_id stored = {0, 0}, before = checks->trimmed[i];
         checks->trimmed[i] = trimmed;
-        if (!covered || model_id_compare(trimmed, before) == 0 ||
+        if (model_id_compare(trimmed, before) == 0 ||
             (text[0] != '\0' && !model_id_parse(bytes_text(text), &stored)))
             continue;
         if (model_id_compare(trimmed, stored) > 0)

@@ -53,11 +53,25 @@ void check_slots_appended(struct checks *checks)
     check_same(checks, newest);
 }
 
+/* The view is the one that was there when the slot was read. */
+static void check_blind(struct checks *checks, const struct prediction *prediction, int64_t slot)
+{
+    const struct virtual_lake *lake = &checks->simulation->lake;
+    bool fresh = lake->view_put_us != 0 &&
+                 checks->simulation->queue.now_us - lake->view_put_us > CHECK_SLOT_LATE_US &&
+                 clock_slot_us(slot) - lake->view.received_us <= REST_VIEW_OLD_US;
+    if (fresh && strcmp(prediction->value[PREDICTION_MODE], "blind") == 0)
+        simulation_fail(checks->simulation, CHECK_SLOT_BLIND,
+                        "slot %lld is blind, the view is %lld ms old", (long long)slot,
+                        (long long)(clock_slot_us(slot) - lake->view.received_us) / 1000);
+}
+
 void checks_served(struct checks *checks, const struct prediction *prediction,
                    const struct infer_timing *timing)
 {
     int64_t late_us = checks->simulation->queue.now_us - clock_slot_us(timing->slot);
     int64_t slot;
+    check_blind(checks, prediction, timing->slot);
     if (!prediction_i64(prediction, PREDICTION_SLOT, &slot) || slot != timing->slot)
         simulation_fail(checks->simulation, CHECK_SLOT_SAME, "slot %lld serves another's record",
                         (long long)timing->slot);

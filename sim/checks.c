@@ -49,8 +49,10 @@ void checks_open(struct checks *checks, struct simulation *simulation)
 
 void checks_close(struct checks *checks)
 {
-    for (int i = 0; i < checks->epoch_count; i++)
+    for (int i = 0; i < checks->epoch_count; i++) {
         free(checks->epochs[i].stream);
+        free(checks->epochs[i].bronze);
+    }
     free(checks->trades);
 }
 
@@ -112,6 +114,7 @@ static bool checks_touched(const struct checks *checks, int key)
 void checks_store_lost(struct checks *checks, bool everything)
 {
     checks->relearn = true;
+    checks->losses++;
     if (!everything)
         return;
     for (int i = 0; i < checks->epoch_count; i++)
@@ -156,6 +159,7 @@ void checks_end(struct checks *checks)
     check_slots_end(checks);
     check_streams_end(checks);
     check_worlds(checks);
+    check_bronze_end(checks);
     if (!check_number(checks, STATE_OB, STATE_FIELD_BOOK_LIVE, &value) || value != 1)
         simulation_fail(simulation, CHECK_END_LIVE, "book_live is not 1");
     if (!check_number(checks, STATE_OB, STATE_FIELD_TS_US, &value) ||

@@ -12,6 +12,7 @@
 #include "hot/stream/stream_port.h"
 #include "market/record.h"
 #include "sim/model/model_redis.h"
+#include "sim/virtual_lake.h"
 #include "sim/virtual_link.h"
 
 /* constant, name, what it says */
@@ -38,6 +39,12 @@
     X(CHECK_POSITION_DURABLE, "position.durable",                                                  \
       "nothing is trimmed that a restart from the stored checkpoint reads")                        \
     X(CHECK_WORLD_SAME, "world.same", "writer and standby have the same world at the same place")  \
+    X(CHECK_BRONZE_ONCE, "bronze.once", "a record stands in one object of bronze only")            \
+    X(CHECK_BRONZE_MISSING, "bronze.missing",                                                      \
+      "in the end what the streams kept or the archive took is in bronze or an open block")        \
+    X(CHECK_BRONZE_TRADES, "bronze.trades",                                                        \
+      "in the end every trade id is in bronze, lost ones by backfill")                             \
+    X(CHECK_SLOT_BLIND, "slot.blind", "no slot is blind when there is a fresh REST view")          \
     X(CHECK_END_LIVE, "end.live", "after the last fault the book is live again")                   \
     X(CHECK_END_FRESH, "end.fresh", "after the last fault the hot state is fresh again")           \
     X(CHECK_END_MODE, "end.mode", "after the last fault predictions are live again")
@@ -63,6 +70,9 @@ struct check_failure {
 #define CHECK_EPOCHS_MAX 64
 /* It has been there, whatever a failover made of it: somebody may have read it. */
 #define CHECK_ONCE_STORED 0x80u
+/* The archive has taken it: bronze it is, whatever the store loses. */
+#define CHECK_ARCHIVED 0x40u
+#define CHECK_MARKS    (CHECK_ONCE_STORED | CHECK_ARCHIVED)
 
 struct simulation;
 
@@ -70,7 +80,7 @@ struct simulation;
 struct check_trade {
     uint64_t epoch, seq;
     int64_t recv_us;
-    int64_t count;
+    int64_t first_id, count; /* ids rise by one */
 };
 
 /* What became of the records of one ingestor. */
@@ -80,6 +90,8 @@ struct check_epoch {
     uint64_t floor;   /* up to here the store has lost them for good */
     uint8_t *stream;  /* by seq: 1 + the stream it stands in, 0: in none; CHECK_ONCE_STORED */
     size_t room;
+    uint32_t *bronze; /* by seq: 1 + the object it stands in, 0: in none */
+    size_t bronze_room;
     bool died; /* its last ones may never have been sent */
 };
 
@@ -87,13 +99,13 @@ struct checks {
     struct simulation *simulation;
     int keys[STATE_KEY_COUNT];
     int streams[STREAM_COUNT], consumers[STREAM_COUNT];
+    int losses;   /* times that the store has lost something */
     bool relearn; /* the store has lost data: what it holds now is the new beginning */
     /* the hot state as readers see it */
     bool live;               /* the four keys have been there */
     uint64_t fence, writer;  /* the highest seen */
     int64_t windows_from_us; /* the windows are whole again from then on (receive time) */
     uint64_t holes;
-    int64_t trims_from_us;                 /* trimming is covered from then on */
     struct model_id trimmed[STREAM_COUNT]; /* as of the last look */
     /* anchors */
     char tokens[CHECK_TOKENS_MAX][STATE_TOKEN_SIZE]; /* swapped in */
@@ -124,10 +136,16 @@ void checks_served(struct checks *checks, const struct prediction *prediction,
 /* The store is about to lose its last writes, or everything. */
 void checks_store_lost(struct checks *checks, bool everything);
 void checks_ingestor_died(struct checks *checks);
+/* The archive has it where no crash reaches it. */
+void checks_archived(struct checks *checks, const struct record *record);
+/* A block has become an object of bronze, the number-th by first writing. */
+void checks_bronze_put(struct checks *checks, const struct lake_block *object, int number);
 void checks_end(struct checks *checks);
 
 /* --- the parts */
 void check_reader(struct checks *checks);
+struct check_epoch *check_epoch(struct checks *checks, uint64_t epoch);
+void check_bronze_end(struct checks *checks);
 void check_fence(struct checks *checks);
 void check_window(struct checks *checks);
 void check_slots_appended(struct checks *checks);

@@ -260,6 +260,15 @@ static bool fault_full(struct fault_call *call, int64_t until_us)
     return true;
 }
 
+static bool fault_lake(struct fault_call *call, int64_t until_us)
+{
+    simulation_trace(call->simulation, "FAULT the lake is away for %lld ms",
+                     (long long)(until_us - call->now_us) / 1000);
+    call->simulation->lake.away_until_us = until_us;
+    faults_lasts(call->faults, until_us);
+    return true;
+}
+
 /* --- the exchange ----------------------------------------------------------------------- */
 
 static bool fault_frames(struct fault_call *call, enum fault_kind kind)
@@ -314,7 +323,8 @@ static bool fault_disconnect(struct fault_call *call, bool refuse)
 
 static bool fault_rest(struct fault_call *call, enum fault_kind kind)
 {
-    struct exchange_rest_faults *rest = &call->simulation->exchange.rest;
+    struct virtual_exchange *exchange = &call->simulation->exchange;
+    struct exchange_rest_faults *rest = &exchange->rest[EXCHANGE_REST_ANCHOR];
     simulation_trace(call->simulation, "FAULT %s", fault_name(kind));
     switch (kind) {
     case FAULT_REST_429:
@@ -341,6 +351,8 @@ static bool fault_rest(struct fault_call *call, enum fault_kind kind)
         rest->stale_left = (int)fault_between(call, 1, 2);
         break;
     }
+    /* Polls meet the same, and take nothing away from the anchor it was aimed at. */
+    exchange->rest[EXCHANGE_REST_POLL] = *rest;
     return true;
 }
 
@@ -363,6 +375,10 @@ static bool fault_process(struct fault_call *call, enum fault_kind kind)
         return fault_crash(call, fault_coordinator(call), soon_us);
     case FAULT_CRASH_DETECTOR:
         return fault_crash(call, simulation_process(call->simulation, PROCESS_GAP, 0), soon_us);
+    case FAULT_CRASH_ARCHIVE:
+        return fault_crash(call, simulation_process(call->simulation, PROCESS_ARCHIVE, 0), soon_us);
+    case FAULT_CRASH_POLLER:
+        return fault_crash(call, simulation_process(call->simulation, PROCESS_POLL, 0), soon_us);
     case FAULT_CRASH_REPLICA:
         return fault_crash(call, fault_replica(call, soon_us), soon_us);
     case FAULT_PAUSE_INGESTOR:
@@ -407,6 +423,8 @@ bool fault_apply(struct faults *faults, enum fault_kind kind)
         return fault_failover(&call);
     case FAULT_FLUSHALL:
         return fault_flush_all(&call);
+    case FAULT_LAKE:
+        return fault_lake(&call, call.now_us + fault_between(&call, 500000, 15000000));
     case FAULT_FULL:
         return fault_full(&call, call.now_us + fault_between(&call, 100000, 3000000));
     default:

@@ -26,6 +26,8 @@
     X(FAULT_CRASH_COORDINATOR, "crash-coordinator", "kill -9 of the coordinator at work")          \
     X(FAULT_CRASH_DETECTOR, "crash-detector", "kill -9 of the gap detector")                       \
     X(FAULT_CRASH_REPLICA, "crash-replica", "kill -9 of an inference replica")                     \
+    X(FAULT_CRASH_ARCHIVE, "crash-archive", "kill -9 of the data-connector")                       \
+    X(FAULT_CRASH_POLLER, "crash-poller", "kill -9 of the rest-ingestor")                          \
     X(FAULT_PAUSE_INGESTOR, "pause-ingestor", "SIGSTOP of the ingestor")                           \
     X(FAULT_PAUSE_ACTIVE, "pause-active", "SIGSTOP of the writing aggregator")                     \
     X(FAULT_PAUSE_COORDINATOR, "pause-coordinator", "SIGSTOP of the coordinator at work")          \
@@ -44,6 +46,7 @@
     X(FAULT_FAILOVER, "failover", "the store dies, its replica follows without the last writes")   \
     X(FAULT_FLUSHALL, "flushall", "somebody empties the store")                                    \
     X(FAULT_FULL, "full-memory", "the store refuses what needs memory")                            \
+    X(FAULT_LAKE, "lake-away", "the lake is away")                                                 \
     X(FAULT_REST_429, "rest-429", "REST: 429 with Retry-After")                                    \
     X(FAULT_REST_418, "rest-418", "REST: 418 with Retry-After")                                    \
     X(FAULT_REST_5XX, "rest-5xx", "REST: 500 or 503")                                              \

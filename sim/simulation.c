@@ -210,6 +210,9 @@ static void simulation_open(struct simulation *simulation, const struct simulati
     simulation_add(simulation, 5, PROCESS_INFERENCE, 0, &agent_inference);
     simulation_add(simulation, 6, PROCESS_INFERENCE, 1, &agent_inference);
     simulation_add(simulation, 7, PROCESS_GAP, 0, &agent_gap);
+    simulation_add(simulation, 8, PROCESS_ARCHIVE, 0, &agent_archive);
+    simulation_add(simulation, 9, PROCESS_POLL, 0, &agent_poll);
+    virtual_lake_open(&simulation->lake, simulation);
     virtual_exchange_open(&simulation->exchange, simulation, &simulation->processes[0],
                           options->seed);
     simulation->step_now = STEP_NONE;
@@ -226,6 +229,7 @@ static void simulation_close(struct simulation *simulation)
     virtual_server_close(&simulation->server);
     virtual_exchange_close(&simulation->exchange);
     checks_close(&simulation->checks);
+    virtual_lake_close(&simulation->lake);
     model_redis_close(simulation->redis);
     virtual_queue_close(&simulation->queue);
     while (simulation->posts != NULL) {

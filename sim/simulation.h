@@ -10,11 +10,12 @@
 #include "sim/checks.h"
 #include "sim/faults.h"
 #include "sim/virtual_exchange.h"
+#include "sim/virtual_lake.h"
 #include "sim/virtual_link.h"
 #include "sim/virtual_process.h"
 
 #define SIMULATION_SYMBOL      "BTCUSDT"
-#define SIMULATION_PROCESSES   8
+#define SIMULATION_PROCESSES   10
 #define SIMULATION_AGGREGATORS 2
 #define SIMULATION_REANCHORS   2
 #define SIMULATION_REPLICAS    2
@@ -55,6 +56,7 @@ struct simulation {
     struct model_redis *redis;
     struct virtual_server server;
     struct virtual_exchange exchange;
+    struct virtual_lake lake;
     struct process processes[SIMULATION_PROCESSES];
     const struct virtual_step *step; /* what the server executes now, NULL: nothing */
     struct checks checks;

@@ -236,9 +236,15 @@ static void exchange_on_reply(struct process *process, void *object, uint64_t nu
     free(call);
 }
 
+static struct exchange_rest_faults *exchange_rest_faults_of(const struct exchange_call *call)
+{
+    bool poll = call->process->kind == PROCESS_POLL;
+    return &call->exchange->rest[poll ? EXCHANGE_REST_POLL : EXCHANGE_REST_ANCHOR];
+}
+
 static bool exchange_refuses(struct exchange_call *call)
 {
-    struct exchange_rest_faults *faults = &call->exchange->rest;
+    struct exchange_rest_faults *faults = exchange_rest_faults_of(call);
     if (faults->status == 0 || !exchange_take(&faults->status_left))
         return false;
     call->reply.status = faults->status;
@@ -263,10 +269,11 @@ static void exchange_answer(struct exchange_call *call)
     call->reply.retry_after_s = verdict.status == 200 ? -1 : verdict.retry_after_s;
     if (verdict.status != 200)
         return;
-    if (exchange_take(&exchange->rest.stale_left))
-        request.stale_ids = exchange->rest.stale_ids;
+    struct exchange_rest_faults *faults = exchange_rest_faults_of(call);
+    if (exchange_take(&faults->stale_left))
+        request.stale_ids = faults->stale_ids;
     call->reply.status = sim_rest_answer(&exchange->feed, &request, &body);
-    if (exchange_take(&exchange->rest.partial_left)) {
+    if (exchange_take(&faults->partial_left)) {
         body.size /= 2;
         /* Either the length header tells, or nothing does. */
         if (prng_below(&exchange->simulation->prng, 2) == 0)
@@ -286,8 +293,9 @@ static void exchange_on_call(void *context, void *object, uint64_t number)
         return;
     }
     int64_t reply_us = simulation->queue.now_us + exchange->rest_us / 2;
-    if (simulation->queue.now_us < exchange->rest.slow_until_us)
-        reply_us += exchange->rest.slow_us;
+    const struct exchange_rest_faults *faults = exchange_rest_faults_of(call);
+    if (simulation->queue.now_us < faults->slow_until_us)
+        reply_us += faults->slow_us;
     call->reply = (struct exchange_reply){.result = ERR_OK, .retry_after_s = -1, .used_weight = -1};
     if (simulation->queue.now_us < call->process->rest_away_until_us)
         reply_us += call->process->rest_away_until_us - simulation->queue.now_us;

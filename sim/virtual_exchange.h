@@ -33,6 +33,9 @@ struct exchange_rest_faults {
     int stale_left;    /* … so many times */
 };
 
+/* Who asks: faults are counted down apart. */
+enum exchange_rest { EXCHANGE_REST_ANCHOR, EXCHANGE_REST_POLL, EXCHANGE_RESTS };
+
 struct exchange_line {
     uint64_t number; /* of the connection, 0: none */
     bool open;
@@ -49,7 +52,7 @@ struct virtual_exchange {
     uint64_t connections;
     int64_t refuse_until_us;
     struct exchange_frame_faults frames;
-    struct exchange_rest_faults rest;
+    struct exchange_rest_faults rest[EXCHANGE_RESTS];
     int64_t rest_us;   /* from the request to the reply, without faults */
     struct blob *held; /* waits to be overtaken */
     enum sim_stream held_stream;

@@ -16,9 +16,10 @@ struct process *process_current(void)
 }
 
 static const char *const process_names[PROCESS_KINDS] = {
-    [PROCESS_INGESTOR] = "ingestor", [PROCESS_AGGREGATOR] = "aggregator",
-    [PROCESS_REANCHOR] = "reanchor", [PROCESS_INFERENCE] = "inference",
-    [PROCESS_GAP] = "gap-detector",
+    [PROCESS_INGESTOR] = "ingestor",  [PROCESS_AGGREGATOR] = "aggregator",
+    [PROCESS_REANCHOR] = "reanchor",  [PROCESS_INFERENCE] = "inference",
+    [PROCESS_GAP] = "gap-detector",   [PROCESS_ARCHIVE] = "data-connector",
+    [PROCESS_POLL] = "rest-ingestor",
 };
 
 void process_init(struct process *process, struct simulation *simulation, enum process_kind kind,

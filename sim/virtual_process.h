@@ -23,6 +23,8 @@ enum process_kind {
     PROCESS_REANCHOR,
     PROCESS_INFERENCE,
     PROCESS_GAP,
+    PROCESS_ARCHIVE,
+    PROCESS_POLL,
     PROCESS_KINDS,
 };
 

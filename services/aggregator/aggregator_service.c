@@ -173,6 +173,7 @@ static int aggregator_service_open_streams(struct aggregator_service *self, stru
         .style = style,
         .done = aggregator_service_on_put,
         .context = self,
+        .trim_checkpoint = true,
         .metrics = &self->service.metrics};
     snprintf(consumer.symbol, sizeof(consumer.symbol), "%s", options->symbol);
     snprintf(consumer.name, sizeof(consumer.name), "%s", options->consumer);

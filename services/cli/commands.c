@@ -42,6 +42,8 @@ const struct command *const commands[] = {
 
     &command_inference,
 
+    &command_trainer,
+
     &command_exchange_sim,
 
     &command_config,

@@ -43,6 +43,8 @@ extern const struct command command_data_connector;
 
 extern const struct command command_inference;
 
+extern const struct command command_trainer;
+
 extern const struct command command_exchange_sim;
 
 /* For people: the whole system. */

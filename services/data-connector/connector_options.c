@@ -93,6 +93,17 @@ static const struct config_field connector_fields[] = {
      .maximum = 19,
      .initial = "10",
      .help = "priority behind the hot path's, as of nice(1)"},
+    {.path = "models.name",
+     .type = CONFIG_TEXT,
+     .offset = AT(model_name),
+     .size = ROOM(model_name),
+     .initial = "btcast",
+     .help = "family of models in the registry that is carried out"},
+    {.path = "models.promote",
+     .type = CONFIG_BOOL,
+     .offset = AT(promote),
+     .initial = "true",
+     .help = "promote candidates that are better beyond noise; rollbacks happen in any case"},
 };
 
 const struct config_schema connector_schema = {

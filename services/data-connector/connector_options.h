@@ -17,6 +17,8 @@ struct connector_options {
     bool etl;
     int64_t etl_every_s, etl_settle_s, etl_patience_s;
     int64_t nice;
+    char model_name[32];
+    bool promote;
 };
 
 extern const struct config_schema connector_schema;

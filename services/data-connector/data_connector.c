@@ -15,6 +15,7 @@
 #include "services/cli/ports.h"
 #include "services/data-connector/connector_etl.h"
 #include "services/data-connector/connector_lake.h"
+#include "services/data-connector/connector_models.h"
 #include "services/data-connector/connector_options.h"
 #include "services/data-connector/connector_served.h"
 #include "services/data-connector/connector_store.h"
@@ -38,6 +39,7 @@ struct data_connector_board {
     struct duckdb_archive_counters counters;
     struct connector_store_status store;
     struct connector_etl_status etl;
+    struct connector_models_status models;
     bool redis;
     int64_t lag_us; /* -1: nothing archived yet */
 };
@@ -55,6 +57,7 @@ struct data_connector {
     struct connector_etl *etl; /* NULL: the lake is no folder, or none is wanted */
     struct connector_etl_metrics etl_metrics;
     uint64_t etl_blocks; /* that it was told of */
+    struct connector_models *models; /* NULL: no registry */
     struct lake_spool *spool;
     struct block_journal *journal;
     struct duckdb_archive *engine;
@@ -90,6 +93,8 @@ static void data_connector_health_text(const struct data_connector_board *board,
                                              : "degraded",
                     (unsigned long long)board->store.loaded, board->store.waiting,
                     (unsigned long long)board->store.refused);
+    connector_models_health(&board->models, components);
+    text_add_char(components, ',');
     connector_etl_health(&board->etl, components);
     text_add_format(components,
                     "\"lake\":{\"status\":\"%s\",\"spool_files\":%llu,\"spool_bytes\":%llu,"
@@ -113,7 +118,8 @@ static enum service_health data_connector_health(void *context, struct text *com
         return SERVICE_UNHEALTHY;
     return board.redis && board.archive.lake_ready && !board.archiver.paused &&
                    board.lag_us < DATA_CONNECTOR_LAG_US &&
-                   board.store.connected == board.store.wanted
+                   board.store.connected == board.store.wanted &&
+                   board.models.connected == board.models.wanted
                ? SERVICE_HEALTHY
                : SERVICE_DEGRADED;
 }
@@ -136,6 +142,7 @@ static void data_connector_show(struct data_connector *self, struct clock_now no
     board.store = connector_store_status(&self->store);
     connector_etl_status(self->etl, &board.etl);
     connector_etl_metrics_count(&self->etl_metrics, &board.etl);
+    connector_models_status(self->models, &board.models);
     board.counters = *duckdb_archive_counters(self->engine);
     if (board.archiver.newest_us > 0)
         board.lag_us = now.wall_us - board.archiver.newest_us;
@@ -161,6 +168,7 @@ static int64_t data_connector_step(void *context, struct clock_now now)
     done += connector_store_do_work(&self->store, now.mono_us);
     done += connector_served_do_work(&self->served, now);
     data_connector_tell(self);
+    done += connector_models_do_work(self->models, now.mono_us);
     redis_link_do_work(self->link, now.mono_us);
     if (now.mono_us >= self->board_us)
         data_connector_show(self, now);
@@ -343,6 +351,19 @@ static int data_connector_open_store(struct data_connector *self, struct err *er
                                  &self->service.metrics, err);
 }
 
+static int data_connector_open_models(struct data_connector *self, struct err *err)
+{
+    struct connector_models_options options = {.database = self->options.database,
+                                               .symbol = self->options.symbol,
+                                               .name = self->options.model_name,
+                                               .folder = self->folder,
+                                               .promote = self->options.promote,
+                                               .redis = &self->options.redis,
+                                               .objects = connector_lake_port(&self->objects)};
+    return connector_models_open(&options, self->service.loop, &self->service.metrics,
+                                 &self->models, err);
+}
+
 static int data_connector_open_journal(struct data_connector *self, struct err *err)
 {
     char folder[LAKE_FILE_PATH_SIZE];
@@ -374,6 +395,8 @@ static int data_connector_open(struct data_connector *self, struct err *err)
         result = data_connector_open_store(self, err);
     if (result == ERR_OK)
         result = data_connector_open_etl(self, err);
+    if (result == ERR_OK)
+        result = data_connector_open_models(self, err);
     if (result != ERR_OK)
         return result;
     result =
@@ -397,6 +420,7 @@ static void data_connector_close(struct data_connector *self)
         redis_consumer_close(self->consumer);
     if (self->link != NULL)
         redis_link_close(self->link);
+    connector_models_close(self->models);
     duckdb_archive_close(self->engine);
     block_journal_close(self->journal);
     lake_spool_close(self->spool);

@@ -73,6 +73,7 @@ static int sbe_ingestor_open_stream(struct sbe_ingestor *self, struct err *err)
         .done = sbe_ingestor_on_put,
         .context = self,
         .length_max = options->stream_length_max,
+        .trim_checkpoint = true,
         .metrics = &self->service.metrics,
     };
     memcpy(producer.symbol, options->symbol, sizeof(producer.symbol));

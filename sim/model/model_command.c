@@ -178,7 +178,7 @@ static redisReply *model_do_xread(struct model_call *call)
         if (model_is(call->argv[at], "COUNT"))
             limit = model_number(call->argv[at + 1]);
     names = (call->argc - at - 1) / 2;
-    redisReply *list = model_reply_array(call->reply, (size_t)names);
+    redisReply *list = NULL; /* most of them find nothing and wait */
     for (int i = 0; i < names; i++) {
         int key = model_arg_key(call, at + 1 + i);
         const struct model_value *value = model_live(call->redis, key);
@@ -190,15 +190,19 @@ static redisReply *model_do_xread(struct model_call *call)
         int count = value->stream.count - from;
         if (count == 0)
             continue;
+        if (list == NULL)
+            list = model_reply_array(call->reply, (size_t)names);
         redisReply *both = model_reply_array(call->reply, 2);
         both->element[0] = model_reply_string(call->reply, call->argv[at + 1 + i]);
         both->element[1] =
             model_entries_reply(call, &value->stream, from, count < limit ? count : (int)limit);
         list->element[served++] = both;
     }
-    list->elements = (size_t)served;
     call->blocked = served == 0;
-    return served == 0 ? model_reply_nil(call->reply) : list;
+    if (served == 0)
+        return model_reply_nil(call->reply);
+    list->elements = (size_t)served;
+    return list;
 }
 
 /* XRANGE key from + COUNT n and XREVRANGE key + - COUNT n, as far as we use them. */
@@ -209,9 +213,13 @@ static redisReply *model_do_xrange(struct model_call *call)
     int limit = call->argc > 5 ? (int)model_number(call->argv[5]) : INT32_MAX;
     if (value->type != MODEL_STREAM)
         return model_reply_array(call->reply, 0);
-    if (!model_is(call->argv[2], "-") && !model_id_parse(call->argv[2], &from))
+    struct bytes text = call->argv[2];
+    bool beyond = text.size > 0 && text.data[0] == '(';
+    if (beyond)
+        text = bytes_of(text.data + 1, text.size - 1);
+    if (!model_is(text, "-") && !model_id_parse(text, &from))
         return model_reply_error(call->reply, "ERR Invalid stream ID");
-    int at = 0;
+    int at = beyond ? model_redis_stream_above(&value->stream, from) : 0;
     while (at < value->stream.count &&
            model_id_compare(value->stream.entries[value->stream.first + at].id, from) < 0)
         at++;

@@ -558,38 +558,86 @@ static bool script_registered(struct bytes value, struct model_id *id, int64_t *
     return model_id_parse(bytes_of(value.data, size), id);
 }
 
+/* What the registry of consumers says. */
+struct script_registry {
+    struct model_id slowest;
+    bool any, settled;
+    int expired;
+};
+
+static void script_registry_read(struct model_script_call *call, int key,
+                                 struct script_registry *registry)
+{
+    const struct model_value *value = model_live(call->redis, key);
+    int64_t now_ms = call->redis->now_us / 1000, seen_ms;
+    struct model_id id;
+    *registry = (struct script_registry){.settled = true};
+    if (value->type != MODEL_HASH)
+        return;
+    struct blob *held = blob_hold(value->data);
+    struct bytes rest = blob_bytes(held), field, text;
+    while (blob_next_pair(&rest, &field, &text)) {
+        if (blob_same(field, BYTES_LITERAL("@since"))) {
+            registry->settled = now_ms - model_number(text) >= script_number(call, 4);
+        } else if (!script_registered(text, &id, &seen_ms) ||
+                   now_ms - seen_ms > script_number(call, 1)) {
+            model_hdel(call->redis, key, field);
+            registry->expired++;
+        } else if (!registry->any || model_id_compare(id, registry->slowest) < 0) {
+            registry->slowest = id;
+            registry->any = true;
+        }
+    }
+    blob_drop(held);
+    if (!registry->any)
+        model_delete(call->redis, key);
+}
+
+/* The position in the stored checkpoint holds it back; without one nothing goes. */
+static void script_registry_hold(struct model_script_call *call, struct script_registry *registry)
+{
+    struct bytes stored = script_get(call, 3);
+    size_t at = (size_t)script_number(call, 5), size = 0;
+    struct model_id id;
+    while (at + size < stored.size && stored.data[at + size] != '\0')
+        size++;
+    if (size == 0 || !model_id_parse(bytes_of(stored.data + at, size), &id))
+        registry->settled = false;
+    else if (model_id_compare(id, registry->slowest) < 0)
+        registry->slowest = id;
+}
+
 static redisReply *script_trim(struct model_script_call *call)
 {
     redisReply *list = model_reply_array(call->reply, 4);
-    int key = script_key(call, 1), consumers = script_key(call, 2);
     long long values[4] = {0, 0, 0, 0};
-    const struct model_value *registry = model_live(call->redis, consumers);
-    struct model_id slowest = {UINT64_MAX, UINT64_MAX}, id;
-    bool any = false;
-    int64_t now_ms = call->redis->now_us / 1000, seen_ms;
-    struct blob *held = registry->type == MODEL_HASH ? blob_hold(registry->data) : NULL;
-    struct bytes rest = held == NULL ? (struct bytes){NULL, 0} : blob_bytes(held), field, value;
-    bool there = model_live(call->redis, key)->type != MODEL_NONE;
-    while (there && blob_next_pair(&rest, &field, &value)) {
-        if (!script_registered(value, &id, &seen_ms) || now_ms - seen_ms > script_number(call, 1)) {
-            model_hdel(call->redis, consumers, field);
-            values[3]++;
-        } else if (!any || model_id_compare(id, slowest) < 0) {
-            slowest = id;
-            any = true;
-        }
-    }
-    if (any)
-        values[0] = model_trim(call->redis, key, slowest);
-    if (there)
+    int key = script_key(call, 1);
+    if (model_live(call->redis, key)->type != MODEL_NONE) {
+        struct script_registry registry;
+        script_registry_read(call, script_key(call, 2), &registry);
+        if (registry.any && call->key_count >= 3)
+            script_registry_hold(call, &registry);
+        if (registry.any && registry.settled)
+            values[0] = model_trim(call->redis, key, registry.slowest);
         values[1] = model_trim_length(call->redis, key, script_number(call, 2));
-    const struct model_stream *stream = &model_live(call->redis, key)->stream;
-    values[2] = values[1] > 0 && any && stream->count > 0 &&
-                model_id_compare(slowest, stream->entries[stream->first].id) < 0;
-    blob_drop(held);
+        const struct model_stream *stream = &model_live(call->redis, key)->stream;
+        values[2] = values[1] > 0 && registry.any && stream->count > 0 &&
+                    model_id_compare(registry.slowest, stream->entries[stream->first].id) < 0;
+        values[3] = registry.expired;
+    }
     for (int i = 0; i < 4; i++)
         list->element[i] = model_reply_integer(call->reply, values[i]);
     return list;
+}
+
+/* HSETNX of the time at which the registry began. */
+static bool script_since(struct model_script_call *call, int key)
+{
+    char text[24];
+    int size = snprintf(text, sizeof(text), "%lld", (long long)(call->redis->now_us / 1000));
+    struct bytes pair[2] = {BYTES_LITERAL("@since"), bytes_of(text, (size_t)size)};
+    return model_hget(call->redis, key, "@since").data != NULL ||
+           model_hset(call->redis, key, pair, 1);
 }
 
 static redisReply *script_commit(struct model_script_call *call)
@@ -600,7 +648,8 @@ static redisReply *script_commit(struct model_script_call *call)
         int size = snprintf(text, sizeof(text), "%.*s %lld", (int)id.size, (const char *)id.data,
                             (long long)(call->redis->now_us / 1000));
         struct bytes pair[2] = {script_arg(call, 1), bytes_of(text, (size_t)size)};
-        if (!model_hset(call->redis, script_key(call, i), pair, 1))
+        if (!script_since(call, script_key(call, i)) ||
+            !model_hset(call->redis, script_key(call, i), pair, 1))
             return script_refused(call);
     }
     return model_reply_integer(call->reply, call->key_count);
@@ -636,8 +685,8 @@ static const struct {
     {"silence", 0xb5d86308, script_silence},
     {"put", 0xf0c5b50a, script_put},
     {"tops", 0x6ec9ce71, script_tops},
-    {"trim", 0x38a51f05, script_trim},
-    {"commit", 0x952eb9f9, script_commit},
+    {"trim", 0xe88260c8, script_trim},
+    {"commit", 0x3fe6c635, script_commit},
 };
 enum { MODEL_SCRIPTS = sizeof(model_scripts) / sizeof(model_scripts[0]) };
 

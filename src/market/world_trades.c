@@ -158,6 +158,18 @@ static int64_t world_refill_time(const struct world *world, const struct anchor_
     return time_us < before_us ? before_us : time_us > after_us ? after_us : time_us;
 }
 
+/* How many trades of the list lie before the world's own time. The snapshot knows what the
+ * streams have not brought yet: those trades come as records of their own, at their own time.
+ * Were they taken now, they would be a moment's trades that grow old too early. */
+static uint32_t world_refill_ripe(const struct world *world, const struct anchor_trade *trades,
+                                  uint32_t count)
+{
+    while (count > 0 && trades[count - 1].first_id > world->last_trade_id &&
+           trades[count - 1].time_us + world->lag_us > world->now_us)
+        count--;
+    return count;
+}
+
 /* One raw trade: the list knows sums only, so that each has an equal part of its quantity,
  * the last one what is left over. Sum, count, notional and gaps are exact. */
 static struct window_trade world_refill_part(const struct world_refill *refill,
@@ -224,6 +236,9 @@ unsigned world_refill_trades(struct world *world, const struct event *event)
         world->counters.anchor_trades_bad++;
         return 0;
     }
+    refill.count = world_refill_ripe(world, refill.trades, refill.count);
+    if (refill.count == 0)
+        return 0;
     world->hole_first_id = world->hole_last_id = 0;
     refill.left = world_refill_walk(&refill, false);
     refill.fill = windows_fill_begin(&world->windows, refill.left);

@@ -14,6 +14,7 @@
 #include "edge/redis/redis_stream_batch.h"
 #include "edge/redis/redis_stream_id.h"
 #include "edge/redis/redis_stream_script.h"
+#include "hot/state/state_checkpoint.h"
 #include "tests/lib/redis_fixture.h"
 #include "tests/lib/stream_contract.h"
 
@@ -215,6 +216,7 @@ static int setup_own(void **state)
     answered = received = 0;
     last_position[0] = '\0';
     memset(&producer_extra, 0, sizeof(producer_extra));
+    producer_extra.trim_settle_ms = 1;
     memset(&consumer_extra, 0, sizeof(consumer_extra));
     style = STREAM_KEYS_PLAIN;
     start_server(NULL);
@@ -371,6 +373,14 @@ static void redis_stream_compares_epochs_beyond_the_precision_of_lua(void **stat
     assert_int_equal(last_outcome, STREAM_DUPLICATE);
 }
 
+static bool registered(const char *name, const char *prefix)
+{
+    redisReply *reply = redis_fixture_command(&server, "HGET consumers:%s %s", KEY_TRADE, name);
+    bool is = reply->type == REDIS_REPLY_STRING && strncmp(reply->str, prefix, strlen(prefix)) == 0;
+    freeReplyObject(reply);
+    return is;
+}
+
 static void redis_stream_trims_behind_the_slowest_registered_consumer(void **state)
 {
     (void)state;
@@ -426,7 +436,71 @@ static void redis_stream_is_not_held_back_by_a_consumer_that_is_gone(void **stat
     assert_int_equal(in.commit(in.self, at), ERR_OK);
     UNTIL(redis_producer_stats(producer)->trim.trimmed > 800);
     assert_int_equal(redis_producer_stats(producer)->trim.consumers_expired, 2);
-    assert_int_equal(redis_fixture_integer(&server, "HLEN consumers:%s", KEY_TRADE), 1);
+    /* It, and since when there is a registry. */
+    assert_int_equal(redis_fixture_integer(&server, "HLEN consumers:%s", KEY_TRADE), 2);
+}
+
+/* The last kept is the position's place in the checkpoint's bytes. */
+static void put_checkpoint(const char *position)
+{
+    static uint8_t blob[STATE_CHECKPOINT_OVERHEAD + 100];
+    memset(blob, 0, sizeof(blob));
+    snprintf((char *)blob + STATE_CHECKPOINT_POSITION_AT(STREAM_TRADE), STREAM_POSITION_SIZE, "%s",
+             position);
+    freeReplyObject(
+        redis_fixture_command(&server, "SET checkpoint:BTCUSDT %b", blob, sizeof(blob)));
+}
+
+static void redis_stream_keeps_what_the_stored_checkpoint_begins_with(void **state)
+{
+    (void)state;
+    producer_extra.trim_interval_us = 20000;
+    producer_extra.trim_checkpoint = true;
+    open_out();
+    open_in("fast", 1u << STREAM_TRADE);
+    UNTIL(redis_fixture_integer(&server, "HEXISTS consumers:%s fast", KEY_TRADE) == 1);
+    put_run(STREAM_TRADE, 1, 1, 1000);
+    UNTIL(received == 1000);
+    struct stream_position at[STREAM_COUNT];
+    memset(at, 0, sizeof(at));
+    memcpy(at[STREAM_TRADE].text, last_position, sizeof(last_position));
+    assert_int_equal(in.commit(in.self, at), ERR_OK);
+    UNTIL(registered("fast", "1-1000 "));
+    for (int i = 0; i < 100; i++)
+        turn();
+    assert_int_equal(redis_fixture_integer(&server, "XLEN %s", KEY_TRADE), 1000);
+    put_checkpoint("");
+    for (int i = 0; i < 100; i++)
+        turn();
+    assert_int_equal(redis_fixture_integer(&server, "XLEN %s", KEY_TRADE), 1000);
+    put_checkpoint("1-400");
+    UNTIL(redis_producer_stats(producer)->trim.trimmed > 0);
+    for (int i = 0; i < 50; i++)
+        turn();
+    long long length = redis_fixture_integer(&server, "XLEN %s", KEY_TRADE);
+    assert_true(length >= 601 && length < 701);
+}
+
+static void redis_stream_trims_nothing_while_its_registry_is_young(void **state)
+{
+    (void)state;
+    producer_extra.trim_interval_us = 20000;
+    producer_extra.trim_settle_ms = 600000;
+    open_out();
+    open_in("first", 1u << STREAM_TRADE);
+    put_run(STREAM_TRADE, 1, 1, 1000);
+    UNTIL(received == 1000);
+    struct stream_position at[STREAM_COUNT];
+    memset(at, 0, sizeof(at));
+    memcpy(at[STREAM_TRADE].text, last_position, sizeof(last_position));
+    assert_int_equal(in.commit(in.self, at), ERR_OK);
+    UNTIL(registered("first", "1-1000 "));
+    for (int i = 0; i < 100; i++)
+        turn();
+    assert_int_equal(redis_fixture_integer(&server, "XLEN %s", KEY_TRADE), 1000);
+    /* An hour later: it knows everybody who is there. */
+    freeReplyObject(redis_fixture_command(&server, "HSET consumers:%s @since 1", KEY_TRADE));
+    UNTIL(redis_producer_stats(producer)->trim.trimmed > 800);
 }
 
 static void redis_stream_keeps_what_a_restart_needs_though_more_was_read(void **state)
@@ -617,6 +691,8 @@ int main(void)
         EACH(redis_stream_sends_nothing_that_waited_behind_a_refused_record),
         EACH(redis_stream_compares_epochs_beyond_the_precision_of_lua),
         EACH(redis_stream_trims_behind_the_slowest_registered_consumer),
+        EACH(redis_stream_keeps_what_the_stored_checkpoint_begins_with),
+        EACH(redis_stream_trims_nothing_while_its_registry_is_young),
         EACH(redis_stream_is_not_held_back_by_a_consumer_that_is_gone),
         EACH(redis_stream_keeps_what_a_restart_needs_though_more_was_read),
         EACH(redis_stream_caps_its_length_and_counts_what_nobody_had_read),

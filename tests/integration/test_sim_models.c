@@ -208,7 +208,7 @@ static void models_compare_key(struct models *models, int key)
     if (value->type == MODEL_STREAM) {
         models_arg(models, "XRANGE");
         models_arg(models, "%s", name);
-        models_arg(models, "-");
+        models_arg(models, "%s", key % 2 == 0 ? "-" : "(1-0");
         models_arg(models, "+");
         models_command(models);
     } else if (value->type == MODEL_STRING) {

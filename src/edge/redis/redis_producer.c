@@ -20,7 +20,9 @@
 #define REDIS_PRODUCER_LENGTH_MAX            200000
 #define REDIS_PRODUCER_CONSUMER_EXPIRY_S     600
 #define REDIS_PRODUCER_TRIM_INTERVAL_US      1000000
-#define REDIS_PRODUCER_OUTCOMES              (STREAM_LOST + 1)
+/* Consumers register once a second; a connection may have to come back first. */
+#define REDIS_PRODUCER_TRIM_SETTLE_MS 10000
+#define REDIS_PRODUCER_OUTCOMES       (STREAM_LOST + 1)
 /* Of the script, per record: number of the key, id, envelope. */
 #define REDIS_PRODUCER_ARGS 3
 
@@ -70,6 +72,8 @@ static void redis_producer_defaults(struct redis_producer_options *options)
         options->length_max = REDIS_PRODUCER_LENGTH_MAX;
     if (options->consumer_expiry_s <= 0)
         options->consumer_expiry_s = REDIS_PRODUCER_CONSUMER_EXPIRY_S;
+    if (options->trim_settle_ms <= 0)
+        options->trim_settle_ms = REDIS_PRODUCER_TRIM_SETTLE_MS;
     if (options->trim_interval_us <= 0)
         options->trim_interval_us = REDIS_PRODUCER_TRIM_INTERVAL_US;
 }
@@ -89,6 +93,8 @@ static void redis_producer_init(struct redis_producer *producer)
                                       .length_max = options->length_max,
                                       .consumer_expiry_s = options->consumer_expiry_s,
                                       .interval_us = options->trim_interval_us,
+                                      .settle_ms = options->trim_settle_ms,
+                                      .checkpoint = options->trim_checkpoint,
                                       .metrics = options->metrics};
     redis_link_bind(producer->link, producer->keys[0]);
     redis_trim_init(&producer->trim, &trim, producer->link);

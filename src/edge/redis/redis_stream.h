@@ -32,6 +32,10 @@ struct redis_producer_options {
                                    Streams this producer has written to are trimmed */
     int64_t consumer_expiry_s;  /* one silent for so long no longer holds back; default 600 */
     int64_t trim_interval_us;   /* each stream's; default 1 s */
+    int64_t trim_settle_ms;     /* a registry younger than this may not know everybody yet;
+                                   default 10 s */
+    bool trim_checkpoint;       /* nothing goes that the symbol's stored checkpoint begins
+                                   with; without one only length_max counts */
     struct metrics *metrics;    /* stream_put_*; NULL: none */
 };
 

@@ -48,7 +48,10 @@ const char redis_stream_script_tops[] =
     "return tops\n";
 
 /* Numbers of an id are compared as text, the longer one being larger: Lua's own numbers end
- * at 2^53. Times are the server's, so that the clocks of several machines do not matter. */
+ * at 2^53. Times are the server's, so that the clocks of several machines do not matter.
+ * A store that has lost everything knows of nobody: as long as the registry is young
+ * (@since) somebody may be missing in it. What the stored checkpoint says of itself goes
+ * before what its writer has registered: a failover may have brought an older one back. */
 const char redis_stream_script_trim[] =
     "local function less(a, b)\n"
     "  if #a ~= #b then return #a < #b end\n"
@@ -64,17 +67,27 @@ const char redis_stream_script_trim[] =
     "local time = redis.call('TIME')\n"
     "local now = time[1] * 1000 + math.floor(time[2] / 1000)\n"
     "local flat, slowest, expired = redis.call('HGETALL', KEYS[2]), nil, 0\n"
+    "local settled = true\n"
     "for i = 1, #flat, 2 do\n"
     "  local position, seen = string.match(flat[i + 1], '^(%d+%-%d+) (%d+)$')\n"
-    "  if not position or now - seen > tonumber(ARGV[1]) then\n"
+    "  if flat[i] == '@since' then\n"
+    "    settled = now - tonumber(flat[i + 1]) >= tonumber(ARGV[4])\n"
+    "  elseif not position or now - seen > tonumber(ARGV[1]) then\n"
     "    redis.call('HDEL', KEYS[2], flat[i])\n"
     "    expired = expired + 1\n"
     "  elseif not slowest or older(position, slowest) then\n"
     "    slowest = position\n"
     "  end\n"
     "end\n"
+    "if not slowest then redis.call('DEL', KEYS[2]) end\n"
+    "if slowest and KEYS[3] then\n"
+    "  local stored = redis.call('GETRANGE', KEYS[3], ARGV[5], ARGV[6])\n"
+    "  local position = string.match(stored, '^%d+%-%d+')\n"
+    "  settled = settled and position\n"
+    "  if position and older(position, slowest) then slowest = position end\n"
+    "end\n"
     "local read = 0\n"
-    "if slowest then\n"
+    "if slowest and settled then\n"
     "  read = redis.call('XTRIM', KEYS[1], 'MINID', '~', slowest, 'LIMIT', ARGV[3])\n"
     "end\n"
     "local capped = redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[2], 'LIMIT', ARGV[3])\n"
@@ -89,6 +102,7 @@ const char redis_stream_script_commit[] =
     "local time = redis.call('TIME')\n"
     "local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))\n"
     "for i = 1, #KEYS do\n"
+    "  redis.call('HSETNX', KEYS[i], '@since', now)\n"
     "  redis.call('HSET', KEYS[i], ARGV[1], ARGV[i + 1] .. ' ' .. now)\n"
     "end\n"
     "return #KEYS\n";

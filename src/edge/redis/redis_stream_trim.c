@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "edge/redis/redis_stream_script.h"
+#include "hot/state/state_checkpoint.h"
 
 /* Entries one run removes at most: a pause of the server of about 2 ms. */
 #define REDIS_TRIM_ENTRIES_MAX 20000
@@ -61,16 +62,24 @@ static void redis_trim_send(struct redis_trim *trim, enum stream_name name)
 {
     const struct redis_trim_options *options = &trim->options;
     char stream[STREAM_KEY_SIZE], consumers[STREAM_KEY_SIZE];
-    char expiry[24], length[24], entries[24];
+    char checkpoint[STATE_KEY_SIZE];
+    char expiry[24], length[24], entries[24], settle[24], first[24], last[24];
+    const size_t at = STATE_CHECKPOINT_POSITION_AT(name);
     snprintf(expiry, sizeof(expiry), "%lld", (long long)options->consumer_expiry_s * 1000);
     snprintf(length, sizeof(length), "%lld", (long long)options->length_max);
     snprintf(entries, sizeof(entries), "%d", REDIS_TRIM_ENTRIES_MAX);
-    struct bytes keys[2] = {
+    snprintf(settle, sizeof(settle), "%lld", (long long)options->settle_ms);
+    snprintf(first, sizeof(first), "%zu", at);
+    snprintf(last, sizeof(last), "%zu", at + STREAM_POSITION_SIZE - 1);
+    struct bytes keys[3] = {
         bytes_text(stream_key(name, options->style, options->symbol, stream)),
-        bytes_text(stream_key_consumers(name, options->style, options->symbol, consumers))};
-    struct bytes args[3] = {bytes_text(expiry), bytes_text(length), bytes_text(entries)};
-    trim->busy = redis_link_eval(trim->link, &trim->script, keys, 2, args, 3, redis_trim_answer,
-                                 trim) == ERR_OK;
+        bytes_text(stream_key_consumers(name, options->style, options->symbol, consumers)),
+        bytes_text(state_key(STATE_CHECKPOINT, (enum state_key_style)options->style,
+                             options->symbol, checkpoint))};
+    struct bytes args[6] = {bytes_text(expiry), bytes_text(length), bytes_text(entries),
+                            bytes_text(settle), bytes_text(first),  bytes_text(last)};
+    trim->busy = redis_link_eval(trim->link, &trim->script, keys, options->checkpoint ? 3 : 2, args,
+                                 6, redis_trim_answer, trim) == ERR_OK;
 }
 
 void redis_trim_do_work(struct redis_trim *trim, int64_t mono_us)

@@ -6,6 +6,7 @@
 
 #include "base/metrics.h"
 #include "edge/redis/redis_link.h"
+#include "hot/state/state_keys.h"
 #include "hot/stream/stream_key.h"
 
 struct redis_trim_options {
@@ -14,6 +15,8 @@ struct redis_trim_options {
     int64_t length_max;
     int64_t consumer_expiry_s;
     int64_t interval_us; /* each stream's */
+    int64_t settle_ms;   /* a registry younger than this may not know everybody yet */
+    bool checkpoint;     /* nothing goes that the symbol's stored checkpoint begins with */
     struct metrics *metrics;
 };
 

@@ -129,11 +129,8 @@ static void aggregator_commit(struct aggregator *aggregator)
         aggregator->phase != AGGREGATOR_FOLLOWING || !consumer->ready(consumer->self))
         return;
     aggregator->commit_us = aggregator->now.mono_us + AGGREGATOR_COMMIT_US;
-    /* What a restart needs must not be trimmed: the writer's restart begins at its
-     * checkpoint, a standby's at the writer's. */
+    /* What a restart needs is kept by the stored checkpoint itself: trimming looks at it. */
     state_feed_positions(aggregator->feed, positions);
-    if (aggregator->lease.holds && aggregator->durable)
-        memcpy(positions, aggregator->durable_positions, sizeof(positions));
     (void)consumer->commit(consumer->self, positions);
 }
 

@@ -55,13 +55,11 @@ static struct bytes aggregator_flush_checkpoint(struct aggregator *aggregator)
     if (state_checkpoint_write(&meta, aggregator->world, aggregator->scratch,
                                aggregator->scratch_capacity, &size, &err) != ERR_OK) {
         log_warn("checkpoint_skipped", "symbol=%s reason=\"%s\"", meta.symbol, err.text);
-        aggregator->durable = false;
         return (struct bytes){NULL, 0};
     }
     aggregator->flush_has_checkpoint = true;
     aggregator->flush_place[0] = meta.epoch;
     aggregator->flush_place[1] = meta.seq;
-    memcpy(aggregator->flush_positions, meta.positions, sizeof(meta.positions));
     metric_set(aggregator->metrics.checkpoint_bytes, (double)size);
     return bytes_of(aggregator->scratch, size);
 }
@@ -112,9 +110,6 @@ static void aggregator_flush_written(struct aggregator *aggregator)
         return;
     metric_add(aggregator->metrics.checkpoints, 1);
     memcpy(aggregator->checkpoint_place, aggregator->flush_place, sizeof(aggregator->flush_place));
-    memcpy(aggregator->durable_positions, aggregator->flush_positions,
-           sizeof(aggregator->flush_positions));
-    aggregator->durable = true;
 }
 
 static void aggregator_flush_done(struct aggregator *aggregator)

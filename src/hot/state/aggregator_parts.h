@@ -137,7 +137,6 @@ struct aggregator {
     bool book_live;
     bool stopped;
     bool dirty;
-    bool durable;
     bool flush_has_checkpoint;
     bool resync_wanted;
 
@@ -152,9 +151,7 @@ struct aggregator {
     struct state_image image; /* being flushed */
     int64_t flushed_us;
     uint64_t flush_place[2], checkpoint_place[2];
-    int64_t checkpoint_us;                                  /* monotonic: next one */
-    struct stream_position flush_positions[STREAM_COUNT];   /* in the checkpoint under way */
-    struct stream_position durable_positions[STREAM_COUNT]; /* in the last acknowledged one */
+    int64_t checkpoint_us; /* monotonic: next one */
     int64_t commit_us;
 
     uint64_t resync_epoch, resync_seq; /* a checkpoint from here on will do */

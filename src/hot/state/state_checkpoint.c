@@ -18,14 +18,11 @@ enum state_checkpoint_offset {
     STATE_CHECKPOINT_AT_SEQ = STATE_CHECKPOINT_AT_EPOCH + 8,
     STATE_CHECKPOINT_AT_POSITIONS = STATE_CHECKPOINT_AT_SEQ + 8,
 };
+_Static_assert(STATE_CHECKPOINT_AT_POSITIONS == STATE_CHECKPOINT_POSITION_AT(0),
+               "where the trimming rule looks");
 _Static_assert(STATE_CHECKPOINT_AT_POSITIONS + STREAM_COUNT * STREAM_POSITION_SIZE ==
                    STATE_CHECKPOINT_OVERHEAD,
                "the overhead is what stands in front of the world");
-
-static size_t state_checkpoint_at_position(int stream)
-{
-    return STATE_CHECKPOINT_AT_POSITIONS + (size_t)stream * STREAM_POSITION_SIZE;
-}
 
 static uint32_t state_checkpoint_crc(const uint8_t *data, size_t size)
 {
@@ -53,7 +50,7 @@ int state_checkpoint_write(const struct state_checkpoint *meta, const struct wor
     bytes_store_u64(out + STATE_CHECKPOINT_AT_EPOCH, meta->epoch);
     bytes_store_u64(out + STATE_CHECKPOINT_AT_SEQ, meta->seq);
     for (int i = 0; i < STREAM_COUNT; i++)
-        memcpy(out + state_checkpoint_at_position(i), meta->positions[i].text,
+        memcpy(out + STATE_CHECKPOINT_POSITION_AT(i), meta->positions[i].text,
                strnlen(meta->positions[i].text, STREAM_POSITION_SIZE - 1));
     bytes_store_u32(out + STATE_CHECKPOINT_AT_CRC, state_checkpoint_crc(out, *size));
     return ERR_OK;
@@ -66,7 +63,7 @@ static void state_checkpoint_read_meta(struct bytes data, struct state_checkpoin
     out->epoch = bytes_load_u64(data.data + STATE_CHECKPOINT_AT_EPOCH);
     out->seq = bytes_load_u64(data.data + STATE_CHECKPOINT_AT_SEQ);
     for (int i = 0; i < STREAM_COUNT; i++) {
-        memcpy(out->positions[i].text, data.data + state_checkpoint_at_position(i),
+        memcpy(out->positions[i].text, data.data + STATE_CHECKPOINT_POSITION_AT(i),
                STREAM_POSITION_SIZE);
         out->positions[i].text[STREAM_POSITION_SIZE - 1] = 0;
     }

@@ -14,6 +14,10 @@
 /* Bytes in front of the saved world. */
 #define STATE_CHECKPOINT_OVERHEAD                                                                  \
     (8u + 4u + 4u + 24u + 8u + 8u + STREAM_COUNT * STREAM_POSITION_SIZE)
+/* Where a stream's position stands in the blob: text, filled up with NUL. The trimming rule
+ * reads it there. */
+#define STATE_CHECKPOINT_POSITION_AT(stream)                                                       \
+    (8u + 4u + 4u + 24u + 8u + 8u + (size_t)(stream)*STREAM_POSITION_SIZE)
 
 struct state_checkpoint {
     char symbol[RECORD_SYMBOL_SIZE];

@@ -168,6 +168,41 @@ static void trades_beyond_the_streams_last_are_not_counted_again_when_it_brings_
     assert_int_equal(world_counters(stage->holed.world)->trade_holes, 0);
 }
 
+/* The order stands behind the snapshot: an ingestor that stood still stamps late. */
+static void trades_newer_than_the_worlds_own_time_come_as_records(void **state)
+{
+    struct stage *stage = *state;
+    int64_t now_us = 1000000000;
+    for (int64_t id = 1; id <= 20; id++) {
+        struct trade next = one(id, 10);
+        now_us += 10000;
+        trade(stage, now_us, &next, 1, id > 15);
+    }
+    tick(stage, now_us);
+    struct trade late[5];
+    for (uint32_t i = 0; i < 5; i++) {
+        late[i] = one(21 + i, 10);
+        stage->list[stage->count++] = (struct anchor_trade){.first_id = 21 + i,
+                                                            .last_id = 21 + i,
+                                                            .price = late[i].price,
+                                                            .qty = late[i].qty,
+                                                            .time_us = now_us + 1000 * i};
+    }
+    anchor(&stage->whole, 5, NULL, 0);
+    anchor(&stage->holed, 5, stage->list, stage->count);
+    assert_same_windows(stage);
+    now_us += 3000000;
+    apply_trades(&stage->whole, now_us, late, 5);
+    apply_trades(&stage->holed, now_us, late, 5);
+    assert_int_equal(world_counters(stage->holed.world)->trades_duplicate, 0);
+    assert_int_equal(world_counters(stage->holed.world)->trade_holes, 0);
+    for (int i = 0; i < 60; i++) {
+        assert_same_windows(stage);
+        now_us += 100000;
+        tick(stage, now_us);
+    }
+}
+
 /* An anchor brings 26 to 30, the stream goes on with 29: who collects the stream's trades lacks
  * three, although the windows do not. A checkpoint in between changes nothing. */
 static void trades_that_only_an_anchor_brought_are_told(void **state)
@@ -179,6 +214,7 @@ static void trades_that_only_an_anchor_brought_are_told(void **state)
         now_us += 10000;
         assert_false(trade(stage, now_us, &next, 1, id > 25) & WORLD_TRADES_ABSENT);
     }
+    tick(stage, now_us);
     assert_false(anchor(&stage->holed, 5, stage->list, stage->count) & WORLD_TRADES_ABSENT);
     size_t size;
     uint8_t *saved = malloc(world_save_size_max(stage->holed.world));
@@ -321,7 +357,7 @@ static void a_list_that_begins_too_late_reveals_a_hole(void **state)
     struct stage *stage = *state;
     struct trade first = one(1, 10);
     apply_trades(&stage->holed, 1000000000, &first, 1);
-    const struct anchor_trade late = {5, 6, 10000, 10, 1000000000, true};
+    const struct anchor_trade late = {5, 6, 10000, 10, 1000000000 - LAG_US, true};
     assert_true(anchor(&stage->holed, 5, &late, 1) & WORLD_TRADE_HOLE);
     assert_int_equal(world_counters(stage->holed.world)->trades_missing, 3);
     const struct anchor_trade rest = {2, 4, 10000, 30, 1000000000 - LAG_US, true};
@@ -448,6 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(a_hole_in_the_middle_is_filled),
         TEST(trades_beyond_the_streams_last_are_not_counted_again_when_it_brings_them),
+        TEST(trades_newer_than_the_worlds_own_time_come_as_records),
         TEST(trades_that_only_an_anchor_brought_are_told),
         TEST(what_was_traded_before_the_first_frame_fills_the_windows),
         TEST(an_aggregated_trade_counts_as_many_as_it_covers),

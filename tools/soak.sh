@@ -28,6 +28,8 @@ echo "soak: half an hour of chaos on a single Redis, Sentinel and Cluster in tur
 python3 tests/soak/chaos.py 600 || status=1
 echo "soak: 1,000 re-anchors under 5,000 frames/s, with a reader that never pauses"
 build/tests/test_swap_storm || status=1
+echo "soak: the ETL killed a hundred times"
+build/tests/test_etl || status=1
 ctest --test-dir build --output-on-failure -L e2e --timeout 3600 || status=1
 tools/fuzz.sh 5000000 || status=1
 echo "soak: 10,000 seeds of the simulation"

@@ -149,6 +149,22 @@ void connector_etl_status(struct connector_etl *self, struct connector_etl_statu
     pthread_mutex_unlock(&self->mutex);
 }
 
+void connector_etl_health(const struct connector_etl_status *status, struct text *out)
+{
+    const struct etl_job_counters *counters = &status->counters;
+    text_add_format(out,
+                    "\"etl\":{\"status\":\"%s\",\"passes\":%llu,\"records\":%llu,\"rows\":%llu,"
+                    "\"late\":%llu,\"lag_ms\":%lld,\"trouble\":",
+                    !status->wanted ? "off"
+                    : status->good  ? "healthy"
+                                    : "degraded",
+                    (unsigned long long)counters->passes, (unsigned long long)counters->records,
+                    (unsigned long long)counters->rows, (unsigned long long)counters->late,
+                    (long long)(counters->lag_us / CLOCK_US_PER_MS));
+    text_add_json_string(out, status->trouble, strlen(status->trouble));
+    text_add(out, "},");
+}
+
 /* --- metrics ---------------------------------------------------------------------------- */
 
 void connector_etl_metrics_open(struct connector_etl_metrics *self, struct metrics *metrics)

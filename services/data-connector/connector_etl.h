@@ -28,6 +28,8 @@ void connector_etl_close(struct connector_etl *etl);
 void connector_etl_poke(struct connector_etl *etl);
 /* NULL: none is wanted. Never waits for a pass. */
 void connector_etl_status(struct connector_etl *etl, struct connector_etl_status *status);
+/* The component "etl" of the health document, with a comma behind it. */
+void connector_etl_health(const struct connector_etl_status *status, struct text *out);
 
 /* What it has done, as metrics. */
 struct connector_etl_metrics {

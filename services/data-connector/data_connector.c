@@ -95,19 +95,7 @@ static void data_connector_health_text(const struct data_connector_board *board,
                     (unsigned long long)board->store.refused);
     connector_models_health(&board->models, components);
     text_add_char(components, ',');
-    text_add_format(components,
-                    "\"etl\":{\"status\":\"%s\",\"passes\":%llu,\"records\":%llu,\"rows\":%llu,"
-                    "\"late\":%llu,\"lag_ms\":%lld,\"trouble\":",
-                    !board->etl.wanted ? "off"
-                    : board->etl.good  ? "healthy"
-                                       : "degraded",
-                    (unsigned long long)board->etl.counters.passes,
-                    (unsigned long long)board->etl.counters.records,
-                    (unsigned long long)board->etl.counters.rows,
-                    (unsigned long long)board->etl.counters.late,
-                    (long long)(board->etl.counters.lag_us / CLOCK_US_PER_MS));
-    text_add_json_string(components, board->etl.trouble, strlen(board->etl.trouble));
-    text_add(components, "},");
+    connector_etl_health(&board->etl, components);
     text_add_format(components,
                     "\"lake\":{\"status\":\"%s\",\"spool_files\":%llu,\"spool_bytes\":%llu,"
                     "\"spool_bytes_max\":%llu,\"journal_bytes\":%llu,\"files_not_made\":%llu}",

@@ -7,14 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "edge/duckdb/bronze_list.h"
 #include "edge/duckdb/duckdb_bronze.h"
 #include "learn/lake/bronze_key.h"
-#include "services/etl/etl_place.h"
+#include "services/etl/etl_late.h"
 
 #define ETL_JOB_MINUTE_US INT64_C(60000000)
 #define ETL_JOB_HOUR_US   (60 * ETL_JOB_MINUTE_US)
@@ -84,56 +83,6 @@ static int etl_job_on_mid(void *context, const struct world_slot_mid *mid, int e
 
 /* --- what bronze has -------------------------------------------------------------------- */
 
-static uint64_t etl_job_digest(const struct etl_job *job, const struct bronze_file *file)
-{
-    char path[LAKE_FILE_PATH_SIZE];
-    struct stat status;
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    if (bronze_list_path(&job->list, file->key, path) != ERR_OK || stat(path, &status) != 0)
-        return 0; /* put aside meanwhile */
-    for (const char *at = file->key; *at != '\0'; at++)
-        hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
-    return (hash ^ (uint64_t)status.st_size) * UINT64_C(0x100000001b3);
-}
-
-/* Digests of the minutes up to and with `last` (no object has to be in one). */
-static void etl_job_digests(const struct etl_job *job, int64_t last, struct etl_place *place)
-{
-    int64_t first = INT64_MAX;
-    for (size_t i = 0; i < job->list.count; i++)
-        if (job->list.files[i].identity.minute < first)
-            first = job->list.files[i].identity.minute;
-    if (first < last - ETL_PLACE_MINUTES + 1)
-        first = last - ETL_PLACE_MINUTES + 1;
-    place->first_minute = first;
-    place->minute_count = first <= last ? (int)(last - first + 1) : 0;
-    memset(place->digests, 0, sizeof(place->digests));
-    for (size_t i = 0; i < job->list.count; i++) {
-        int64_t at = job->list.files[i].identity.minute - first;
-        if (at >= 0 && at < place->minute_count)
-            place->digests[at] += etl_job_digest(job, &job->list.files[i]);
-    }
-}
-
-/* An object came, or was replaced by another one, behind the place. One that went (it was put
- * aside) is no reason to forget what it gave. */
-static bool etl_job_is_late(const struct etl_job *job, int64_t *minute)
-{
-    struct etl_place *now = malloc(sizeof(*now));
-    const struct etl_place *then = &job->place;
-    bool late = false;
-    if (now == NULL)
-        return false;
-    etl_job_digests(job, then->first_minute + then->minute_count - 1, now);
-    for (int i = 0; i < now->minute_count && !late; i++) {
-        int64_t at = now->first_minute + i - then->first_minute;
-        *minute = now->first_minute + i;
-        late = now->digests[i] != 0 && (at < 0 || now->digests[i] != then->digests[at]);
-    }
-    free(now);
-    return late && then->minute_count > 0;
-}
-
 static int etl_job_look(struct etl_job *job, struct err *err)
 {
     int64_t from = job->place.minute_count > 0
@@ -184,7 +133,7 @@ static int etl_job_find_place(struct etl_job *job, struct err *err)
     int result = job->current ? ERR_OK : etl_job_begin(job, false, err);
     if (result != ERR_OK)
         return result;
-    if (job->list.count > 0 && etl_job_is_late(job, &minute)) {
+    if (job->list.count > 0 && etl_late_find(&job->list, &job->place, &minute)) {
         why = "an object came late";
         job->counters.late++;
     } else if (job->store.store != NULL && job->place.minute_count > 0 &&
@@ -208,7 +157,7 @@ static int etl_job_keep_place(struct etl_job *job, struct err *err)
     job->place.stored_slot = job->stored_slot > 0 ? job->stored_slot : job->place.stored_slot;
     /* The minute it stands in is not whole, unless everything was taken. */
     int64_t whole_us = job->options.settle_us == 0 ? job->end_us : recv_us;
-    etl_job_digests(job, whole_us / ETL_JOB_MINUTE_US - 1, &job->place);
+    etl_late_note(&job->list, whole_us / ETL_JOB_MINUTE_US - 1, &job->place);
     int result = etl_files_sync(&job->files, &job->place.files, err);
     return result == ERR_OK ? etl_place_save(job->place_path, &job->place, job->world, err)
                             : result;

@@ -37,6 +37,9 @@ def run_system():
         etl_done = health["components"]["etl"]
         assert etl_done["rows"] > 0 and etl_done["late"] == 0, health
     up.stop()
+    log = up.process.log()
+    closed = [line for line in log.splitlines() if "event=archive_closed" in line]
+    assert closed and "durable=1" in closed[-1] and "streams_not_read" not in log, log[-3000:]
     return data, url
 
 
@@ -48,15 +51,20 @@ def etl(data, *words, good=True):
 
 
 def test_served_and_recomputed_vectors_are_the_same_bytes():
-    data, url = run_system()
-    server = h.start("db", "serve", "--data", data, env={"DATABASE_URL": ""})
-    try:
-        h.wait_until(lambda: subprocess.run(["psql", "-XAtq", url, "-c", "SELECT 1"], check=False,
-                                            capture_output=True).returncode == 0,
-                     "the server answers", 60)
-        check(data, url)
-    finally:
-        server.stop()
+    # On a machine that is short of time the streams may be trimmed before their archive has begun
+    # to read: what bronze never had cannot be recomputed. The summary says so.
+    for _ in range(3):
+        data, url = run_system()
+        server = h.start("db", "serve", "--data", data, env={"DATABASE_URL": ""})
+        try:
+            h.wait_until(lambda: subprocess.run(["psql", "-XAtq", url, "-c", "SELECT 1"],
+                                                check=False, capture_output=True).returncode == 0,
+                         "the server answers", 60)
+            if check(data, url):
+                return
+        finally:
+            server.stop()
+    raise AssertionError("bronze was not whole three times")
 
 
 def check(data, url):
@@ -71,6 +79,9 @@ def check(data, url):
         os.unlink(place)
     done = etl(data)
     assert done["rows"] >= SLOTS and done["rows_refused"] == 0 and done["corrupt"] == 0, done
+    if done["holes"] > 0:
+        print(f"bronze is not whole: {done}")
+        return False
     skew = json.loads(psql(url, "SELECT json_build_object('compared', "
                                 "sum((details->>'compared')::int), 'different', "
                                 "sum((details->>'different')::int)) FROM data_quality_metrics "
@@ -99,6 +110,7 @@ def check(data, url):
     assert etl(data)["rows"] == done["rows"]
     assert psql(url, STATE) == before
     assert "expected" in etl(data, "--from", "2026-13-01", "--to", "2026-12-01", good=False)
+    return True
 
 
 h.run_tests(globals())

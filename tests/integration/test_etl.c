@@ -21,7 +21,7 @@
 
 #define SYMBOL   "BTCUSDT"
 #define HOURS    0.1
-#define KILLS    10
+#define KILLS    (getenv("BTCAST_LONG") != NULL ? 100 : 10)
 #define START_MS 1767229080000LL /* 2026-01-01 00:58: the hour turns in it */
 
 static struct pg_fixture pg;

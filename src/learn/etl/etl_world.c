@@ -156,6 +156,9 @@ static void etl_world_note(struct etl_world *self, const struct record *record)
     bool moved = record_compare(record->epoch, record->seq, self->epoch, self->seq) != 0;
     if (moved)
         self->controls = self->again = 0;
+    /* Bronze lacks records: what features look back over is not whole again for a while. */
+    if (!record_is_control(record) && record->epoch == self->epoch && record->seq > self->seq + 1)
+        self->began_us = record->recv_us;
     self->epoch = record->epoch;
     self->seq = record->seq;
     self->recv_us = record->recv_us;

@@ -16,7 +16,7 @@ struct etl_slot {
     int64_t slot;
     const struct world_view *view;
     double quality;      /* 1: fit to learn from; 0: no live book, or the vector is old */
-    double completeness; /* of the span that features look back over, how much was seen */
+    double completeness; /* of the span that features look back over, how much was seen whole */
 };
 
 /* What comes out; a result other than ERR_OK ends the pass. */

@@ -125,6 +125,20 @@ static void it_goes_on_from_bytes_wherever_it_stopped(void **state)
     }
 }
 
+static void missing_records_make_what_follows_incomplete(void **state)
+{
+    (void)state;
+    struct seen seen = {0};
+    struct etl_world *world = open_world(&seen);
+    feed(world, 0, 1500);
+    assert_true(seen.completeness == 1.0);
+    feed(world, 1501, 1600); /* one of them is not there */
+    assert_true(seen.completeness > 0.0 && seen.completeness < 0.1);
+    feed(world, 1600, 1500 + 1300);
+    assert_true(seen.completeness == 1.0);
+    etl_world_close(world);
+}
+
 static void a_state_that_is_cut_or_changed_is_refused_and_leaves_a_fresh_world(void **state)
 {
     (void)state;
@@ -158,6 +172,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(it_goes_on_from_bytes_wherever_it_stopped),
+        cmocka_unit_test(missing_records_make_what_follows_incomplete),
         cmocka_unit_test(a_state_that_is_cut_or_changed_is_refused_and_leaves_a_fresh_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 # A thin face over CMake and the scripts in tools/.
 .PHONY: all run test bench soak fmt lint setup clean
 EXCHANGE ?= sim
+LEARN ?= on
 RELEASE = cmake --preset release >/dev/null && cmake --build --preset release
 
 all: setup
@@ -12,7 +13,7 @@ setup:
 # Only the program: the tests and benchmarks around it take longer to build than it does.
 run: setup
 	$(RELEASE) --target btcast
-	build/btcast up --exchange $(EXCHANGE)
+	build/btcast up --exchange $(EXCHANGE) --learn $(LEARN)
 
 test: setup
 	tools/test.sh

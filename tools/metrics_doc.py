@@ -16,7 +16,7 @@ import harness  # noqa: E402
 
 SERVICES = [("rest-ingestor", 8080), ("sbe-ingestor", 8081), ("aggregator", 8082),
             ("data-connector", 8083), ("re-anchor-service", 8084), ("gap-detector", 8087),
-            ("inference", 8085), ("exchange-sim", 8089)]
+            ("inference", 8085), ("trainer", 8086), ("exchange-sim", 8089)]
 HEAD = """# Metrics
 
 Every service answers `/metrics` in the Prometheus text format on its port. This page is made by
@@ -34,11 +34,17 @@ def table(port):
 
 def page():
     offset = harness.free_port_offset()
-    up = harness.start("up", "--data", harness.temp_dir(), "--port-offset", str(offset))
+    up = harness.start("up", "--data", harness.temp_dir(), "--port-offset", str(offset),
+                       "--learn", "on", "--set", "learn_delay_s=86400")
     harness.wait_until(lambda: harness.http_ask(8085 + offset, "/prediction")[0] == 200,
                        "the first prediction", 30)
+    for name, port in SERVICES:
+        harness.wait_until(lambda at=port + offset: harness.http_ask(at, "/metrics")[0] == 200,
+                           f"{name} answers", 30)
     lines = [HEAD]
     for name, port in SERVICES:
+        harness.wait_until(lambda at=port: harness.http_ask(at + offset, "/metrics")[0] == 200,
+                           f"{name} answers", 60)
         lines += [f"## {name} ({port})", "", "| metric | kind | meaning |", "|---|---|---|"]
         lines += table(port + offset) + [""]
     up.stop()

@@ -11,8 +11,15 @@ echo "soak: 30 s at about 100,000 frames/s"
 python3 tests/soak/load.py --rate 700 --seconds 30 || status=1
 echo "soak: memory over ten minutes at about 5,000 frames/s"
 python3 tests/soak/load.py --rate 32 --seconds 600 || status=1
+echo "soak: the lake away for ten minutes at about 5,000 records/s"
+python3 tests/soak/archive.py --rate 5000 --seconds 720 --away 600 || status=1
+echo "soak: the archive of 700,000 records at once, and at about 100,000 a second for ten minutes"
+python3 tests/soak/archive.py --frames 700000 || status=1
+python3 tests/soak/archive.py --rate 100000 --seconds 600 || status=1
 echo "soak: the trainer against the oracle"
 python3 tests/soak/train.py || status=1
+echo "soak: a training killed a hundred times"
+python3 tests/soak/learn.py || status=1
 echo "soak: no anchor in 24 hours without loss, four times"
 BTCAST_FALSE_POSITIVES_HOURS=24 build/tests/test_false_positives || status=1
 echo "soak: an hour of REST polls at half of 1,200 with faults"
@@ -21,6 +28,8 @@ echo "soak: half an hour of chaos on a single Redis, Sentinel and Cluster in tur
 python3 tests/soak/chaos.py 600 || status=1
 echo "soak: 1,000 re-anchors under 5,000 frames/s, with a reader that never pauses"
 build/tests/test_swap_storm || status=1
+echo "soak: the ETL killed a hundred times"
+build/tests/test_etl || status=1
 ctest --test-dir build --output-on-failure -L e2e --timeout 3600 || status=1
 tools/fuzz.sh 5000000 || status=1
 echo "soak: 10,000 seeds of the simulation"

@@ -22,6 +22,7 @@ const struct command *const commands[] = {
 
     &command_import,
     &command_db,
+    &command_etl,
 
     &command_model,
     &command_train,
@@ -40,6 +41,8 @@ const struct command *const commands[] = {
     &command_data_connector,
 
     &command_inference,
+
+    &command_trainer,
 
     &command_exchange_sim,
 

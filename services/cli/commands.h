@@ -43,6 +43,8 @@ extern const struct command command_data_connector;
 
 extern const struct command command_inference;
 
+extern const struct command command_trainer;
+
 extern const struct command command_exchange_sim;
 
 /* For people: the whole system. */
@@ -67,6 +69,7 @@ extern const struct command command_gap;
 extern const struct command command_import;
 
 extern const struct command command_db;
+extern const struct command command_etl;
 
 extern const struct command command_model;
 extern const struct command command_train;

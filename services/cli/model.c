@@ -5,6 +5,7 @@
 
 #include "edge/postgres/pq_registry.h"
 #include "learn/registry/model_rules.h"
+#include "services/built_in_model.h"
 #include "services/cli/commands.h"
 #include "services/cli/db_target.h"
 #include "services/inference/inference_model.h"
@@ -204,13 +205,45 @@ static int model_cli_serving(struct model_cli *cli, char *out, size_t size, stru
     return result;
 }
 
+/* The first model takes the built-in one's place, to which a rollback leads. */
+static int model_cli_found(struct model_cli *cli, const struct pq_registry_cause *cause,
+                           struct err *err)
+{
+    struct built_in_model built_in;
+    struct pq_judge_options options = {.name = cli->name, .symbol = cli->symbol};
+    int result = built_in_model(&built_in, err);
+    built_in_model_tell(&built_in, &options);
+    return result == ERR_OK ? pq_judge_found(&cli->sync, &options, cause, err) : result;
+}
+
+/* A model whose own report refuses promotion needs the operator's --force. */
+static int model_cli_may(struct model_cli *cli, struct err *err)
+{
+    const char *params[] = {cli->name, cli->words[1]};
+    struct pq_rows rows;
+    int result = pq_sync_run(&cli->sync,
+                             "SELECT performance_metrics->>'refusal' FROM model_registry WHERE "
+                             "model_name = $1 AND version = $2 AND "
+                             "performance_metrics->>'refuse_promotion' = 'true'",
+                             params, 2, &rows, err);
+    if (result == ERR_OK && rows.count > 0)
+        result = err_set(err, ERR_REFUSED, "%s is not promoted, its report says: %s (--force)",
+                         cli->words[1], pq_rows_text(&rows, 0, 0));
+    pq_rows_free(&rows);
+    return result;
+}
+
 /* Only what is better beyond noise takes the place of another; --force is the operator's word. */
 static int model_cli_promote(struct model_cli *cli, struct err *err)
 {
     char serving[160];
     struct model_duel duel = {0};
     struct pq_registry_cause cause = model_cli_cause(cli);
-    int result = model_cli_serving(cli, serving, sizeof(serving), err);
+    int result = cli->force ? ERR_OK : model_cli_may(cli, err);
+    if (result == ERR_OK)
+        result = model_cli_found(cli, &cause, err);
+    if (result == ERR_OK)
+        result = model_cli_serving(cli, serving, sizeof(serving), err);
     if (result == ERR_OK && serving[0] != '\0' && !cli->force) {
         result = model_cli_duel(cli, serving, cli->words[1], &duel, err);
         if (result != ERR_OK)
@@ -222,6 +255,7 @@ static int model_cli_promote(struct model_cli *cli, struct err *err)
                            "%s is not promoted: %s (--force does it all the same)", cli->words[1],
                            model_verdict_name(verdict));
     }
+    cause.serving = serving[0] != '\0' ? serving : NULL;
     if (result == ERR_OK)
         result =
             pq_registry_move(&cli->sync, cli->name, cli->words[1], MODEL_MOVE_PROMOTE, &cause, err);

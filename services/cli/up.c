@@ -369,6 +369,8 @@ const struct command command_up = {
         "  --aggregators N    1 to 4 (default 1): one writes, the others stand by\n"
         "  --postgres P       auto (default): DATABASE_URL when it is set, else a private one\n"
         "                     when it is installed; private; none; a URL without password\n"
+        "  --learn on|off     train models in the background and judge them beside the serving\n"
+        "                     one; needs a database (default off; `make run` says on)\n"
         "  --record FILE      keep the stamped stream as a capture\n"
         "  --redis TARGET     a Redis that runs already, instead of a private one: unix:/path,\n"
         "                     host:port, rediss://host:port, sentinel:host:port,.../name or\n"

@@ -53,6 +53,14 @@ static const struct config_field up_fields[] = {
     UP_I64("redis.maxmemory_mb", redis_memory_mb, 32, 65536, "512", "its memory limit"),
     UP_TEXT("postgres", postgres, "auto",
             "none, private, auto (DATABASE_URL, or private when installed) or a URL"),
+    {.path = "learn",
+     .type = CONFIG_BOOL,
+     .offset = offsetof(struct up_options, learn),
+     .initial = "false",
+     .help = "train in the background, when there is a database"},
+    UP_I64("learn_delay_s", learn_delay_s, 0, 86400, "30", "no training sooner after the start"),
+    UP_I64("learn_simulated_h", learn_simulated_h, 0, 8760, "24",
+           "with the built-in exchange: hours of it, made at full speed, for the first training"),
     UP_I64("restart.backoff_max_ms", backoff_max_ms, 1, 600000, "5000",
            "longest wait before a restart"),
     UP_I64("stop_timeout_ms", stop_timeout_ms, 100, 600000, "5000",
@@ -72,6 +80,7 @@ static const struct config_field up_fields[] = {
     UP_TEXT("config.gap_detector", config_gap, "", "its configuration file"),
     UP_TEXT("config.inference", config_inference, "", "its configuration file"),
     UP_TEXT("config.data_connector", config_data_connector, "", "its configuration file"),
+    UP_TEXT("config.trainer", config_trainer, "", "its configuration file"),
     UP_TEXT("config.exchange_sim", config_exchange_sim, "", "its configuration file"),
 };
 
@@ -133,13 +142,22 @@ static int up_words_duration(struct up_words *words, const char *value, struct e
     return result == ERR_OK ? up_words_add(words, "for_s", number, err) : result;
 }
 
+/* "on" or "off". */
+static int up_words_learn(struct up_words *words, const char *value, struct err *err)
+{
+    bool on = strcmp(value, "on") == 0;
+    if (!on && strcmp(value, "off") != 0)
+        return err_set(err, ERR_CONFIG, "--learn: expected on or off, found \"%s\"", value);
+    return up_words_add(words, "learn", on ? "true" : "false", err);
+}
+
 static int up_words_take(int argc, char **argv, int *at, struct up_words *words, int *port_offset,
                          struct err *err)
 {
     static const char *const known[] = {"--exchange",    "--for",      "--data",    "--config",
                                         "--port-offset", "--replicas", "--record",  "--set",
                                         "--redis",       "--postgres", "--verbose", "--aggregators",
-                                        "--help",        NULL};
+                                        "--learn",       "--help",     NULL};
     static const char *const keys[][2] = {
         {"--exchange", "exchange"},  {"--data", "data_dir"},
         {"--replicas", "replicas"},  {"--record", "record"},
@@ -154,6 +172,8 @@ static int up_words_take(int argc, char **argv, int *at, struct up_words *words,
         return up_words_add(words, "log.show", up_show_names[UP_SHOW_ALL], err);
     if (service_options_flag(argc, argv, at, "--config", &words->config, &result, err))
         return result;
+    if (service_options_flag(argc, argv, at, "--learn", &value, &result, err))
+        return result != ERR_OK ? result : up_words_learn(words, value, err);
     if (service_options_flag(argc, argv, at, "--for", &value, &result, err))
         return result != ERR_OK ? result : up_words_duration(words, value, err);
     if (service_options_flag(argc, argv, at, "--port-offset", &value, &result, err)) {

@@ -33,6 +33,8 @@ struct up_options {
     int64_t redis_memory_mb;
     char postgres[256];    /* none | private | auto | URL; see up_options_postgres */
     bool postgres_private; /* what it says */
+    bool learn;            /* the trainer runs, when there is a database */
+    int64_t learn_delay_s, learn_simulated_h;
     int64_t backoff_max_ms, stop_timeout_ms, log_mb;
     int log_show; /* enum up_show: which log lines of the services are shown as well */
     /* A configuration file for each service, empty: none. */
@@ -40,6 +42,7 @@ struct up_options {
     char config_re_anchor[UP_PATH_SIZE], config_inference[UP_PATH_SIZE];
     char config_gap[UP_PATH_SIZE], config_rest_ingestor[UP_PATH_SIZE];
     char config_exchange_sim[UP_PATH_SIZE], config_data_connector[UP_PATH_SIZE];
+    char config_trainer[UP_PATH_SIZE];
 };
 
 extern const struct config_schema up_schema;

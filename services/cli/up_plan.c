@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -268,6 +269,27 @@ static void up_plan_postgres(struct up_plan *plan, const struct up_folder *folde
     migrate->reports = true;
 }
 
+/* Without a database nothing would come of it. */
+static bool up_plan_learns(const struct up_options *options)
+{
+    const char *url = getenv("DATABASE_URL");
+    return options->learn && url != NULL && url[0] != '\0';
+}
+
+static void up_plan_trainer(struct up_plan *plan, const struct up_options *options,
+                            const struct up_folder *folder)
+{
+    struct up_child *child =
+        up_plan_service(plan, options, folder, "trainer", PORT_TRAINER, options->config_trainer);
+    up_plan_set(child, "symbol", options->symbol);
+    up_child_add(child, "--set");
+    up_child_add(child, "start.delay_s=%lld", (long long)options->learn_delay_s);
+    if (options->exchange == UP_SIM) {
+        up_child_add(child, "--set");
+        up_child_add(child, "start.simulated_h=%lld", (long long)options->learn_simulated_h);
+    }
+}
+
 int up_plan_make(const struct up_options *options, const struct up_folder *folder,
                  struct up_plan *plan, struct err *err)
 {
@@ -287,6 +309,8 @@ int up_plan_make(const struct up_options *options, const struct up_folder *folde
     up_plan_service(plan, options, folder, "data-connector", PORT_DATA_CONNECTOR,
                     options->config_data_connector);
     up_plan_use_redis(&plan->children[plan->count - 1], options, folder);
+    if (up_plan_learns(options))
+        up_plan_trainer(plan, options, folder);
     if (options->record[0] != '\0')
         up_plan_recorder(plan, options, folder);
     up_plan_ingestor(plan, options, folder);
@@ -347,10 +371,15 @@ void up_plan_show(const struct up_options *options, const struct up_plan *plan,
             "  health, metrics     http://127.0.0.1:%d/health  http://127.0.0.1:%d/metrics\n"
             "  terminal view       btcast watch%s\n"
             "  all services        btcast status%s\n"
+            "  learning            %s%s\n"
             "  hot state           %s%s hgetall pred:%s\n"
             "  stop                Ctrl-C\n",
             BTCAST_VERSION, options->symbol, options->exchange_text, plan->count, folder->data,
             inference, inference, inference, inference, offset, offset,
+            up_plan_learns(options) ? "btcast model list --data "
+            : options->learn        ? "off: no PostgreSQL is there"
+                                    : "off (--learn on)",
+            up_plan_learns(options) ? folder->data : "",
             own ? "redis-cli -s " : options->redis_target, own ? folder->socket : ":",
             options->symbol);
 }

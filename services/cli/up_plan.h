@@ -8,8 +8,8 @@
 #include "services/cli/up_options.h"
 
 /* redis, exchange-sim, postgres, db-migrate, sbe-ingestor, re-anchor-service, gap-detector,
- * rest-ingestor, data-connector, recorder, aggregators, replicas */
-#define UP_CHILDREN_MAX (10 + UP_AGGREGATORS_MAX + UP_REPLICAS_MAX)
+ * rest-ingestor, data-connector, trainer, recorder, aggregators, replicas */
+#define UP_CHILDREN_MAX (11 + UP_AGGREGATORS_MAX + UP_REPLICAS_MAX)
 
 struct up_plan {
     struct up_child children[UP_CHILDREN_MAX];

@@ -14,7 +14,11 @@ struct connector_options {
     char spool[192];     /* "": the folder `data-connector` below data_dir */
     char duckdb[192];    /* "": found */
     int64_t spool_mb, memory_mb, duckdb_memory_mb;
+    bool etl;
+    int64_t etl_every_s, etl_settle_s, etl_patience_s;
     int64_t nice;
+    char model_name[32];
+    bool promote;
 };
 
 extern const struct config_schema connector_schema;

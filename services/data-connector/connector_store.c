@@ -10,6 +10,8 @@
 
 static void connector_store_metrics(struct connector_store *self, struct metrics *metrics)
 {
+    self->shadows = metrics_counter(metrics, "store_shadow_rows_loaded_total", NULL,
+                                    "Predictions of a shadow model that are in the SQL store.");
     self->loaded = metrics_counter(metrics, "store_rows_loaded_total", "table=\"predictions_log\"",
                                    "Rows that are in the SQL store.");
     self->refused = metrics_counter(metrics, "store_rows_refused_total", NULL,
@@ -20,6 +22,30 @@ static void connector_store_metrics(struct connector_store *self, struct metrics
                                   "Rows that are not in the SQL store yet.");
     self->connected =
         metrics_gauge(metrics, "store_connected", NULL, "1 while the SQL store answers.");
+}
+
+/* What was published, and what the shadow said beside it. */
+static int connector_store_open_logs(struct connector_store *self, const char *symbol,
+                                     uint64_t seed, struct err *err)
+{
+    struct prediction_log_options log = {.store = pq_store_port(self->store),
+                                         .source = &self->source.source,
+                                         .role = "live",
+                                         .poll_us = CONNECTOR_STORE_POLL_US,
+                                         .retry_min_us = CONNECTOR_STORE_RETRY_MIN_US,
+                                         .retry_max_us = CONNECTOR_STORE_RETRY_MAX_US,
+                                         .seed = seed};
+    snprintf(log.symbol, sizeof(log.symbol), "%s", symbol);
+    int result = prediction_log_open(&self->log, &log, err);
+    if (result != ERR_OK)
+        return result;
+    log.source = &self->shadow_source.source;
+    log.role = "shadow";
+    log.seed = seed + 2;
+    result = prediction_log_open(&self->shadow_log, &log, err);
+    if (result != ERR_OK)
+        prediction_log_close(&self->log);
+    return result;
 }
 
 int connector_store_open(struct connector_store *self, const char *database, const char *symbol,
@@ -34,15 +60,9 @@ int connector_store_open(struct connector_store *self, const char *database, con
     int result = pq_store_open(&options, loop, &self->store, err);
     if (result != ERR_OK)
         return err_wrap(err, result, PQ_TARGET_ENV);
-    redis_predictions_init(&self->source, link, style, symbol);
-    struct prediction_log_options log = {.store = pq_store_port(self->store),
-                                         .source = &self->source.source,
-                                         .poll_us = CONNECTOR_STORE_POLL_US,
-                                         .retry_min_us = CONNECTOR_STORE_RETRY_MIN_US,
-                                         .retry_max_us = CONNECTOR_STORE_RETRY_MAX_US,
-                                         .seed = seed};
-    snprintf(log.symbol, sizeof(log.symbol), "%s", symbol);
-    result = prediction_log_open(&self->log, &log, err);
+    redis_predictions_init(&self->source, link, STATE_PREDICTIONS, style, symbol);
+    redis_predictions_init(&self->shadow_source, link, STATE_SHADOW, style, symbol);
+    result = connector_store_open_logs(self, symbol, seed, err);
     if (result != ERR_OK) {
         pq_store_close(self->store);
         self->store = NULL;
@@ -59,6 +79,7 @@ void connector_store_close(struct connector_store *self)
         return;
     pq_store_close(self->store);
     prediction_log_close(&self->log);
+    prediction_log_close(&self->shadow_log);
     self->store = NULL;
 }
 
@@ -67,6 +88,9 @@ static void connector_store_count(struct connector_store *self)
     const struct prediction_log_stats *stats = &self->log.stats;
     uint64_t loaded = self->log.predictions.stats.loaded;
     metric_add(self->loaded, loaded - self->counted_loaded);
+    uint64_t shadows = self->shadow_log.predictions.stats.loaded;
+    metric_add(self->shadows, shadows - self->counted_shadows);
+    self->counted_shadows = shadows;
     metric_add(self->missing, stats->missing - self->counted.missing);
     metric_add(self->refused,
                stats->refused + stats->malformed - self->counted.refused - self->counted.malformed);
@@ -81,6 +105,7 @@ int connector_store_do_work(struct connector_store *self, int64_t mono_us)
     if (self->store == NULL)
         return 0;
     int work = prediction_log_do_work(&self->log, mono_us);
+    work += prediction_log_do_work(&self->shadow_log, mono_us);
     connector_store_count(self);
     return work;
 }
@@ -92,7 +117,8 @@ struct connector_store_status connector_store_status(const struct connector_stor
     return (struct connector_store_status){
         .wanted = true,
         .connected = pq_link_connected(pq_store_link(self->store)),
-        .waiting = row_loader_waiting(&self->log.predictions),
+        .waiting = row_loader_waiting(&self->log.predictions) +
+                   row_loader_waiting(&self->shadow_log.predictions),
         .loaded = self->log.predictions.stats.loaded,
         .refused = self->log.stats.refused + self->log.stats.malformed};
 }

@@ -10,11 +10,11 @@
 
 struct connector_store {
     struct pq_store *store; /* NULL: no database is wanted */
-    struct redis_predictions source;
-    struct prediction_log log;
-    struct metric *loaded, *missing, *refused, *waiting, *connected;
+    struct redis_predictions source, shadow_source;
+    struct prediction_log log, shadow_log;
+    struct metric *loaded, *shadows, *missing, *refused, *waiting, *connected;
     struct prediction_log_stats counted;
-    uint64_t counted_loaded;
+    uint64_t counted_loaded, counted_shadows;
 };
 
 /* For the HTTP thread. */

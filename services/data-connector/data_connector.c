@@ -13,8 +13,11 @@
 #include "learn/lake/archiver.h"
 #include "services/cli/commands.h"
 #include "services/cli/ports.h"
+#include "services/data-connector/connector_etl.h"
 #include "services/data-connector/connector_lake.h"
+#include "services/data-connector/connector_models.h"
 #include "services/data-connector/connector_options.h"
+#include "services/data-connector/connector_served.h"
 #include "services/data-connector/connector_store.h"
 #include "services/service_options.h"
 
@@ -35,6 +38,8 @@ struct data_connector_board {
     struct archive_status archive;
     struct duckdb_archive_counters counters;
     struct connector_store_status store;
+    struct connector_etl_status etl;
+    struct connector_models_status models;
     bool redis;
     int64_t lag_us; /* -1: nothing archived yet */
 };
@@ -48,6 +53,11 @@ struct data_connector {
     struct redis_consumer *consumer;
     struct connector_lake objects;
     struct connector_store store;
+    struct connector_served served;
+    struct connector_etl *etl; /* NULL: the lake is no folder, or none is wanted */
+    struct connector_etl_metrics etl_metrics;
+    uint64_t etl_blocks; /* that it was told of */
+    struct connector_models *models; /* NULL: no registry */
     struct lake_spool *spool;
     struct block_journal *journal;
     struct duckdb_archive *engine;
@@ -83,6 +93,9 @@ static void data_connector_health_text(const struct data_connector_board *board,
                                              : "degraded",
                     (unsigned long long)board->store.loaded, board->store.waiting,
                     (unsigned long long)board->store.refused);
+    connector_models_health(&board->models, components);
+    text_add_char(components, ',');
+    connector_etl_health(&board->etl, components);
     text_add_format(components,
                     "\"lake\":{\"status\":\"%s\",\"spool_files\":%llu,\"spool_bytes\":%llu,"
                     "\"spool_bytes_max\":%llu,\"journal_bytes\":%llu,\"files_not_made\":%llu}",
@@ -105,7 +118,8 @@ static enum service_health data_connector_health(void *context, struct text *com
         return SERVICE_UNHEALTHY;
     return board.redis && board.archive.lake_ready && !board.archiver.paused &&
                    board.lag_us < DATA_CONNECTOR_LAG_US &&
-                   board.store.connected == board.store.wanted
+                   board.store.connected == board.store.wanted &&
+                   board.models.connected == board.models.wanted
                ? SERVICE_HEALTHY
                : SERVICE_DEGRADED;
 }
@@ -126,11 +140,24 @@ static void data_connector_show(struct data_connector *self, struct clock_now no
     archiver_status(self->archiver, &board.archiver);
     self->archive.status(self->archive.self, &board.archive);
     board.store = connector_store_status(&self->store);
+    connector_etl_status(self->etl, &board.etl);
+    connector_etl_metrics_count(&self->etl_metrics, &board.etl);
+    connector_models_status(self->models, &board.models);
     board.counters = *duckdb_archive_counters(self->engine);
     if (board.archiver.newest_us > 0)
         board.lag_us = now.wall_us - board.archiver.newest_us;
     http_board_write(self->board, bytes_of(&board, sizeof(board)));
     self->board_us = now.mono_us + DATA_CONNECTOR_BOARD_US;
+}
+
+/* Blocks that were not there at the last look are in the lake. */
+static void data_connector_tell(struct data_connector *self)
+{
+    const uint64_t blocks = duckdb_archive_counters(self->engine)->blocks;
+    if (blocks == self->etl_blocks || lake_spool_files(self->spool) > 0)
+        return;
+    self->etl_blocks = blocks;
+    connector_etl_poke(self->etl);
 }
 
 static int64_t data_connector_step(void *context, struct clock_now now)
@@ -139,6 +166,9 @@ static int64_t data_connector_step(void *context, struct clock_now now)
     int done = archiver_do_work(self->archiver, now);
     done += self->archive.do_work(self->archive.self, now.mono_us);
     done += connector_store_do_work(&self->store, now.mono_us);
+    done += connector_served_do_work(&self->served, now);
+    data_connector_tell(self);
+    done += connector_models_do_work(self->models, now.mono_us);
     redis_link_do_work(self->link, now.mono_us);
     if (now.mono_us >= self->board_us)
         data_connector_show(self, now);
@@ -181,8 +211,10 @@ static void data_connector_finish(struct data_connector *self)
         self->archive.do_work(self->archive.self, now.mono_us);
         redis_link_do_work(self->link, now.mono_us);
         connector_store_do_work(&self->store, now.mono_us);
+        connector_served_do_work(&self->served, now);
         durable = archiver_flush(self->archiver, now) && lake_spool_files(self->spool) == 0 &&
-                  connector_store_status(&self->store).waiting == 0;
+                  connector_store_status(&self->store).waiting == 0 &&
+                  connector_served_waiting(&self->served) == 0;
         if (!durable)
             loop_run_once(self->service.loop, 1000);
         now = loop_now();
@@ -283,6 +315,55 @@ static int data_connector_open_lake(struct data_connector *self, struct err *err
     return result;
 }
 
+/* Silver and the store's rows. DuckDB reads folders only. */
+static int data_connector_open_etl(struct data_connector *self, struct err *err)
+{
+    const struct connector_options *options = &self->options;
+    char work[LAKE_FILE_PATH_SIZE / 2];
+    if (!options->etl || self->objects.folder == NULL)
+        return ERR_OK;
+    snprintf(work, sizeof(work), "%.400s/etl", options->common.data_dir);
+    struct connector_etl_options etl = {
+        .job = {.symbol = options->symbol,
+                .lake = self->lake,
+                .work = work,
+                .database = options->database,
+                .library = options->duckdb,
+                .memory_mb = options->duckdb_memory_mb,
+                .settle_us = options->etl_settle_s * CLOCK_US_PER_S,
+                .patience_us = options->etl_patience_s * CLOCK_US_PER_S},
+        .every_us = options->etl_every_s * CLOCK_US_PER_S};
+    connector_etl_metrics_open(&self->etl_metrics, &self->service.metrics);
+    return connector_etl_open(&etl, &self->etl, err);
+}
+
+static int data_connector_open_store(struct data_connector *self, struct err *err)
+{
+    const struct connector_options *options = &self->options;
+    const enum state_key_style style = (enum state_key_style)options->redis.key_style;
+    int result = connector_store_open(&self->store, options->database, options->symbol, style,
+                                      self->link, self->service.loop, &self->service.metrics, err);
+    if (result != ERR_OK)
+        return result;
+    const struct store_port *port =
+        self->store.store != NULL ? pq_store_port(self->store.store) : NULL;
+    return connector_served_open(&self->served, port, options->symbol, style, self->link,
+                                 &self->service.metrics, err);
+}
+
+static int data_connector_open_models(struct data_connector *self, struct err *err)
+{
+    struct connector_models_options options = {.database = self->options.database,
+                                               .symbol = self->options.symbol,
+                                               .name = self->options.model_name,
+                                               .folder = self->folder,
+                                               .promote = self->options.promote,
+                                               .redis = &self->options.redis,
+                                               .objects = connector_lake_port(&self->objects)};
+    return connector_models_open(&options, self->service.loop, &self->service.metrics,
+                                 &self->models, err);
+}
+
 static int data_connector_open_journal(struct data_connector *self, struct err *err)
 {
     char folder[LAKE_FILE_PATH_SIZE];
@@ -311,9 +392,11 @@ static int data_connector_open(struct data_connector *self, struct err *err)
     if (result == ERR_OK)
         result = data_connector_open_consumer(self, err);
     if (result == ERR_OK)
-        result = connector_store_open(&self->store, self->options.database, self->options.symbol,
-                                      (enum state_key_style)self->options.redis.key_style,
-                                      self->link, self->service.loop, &self->service.metrics, err);
+        result = data_connector_open_store(self, err);
+    if (result == ERR_OK)
+        result = data_connector_open_etl(self, err);
+    if (result == ERR_OK)
+        result = data_connector_open_models(self, err);
     if (result != ERR_OK)
         return result;
     result =
@@ -332,15 +415,18 @@ static int data_connector_open(struct data_connector *self, struct err *err)
 /* The engine may owe the archiver an answer: it goes first. */
 static void data_connector_close(struct data_connector *self)
 {
+    connector_etl_close(self->etl);
     if (self->consumer != NULL)
         redis_consumer_close(self->consumer);
     if (self->link != NULL)
         redis_link_close(self->link);
+    connector_models_close(self->models);
     duckdb_archive_close(self->engine);
     block_journal_close(self->journal);
     lake_spool_close(self->spool);
     connector_lake_close(&self->objects);
     connector_store_close(&self->store);
+    connector_served_close(&self->served);
     archiver_close(self->archiver);
     if (self->board != NULL)
         http_board_close(self->board);

@@ -29,6 +29,10 @@ struct capture {
     struct sim_feed feed;
     struct prng latency; /* its own, so that the market does not depend on it */
     FILE *file, *oracle;
+    sim_capture_fn record; /* NULL: records go to file */
+    void *context;
+    struct err *err;
+    int code; /* of record */
     uint8_t *out;
     size_t out_size;
     uint64_t epoch, seq;
@@ -37,8 +41,20 @@ struct capture {
     struct sim_capture_result result;
 };
 
+static void capture_hand_out(struct capture *capture, const struct record *record)
+{
+    if (!capture->failed)
+        capture->code = capture->record(capture->context, record, capture->err);
+    capture->failed = capture->failed || capture->code != ERR_OK;
+    capture->result.records++;
+}
+
 static void capture_put(struct capture *capture, const struct record *record)
 {
+    if (capture->record != NULL) {
+        capture_hand_out(capture, record);
+        return;
+    }
     size_t size = capture_write_record(record, capture->out, capture->out_size);
     CHECK(size > 0);
     if (fwrite(capture->out, 1, size, capture->file) != size)
@@ -205,12 +221,12 @@ static int capture_both(struct capture *capture, struct err *err)
     return rc != ERR_OK ? rc : closed_out != ERR_OK ? closed_out : closed;
 }
 
-int sim_capture_write(const struct sim_options *options, struct sim_capture_result *result,
-                      struct err *err)
+static int capture_open(const struct sim_options *options, struct capture **out, struct err *err)
 {
     struct capture *capture = calloc(1, sizeof(*capture));
     if (!capture)
         return err_set(err, ERR_MEMORY, "capture");
+    *out = capture;
     capture->options = options;
     capture->start_us = options->capture_start_ms * CLOCK_US_PER_MS;
     capture->epoch = (uint64_t)options->capture_start_ms;
@@ -220,13 +236,47 @@ int sim_capture_write(const struct sim_options *options, struct sim_capture_resu
     capture->out = malloc(capture->out_size);
     prng_init(&capture->latency, (uint64_t)options->seed ^ CAPTURE_SEED_MIX);
     int rc = capture->out ? capture_open_market(capture, err) : err_set(err, ERR_MEMORY, "capture");
-    if (rc == ERR_OK) {
-        rc = capture_both(capture, err);
-        sim_market_close(&capture->market);
-        sim_feed_close(&capture->feed);
+    if (rc != ERR_OK) {
+        free(capture->out);
+        free(capture);
     }
-    *result = capture->result;
+    return rc;
+}
+
+static void capture_close(struct capture *capture)
+{
+    sim_market_close(&capture->market);
+    sim_feed_close(&capture->feed);
     free(capture->out);
     free(capture);
+}
+
+int sim_capture_write(const struct sim_options *options, struct sim_capture_result *result,
+                      struct err *err)
+{
+    struct capture *capture;
+    int rc = capture_open(options, &capture, err);
+    if (rc != ERR_OK)
+        return rc;
+    rc = capture_both(capture, err);
+    *result = capture->result;
+    capture_close(capture);
+    return rc;
+}
+
+int sim_capture_records(const struct sim_options *options, sim_capture_fn record, void *context,
+                        struct sim_capture_result *result, struct err *err)
+{
+    struct capture *capture;
+    int rc = capture_open(options, &capture, err);
+    if (rc != ERR_OK)
+        return rc;
+    capture->record = record;
+    capture->context = context;
+    capture->err = err;
+    capture_run(capture);
+    rc = capture->code;
+    *result = capture->result;
+    capture_close(capture);
     return rc;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "market/record.h"
 #include "services/exchange-sim/sim_options.h"
 
 struct sim_capture_result {
@@ -18,5 +19,11 @@ struct sim_capture_result {
  * failure leaves no half file behind. */
 int sim_capture_write(const struct sim_options *options, struct sim_capture_result *result,
                       struct err *err) MUST_CHECK;
+
+/* The same hours, each record handed out instead of written: for a training that needs no file.
+ * What record returns other than ERR_OK ends it with that result. No oracle. */
+typedef int (*sim_capture_fn)(void *context, const struct record *record, struct err *err);
+int sim_capture_records(const struct sim_options *options, sim_capture_fn record, void *context,
+                        struct sim_capture_result *result, struct err *err) MUST_CHECK;
 
 #endif

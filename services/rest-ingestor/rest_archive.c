@@ -4,20 +4,20 @@
 #include <stdio.h>
 
 int rest_archive_open(struct rest_archive *archive, const struct rest_ingestor_options *options,
-                      struct metrics *metrics, struct err *err)
+                      struct loop *loop, struct metrics *metrics, struct err *err)
 {
     char lake[600], spool[600], quarantine[600];
     const char *data = options->common.data_dir;
     snprintf(lake, sizeof(lake), "%s/lake", data);
     snprintf(spool, sizeof(spool), "%s/spool-rest", data);
     snprintf(quarantine, sizeof(quarantine), "%s/quarantine-rest", data);
-    int result =
-        folder_objects_open(options->lake[0] != 0 ? options->lake : lake, &archive->objects, err);
+    int result = connector_lake_open(&archive->lake, options->lake[0] != 0 ? options->lake : lake,
+                                     loop, err);
     if (result == ERR_OK)
         result = lake_spool_open(
             &(struct lake_spool_options){.folder = spool,
                                          .bytes_max = (uint64_t)options->spool_mb << 20,
-                                         .objects = folder_objects_port(archive->objects),
+                                         .objects = connector_lake_port(&archive->lake),
                                          .metrics = metrics},
             &archive->spool, err);
     if (result == ERR_OK)
@@ -38,8 +38,7 @@ void rest_archive_close(struct rest_archive *archive)
 {
     if (archive->duckdb != NULL)
         duckdb_archive_close(archive->duckdb);
-    if (archive->objects != NULL)
-        folder_objects_close(archive->objects);
+    connector_lake_close(&archive->lake);
     if (archive->spool != NULL)
         lake_spool_close(archive->spool);
     *archive = (struct rest_archive){.port = {.self = NULL}};

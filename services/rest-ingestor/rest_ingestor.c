@@ -303,7 +303,8 @@ static int rest_ingestor_open_archive(struct rest_ingestor *self, struct err *er
     const struct rest_ingestor_options *options = &self->options;
     if (!options->poll && !options->backfill)
         return ERR_OK;
-    if (rest_archive_open(&self->archive, options, &self->service.metrics, err) != ERR_OK) {
+    if (rest_archive_open(&self->archive, options, self->service.loop, &self->service.metrics,
+                          err) != ERR_OK) {
         if (!options->view)
             return err_wrap(err, ERR_CONFIG, "archive");
         log_error("archive_off", "reason=\"%s\" consequence=\"neither polls nor backfill\"",

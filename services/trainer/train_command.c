@@ -2,21 +2,27 @@
  * SPDX-License-Identifier: Apache-2.0 */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "edge/loop/loop.h"
+#include "edge/postgres/pq_target.h"
 #include "services/cli/commands.h"
 #include "services/service.h"
 #include "services/service_options.h"
 #include "services/trainer/train_load.h"
+#include "services/trainer/train_publish.h"
 #include "services/trainer/train_run.h"
+#include "services/trainer/train_source.h"
 
 #define TRAIN_SYMBOL_DEFAULT "BTCUSDT"
 
 struct train {
     const char *capture, *features, *rows, *save_rows, *symbol;
-    bool json;
+    const char *from, *to, *lake, *database, *gold, *name;
+    int64_t from_us, to_us, simulate_h, sim_seed;
+    bool json, publish;
     struct train_run_options run;
 };
 
@@ -33,6 +39,8 @@ static const struct train_number {
     {"--folds", 0, REPORT_FOLDS_MAX, "3"},
     {"--threads", 1, TRAIN_THREADS_MAX, NULL},
     {"--batch", 1, 65536, NULL},
+    {"--simulate", 1, TRAIN_SOURCE_HOURS_MAX, NULL},
+    {"--sim-seed", 0, INT64_MAX, "1001"},
 };
 #define TRAIN_NUMBERS (sizeof(train_numbers) / sizeof(train_numbers[0]))
 
@@ -54,6 +62,8 @@ static int train_take_numbers(const char *const *texts, struct train *train, str
     train->run.epochs = (int)values[2];
     train->run.folds = (int)values[3];
     train->run.batch = (int)values[5];
+    train->simulate_h = values[6];
+    train->sim_seed = values[7];
     train->run.threads = texts[4] != NULL ? (int)values[4] : cores > 1 ? (int)cores : 1;
     if (train->run.threads > TRAIN_THREADS_MAX)
         train->run.threads = TRAIN_THREADS_MAX;
@@ -68,11 +78,21 @@ static bool train_text_flag(int argc, char **argv, int *at, struct train *train,
         const char *flag;
         const char **value;
     } texts[] = {
-        {"--capture", &train->capture},     {"--features", &train->features},
-        {"--rows", &train->rows},           {"--save-rows", &train->save_rows},
-        {"--symbol", &train->symbol},       {"--out", &train->run.out},
-        {"--report", &train->run.report},   {"--oracle", &train->run.oracle},
+        {"--capture", &train->capture},
+        {"--features", &train->features},
+        {"--rows", &train->rows},
+        {"--save-rows", &train->save_rows},
+        {"--symbol", &train->symbol},
+        {"--out", &train->run.out},
+        {"--report", &train->run.report},
+        {"--oracle", &train->run.oracle},
         {"--version", &train->run.version},
+        {"--from", &train->from},
+        {"--to", &train->to},
+        {"--lake", &train->lake},
+        {"--database", &train->database},
+        {"--gold", &train->gold},
+        {"--name", &train->name},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (service_options_flag(argc, argv, at, texts[i].flag, texts[i].value, rc, err))
@@ -83,24 +103,59 @@ static bool train_text_flag(int argc, char **argv, int *at, struct train *train,
     return false;
 }
 
-static int train_check(const struct train *train, struct err *err)
+/* --from and --to mean the lake when one is named, else the SQL store. */
+static int train_check_range(struct train *train, struct err *err)
 {
-    int sources = (train->capture != NULL) + (train->features != NULL) + (train->rows != NULL);
+    int rc = train->from != NULL ? train_source_time("--from", train->from, &train->from_us, err)
+                                 : ERR_OK;
+    if (rc == ERR_OK && train->to != NULL)
+        rc = train_source_time("--to", train->to, &train->to_us, err);
+    if (rc == ERR_OK && train->to != NULL && train->to_us <= train->from_us)
+        rc = err_set(err, ERR_CONFIG, "--to has to lie behind --from");
+    if (rc == ERR_OK && train->lake == NULL && (train->from == NULL || train->to == NULL))
+        rc = err_set(err, ERR_CONFIG, "--from and --to belong together");
+    return rc;
+}
+
+static int train_check_database(struct train *train, struct err *err)
+{
+    if (train->database != NULL && pq_target_has_password(train->database))
+        return err_set(err, ERR_CONFIG,
+                       "--database: a URL with a password belongs into " PQ_TARGET_ENV
+                       " (command lines are public)");
+    const char *url = getenv(PQ_TARGET_ENV);
+    if (train->database == NULL && url != NULL && url[0] != '\0')
+        train->database = url;
+    bool stored = train->from != NULL && train->lake == NULL;
+    if ((stored || train->publish) && train->database == NULL)
+        return err_set(err, ERR_CONFIG, "expected --database URL, or " PQ_TARGET_ENV " to be set");
+    return ERR_OK;
+}
+
+static int train_check(struct train *train, struct err *err)
+{
+    bool ranged = train->lake != NULL || train->from != NULL || train->to != NULL;
+    int sources = (train->capture != NULL) + (train->features != NULL) + (train->rows != NULL) +
+                  (train->simulate_h > 0) + ranged;
     if (sources != 1)
-        return err_set(err, ERR_CONFIG, "expected one of --capture, --features and --rows");
+        return err_set(err, ERR_CONFIG,
+                       "expected one of --capture, --features, --rows, --simulate, --lake and "
+                       "--from with --to");
     if (train->run.out == NULL)
         return err_set(err, ERR_CONFIG, "expected --out DIR");
     if (strlen(train->run.out) > 400)
         return err_set(err, ERR_CONFIG, "--out: the path is too long");
-    return ERR_OK;
+    int rc = ranged ? train_check_range(train, err) : ERR_OK;
+    return rc == ERR_OK ? train_check_database(train, err) : rc;
 }
 
 static int train_parse(int argc, char **argv, struct train *train, struct err *err)
 {
     static const char *const known[] = {
-        "--capture", "--features", "--rows",    "--save-rows", "--symbol", "--out",
-        "--report",  "--oracle",   "--version", "--seed",      "--trials", "--epochs",
-        "--folds",   "--threads",  "--batch",   "--json",      "--quiet",  NULL};
+        "--capture", "--features", "--rows",  "--save-rows", "--symbol",   "--out",   "--report",
+        "--oracle",  "--version",  "--seed",  "--trials",    "--epochs",   "--folds", "--threads",
+        "--batch",   "--json",     "--quiet", "--simulate",  "--sim-seed", "--from",  "--to",
+        "--lake",    "--database", "--gold",  "--name",      "--register", NULL};
     const char *numbers[TRAIN_NUMBERS];
     for (size_t i = 0; i < TRAIN_NUMBERS; i++)
         numbers[i] = train_numbers[i].initial;
@@ -110,25 +165,45 @@ static int train_parse(int argc, char **argv, struct train *train, struct err *e
             train->json = true;
         else if (strcmp(argv[i], "--quiet") == 0)
             train->run.quiet = true;
+        else if (strcmp(argv[i], "--register") == 0)
+            train->publish = true;
         else if (!train_text_flag(argc, argv, &i, train, numbers, &rc, err))
             return service_options_unknown(argv[i], known, err);
         if (rc != ERR_OK)
             return rc;
     }
-    int rc = train_check(train, err);
-    return rc == ERR_OK ? train_take_numbers(numbers, train, err) : rc;
+    int rc = train_take_numbers(numbers, train, err);
+    return rc == ERR_OK ? train_check(train, err) : rc;
 }
 
 /* --- work ----------------------------------------------------------------------------- */
+
+static int train_load_any(const struct train *train, struct dataset *dataset, uint64_t *refused,
+                          struct err *err)
+{
+    if (train->capture != NULL)
+        return train_load_captures(train->capture, train->symbol, dataset, refused, err);
+    if (train->features != NULL)
+        return train_load_csv(train->features, dataset, err);
+    if (train->rows != NULL)
+        return train_load_rows(train->rows, dataset, err);
+    if (train->simulate_h > 0)
+        return train_source_simulate(train->symbol, (double)train->simulate_h, train->sim_seed,
+                                     dataset, refused, err);
+    if (train->lake != NULL)
+        return train_source_lake(train->lake, train->symbol, train->from_us, train->to_us, dataset,
+                                 refused, err);
+    return train_source_store(train->database, train->symbol, train->from_us, train->to_us, dataset,
+                              refused, err);
+}
 
 static int train_load(const struct train *train, struct dataset *dataset, struct err *err)
 {
     uint64_t refused = 0;
     int64_t started_us = loop_mono_us();
-    int rc = train->capture != NULL
-                 ? train_load_captures(train->capture, train->symbol, dataset, &refused, err)
-             : train->features != NULL ? train_load_csv(train->features, dataset, err)
-                                       : train_load_rows(train->rows, dataset, err);
+    if (!train->run.quiet)
+        fprintf(stderr, "train: loading rows\n");
+    int rc = train_load_any(train, dataset, &refused, err);
     if (rc != ERR_OK)
         return rc;
     if (!train->run.quiet) {
@@ -142,6 +217,25 @@ static int train_load(const struct train *train, struct dataset *dataset, struct
         fprintf(stderr, ")\n");
     }
     return train->save_rows != NULL ? train_save_rows(train->save_rows, dataset, err) : ERR_OK;
+}
+
+/* Into gold and the registry, when that is wanted. */
+static int train_keep(const struct train *train, const struct train_run *run, struct err *err)
+{
+    char words[1024];
+    if (!train->publish && train->gold == NULL)
+        return ERR_OK;
+    struct train_publish_options options = {.out = train->run.out,
+                                            .lake = train->gold,
+                                            .database = train->publish ? train->database : NULL,
+                                            .name = train->name,
+                                            .symbol = train->symbol,
+                                            .experiment =
+                                                train->simulate_h > 0 ? "simulated" : "recorded"};
+    int rc = train_publish(&options, run, words, sizeof(words), err);
+    if (rc == ERR_OK && !train->run.quiet)
+        fprintf(stderr, "train: %s\n", words);
+    return rc;
 }
 
 static void train_figure(const char *name, const struct estimate *figure)
@@ -201,6 +295,11 @@ static int train_work(const struct train *train, struct err *err)
     int rc = train_load(train, &dataset, err);
     if (rc == ERR_OK) {
         rc = train_run(&train->run, &dataset, &run, err);
+        if (rc == ERR_OK && !train->run.quiet)
+            fprintf(stderr, "train: done in %.1f s, see %s\n",
+                    (double)(loop_mono_us() - started_us) * 1e-6, train->run.out);
+        if (rc == ERR_OK)
+            rc = train_keep(train, &run, err);
         if (rc == ERR_OK && train->json)
             train_print_json(&run);
         else if (rc == ERR_OK)
@@ -208,15 +307,12 @@ static int train_work(const struct train *train, struct err *err)
         train_run_free(&run);
     }
     dataset_free(&dataset);
-    if (rc == ERR_OK && !train->run.quiet)
-        fprintf(stderr, "train: done in %.1f s, see %s\n",
-                (double)(loop_mono_us() - started_us) * 1e-6, train->run.out);
     return rc;
 }
 
 static int train_command_run(int argc, char **argv)
 {
-    struct train train = {.symbol = TRAIN_SYMBOL_DEFAULT};
+    struct train train = {.symbol = TRAIN_SYMBOL_DEFAULT, .name = "btcast"};
     struct err err = {0};
     int rc = train_parse(argc, argv, &train, &err);
     if (rc == ERR_OK)
@@ -231,14 +327,27 @@ const struct command command_train = {
     .name = "train",
     .summary = "recorded data -> a model, judged beside honest baselines",
     .usage =
-        "usage: btcast train --capture FILE[,FILE…] --out DIR [options]\n\n"
+        "usage: btcast train --capture FILE[,FILE…] --out DIR [options]\n"
+        "       btcast train --from T --to T --out DIR --register [options]\n\n"
         "Writes DIR/model.onnx, DIR/report.json and DIR/report.html. The same data, settings and\n"
         "seed give the same bytes. After a kill, the same command goes on where it was.\n\n"
         "  --capture FILE[,FILE…]   btcast or JSON captures in the order of time\n"
         "  --features CSV[,CSV…]    instead: rows of `btcast replay --features`\n"
         "  --rows FILE              instead: rows of --save-rows\n"
+        "  --from T --to T          instead: rows of the SQL store, times like 2026-05-29T12:00 "
+        "(UTC)\n"
+        "  --lake DIR               instead: the lake's raw data; --from and --to cut it\n"
+        "  --simulate HOURS         instead: a day of the built-in exchange, made while it is "
+        "read\n"
+        "  --sim-seed N             which market that is (default 1001)\n"
         "  --save-rows FILE         keep the finished rows for another training\n"
         "  --out DIR                where the results go (made when missing)\n"
+        "  --gold LAKE              keep model and report in that lake (a folder, s3://…), too\n"
+        "  --register               record the run in ml_experiments and the model in the "
+        "registry;\n"
+        "                           it becomes the shadow unless its report refuses promotion\n"
+        "  --database URL           the SQL store (default: DATABASE_URL)\n"
+        "  --name NAME              the family of models there (default btcast)\n"
         "  --report FILE            another place for the HTML page\n"
         "  --seed N                 of everything random (default 1)\n"
         "  --trials N               settings tried by successive halving (default 8)\n"

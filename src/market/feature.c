@@ -89,6 +89,19 @@ void feature_clamp(const double raw[FEATURE_COUNT], float values[FEATURE_COUNT])
     }
 }
 
+int feature_mirror(int index, float *sign)
+{
+    *sign = 1.0f;
+    if (index == FEATURE_DEPTH_BID_LOG)
+        return FEATURE_DEPTH_ASK_LOG;
+    if (index == FEATURE_DEPTH_ASK_LOG)
+        return FEATURE_DEPTH_BID_LOG;
+    /* What can be negative has a direction, but for a ratio of counts. */
+    if (feature_minimum(index) < 0.0f && index != FEATURE_INTENSITY_RATIO)
+        *sign = -1.0f;
+    return index;
+}
+
 int feature_index(const char *name)
 {
     for (int i = 0; i < FEATURE_COUNT; i++)

@@ -67,6 +67,9 @@ float feature_minimum(int index);
 float feature_maximum(int index);
 /* Clamps raw features into their ranges; what is not a number is 0. */
 void feature_clamp(const double raw[FEATURE_COUNT], float values[FEATURE_COUNT]);
+/* Bids for asks, buyers for sellers, up for down: the place and the sign with which a feature
+ * comes back. feature(mirrored market)[index] = sign * feature(market)[place]. */
+int feature_mirror(int index, float *sign);
 /* Place of a name, or -1. */
 int feature_index(const char *name);
 /* Names in order; static. Their meaning, unit and formula: docs/features.md. */

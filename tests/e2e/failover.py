@@ -2,12 +2,12 @@
 """A whole system on several Redis servers, and what has to hold when one of them dies: writes go
 on, every slot is published once, the book is the exchange's, nothing is lost on the way."""
 import os
-import threading
 import time
 
 import harness
 import system
 from harness import wait_until
+from scene import Slots
 from test_live_book import Truth, differences
 
 # What the aggregator counts when the order of the world has a hole.
@@ -24,36 +24,6 @@ def busy_exchange():
     return ["--set", f"config.exchange_sim={path}"]
 
 
-class Slots(threading.Thread):
-    """Every record of the predictions stream as it appears on whoever is primary."""
-
-    def __init__(self, scene):
-        super().__init__(daemon=True)
-        self.scene, self.seen, self.conflicts = scene, {}, []
-        self.stopping = False
-        self.start()
-
-    def run(self):
-        client = None
-        while not self.stopping:
-            try:
-                client = client or self.scene.client(1)
-                if client is not None:
-                    for slot, record in self.scene.predictions(client):
-                        if self.seen.setdefault(slot, record) != record:
-                            self.conflicts.append((slot, self.seen[slot], record))
-            except (OSError, harness.RedisError):
-                client = None
-            time.sleep(0.05)
-
-    def newest(self):
-        return max(self.seen, default=0)
-
-    def stop(self):
-        self.stopping = True
-        self.join()
-
-
 class Scene:
     """btcast up on a group of servers."""
 
@@ -64,7 +34,7 @@ class Scene:
             self.up.wait_live()
         except AssertionError as error:
             raise AssertionError(f"{error}\nprimary: {self.group.primary()}") from error
-        self.slots = Slots(self)
+        self.slots = Slots(self._connect, self.key("predictions"))
         self.lost_slots = 0
 
     def key(self, before, after=""):
@@ -77,6 +47,12 @@ class Scene:
             return primary.client(timeout_s) if primary is not None else None
         except OSError:
             return None
+
+    def _connect(self):
+        client = self.client(1)
+        if client is None:
+            raise ConnectionError("no primary")
+        return client
 
     def predictions(self, client):
         out = []

@@ -38,6 +38,7 @@ def _on_signal(number, _frame):
 
 atexit.register(_clean_up)
 signal.signal(signal.SIGTERM, _on_signal)
+signal.signal(signal.SIGHUP, _on_signal) # the terminal is gone
 
 
 def temp_dir():

@@ -56,6 +56,8 @@ class Server:
         self.process = harness.Process(
             ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.folder,
              "--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0",
+             # Else one that starts again has the data of its last full sync, however old.
+             "--rdb-del-sync-files", "yes",
              "--maxmemory-policy", "noeviction", *self.words, *more], name=f"redis-{self.port}")
         wait_until(self.answers, "redis-server answers")
 
@@ -181,6 +183,33 @@ class Sentinels:
                 return False
         return True
 
+    def known(self, primary):
+        """Do all sentinels name this one?"""
+        for sentinel in self.sentinels:
+            try:
+                client = harness.Redis(f"127.0.0.1:{sentinel.port}", 1)
+                address = client("SENTINEL", "GET-MASTER-ADDR-BY-NAME", MASTER)
+                client.close()
+            except (OSError, harness.RedisError):
+                return False
+            if int(address[1]) != primary.port:
+                return False
+        return True
+
+    def ready(self):
+        """Would the sentinels promote the replica, were the primary to die now?"""
+        for sentinel in self.sentinels:
+            try:
+                client = harness.Redis(f"127.0.0.1:{sentinel.port}", 1)
+                replicas = client("SENTINEL", "REPLICAS", MASTER)
+                client.close()
+            except (OSError, harness.RedisError):
+                return False
+            known = [dict(zip(flat[::2], flat[1::2])) for flat in replicas]
+            if not any(r["flags"] == "slave" and r["master-link-status"] == "ok" for r in known):
+                return False
+        return True
+
     def primary(self):
         """The server that takes writes, None if there is none now."""
         for server in self.servers:
@@ -210,6 +239,14 @@ class Cluster:
         assert done.returncode == 0, done.stdout + done.stderr
         wait_until(self._whole, "all primaries have an online replica", 30)
         self.target = "cluster:" + ",".join(f"127.0.0.1:{p}" for p in numbers)
+
+    def known(self, primary):
+        """It owns the slot, which it does not say without the others' votes."""
+        return primary is self.primary()
+
+    def ready(self):
+        """Would a replica take over, were its primary to die now?"""
+        return self._whole()
 
     def _whole(self):
         state = [s.ask("CLUSTER", "INFO") or "" for s in self.servers]

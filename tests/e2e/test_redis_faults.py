@@ -95,11 +95,11 @@ def test_a_full_and_an_emptied_server_cost_no_slot():
 def test_a_writer_that_slept_through_a_failover_writes_nothing():
     group = redis_group.Sentinels()
     scene = failover.Scene(group)
-    standby = harness.start("aggregator", "--port-offset", scene.up.offset + 1, "--data",
-                            harness.temp_dir(), "--set", f"redis.target={group.target}", "--set",
+    offset = harness.free_port_offset()
+    standby = harness.start("aggregator", "--port-offset", offset, "--data", harness.temp_dir(), "--set", f"redis.target={group.target}", "--set",
                             "consumer=standby")
-    port = scene.up.port("aggregator")
-    wait_until(lambda: harness.http_ask(port + 1, "/ready")[0] == 200, "the standby is ready")
+    port, other = scene.up.port("aggregator"), harness.PORTS["aggregator"] + offset
+    wait_until(lambda: harness.http_ask(other, "/ready")[0] == 200, "the standby is ready")
     primary, replica = group.primary(), group.replica()
     sleeper, = scene.up.pids("aggregator")
     asleep = scene.client()("HGET", scene.key("feat"), "writer")
@@ -130,7 +130,7 @@ def test_a_writer_that_slept_through_a_failover_writes_nothing():
         seen.add(writer())
     assert asleep not in seen, "the sleeper's values were visible"
     assert len(seen) == 1, seen
-    assert standby.alive() and harness.metric(port + 1, "aggregator_active") == 1
+    assert standby.alive() and harness.metric(other, "aggregator_active") == 1
     scene.check_books()
     scene.wait_slots(1)
     slots = scene.finish()

@@ -84,17 +84,17 @@ static void pg_fixture_do(struct pg_fixture *fixture, const char *sql)
 {
     struct err err = {0};
     if (pq_sync_script(&fixture->sync, sql, &err) != ERR_OK)
-        fail_msg("%s: %s", sql, err.text);
+        fail_msg("%s: %.200s", err.text, sql);
 }
 
 /* The first value of a query as text; in a buffer that the next call uses again. */
-static const char *pg_fixture_ask(struct pg_fixture *fixture, const char *sql)
+static inline const char *pg_fixture_ask(struct pg_fixture *fixture, const char *sql)
 {
     static char out[512];
     struct err err = {0};
     struct pq_rows rows;
     if (pq_sync_run(&fixture->sync, sql, NULL, 0, &rows, &err) != ERR_OK)
-        fail_msg("%s: %s", sql, err.text);
+        fail_msg("%s: %.200s", err.text, sql);
     assert_true(rows.count > 0);
     snprintf(out, sizeof(out), "%s", pq_rows_text(&rows, 0, 0));
     pq_rows_free(&rows);

@@ -162,7 +162,8 @@ def main():
         feed.end()
     else:
         samples = watch(run, feed, options)
-    harness.wait_until(lambda: archived(run, feed), "everything is read", 600, 0.5)
+    harness.wait_until(lambda: archived(run, feed), "everything is read",
+                       600 + options.seconds, 0.5)
     missing = run.component("archive").get("records_missing", 0)
     status, stops, cpu = stop(run)
     elapsed = time.monotonic() - begin

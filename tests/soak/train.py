@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The trainer against the simulated exchange's oracle: for each seed, simulated hours are written,
 made into rows and removed; a model is trained and tested on at least 48 of them. Prints a line a seed
-and fails when a figure misses its goal. 240 hours take 32 GB under /var/tmp for a while.
+and fails when a figure misses its goal. 420 hours take 55 GB under /var/tmp for a while.
 usage: train.py [--hours H] [--seeds N] [--share S]
 
 SPDX-License-Identifier: Apache-2.0"""
@@ -33,7 +33,7 @@ def train(folder, seed, hours):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--hours", type=float, default=240)
+    parser.add_argument("--hours", type=float, default=420)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--share", type=float, default=0.95)
     words = parser.parse_args()

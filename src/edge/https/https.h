@@ -22,8 +22,8 @@ struct https_reply {
     struct bytes body;
     int64_t retry_after_s; /* Retry-After header, -1: none */
     int64_t used_weight;   /* X-MBX-USED-WEIGHT-1M header, -1: none */
-    const char *etag;   /* ETag header as it came, "" without one */
-    int64_t whole_size; /* the object's size out of Content-Range, -1: none */
+    const char *etag;      /* ETag header as it came, "" without one */
+    int64_t whole_size;    /* the object's size out of Content-Range, -1: none */
     int64_t duration_us;
 };
 typedef void (*https_fn)(void *context, const struct https_reply *reply);

@@ -97,6 +97,16 @@ static int pq_registry_step(struct pq_sync *sync, const char *name,
                              cause, err);
 }
 
+static int pq_registry_expect(const struct pq_rows *rows, const struct pq_registry_cause *cause,
+                              struct err *err)
+{
+    struct pq_registry_row serving;
+    if (cause->serving == NULL || (pq_registry_find_stage(rows, MODEL_STAGE_PRODUCTION, &serving) &&
+                                   strcmp(serving.version, cause->serving) == 0))
+        return ERR_OK;
+    return err_set(err, ERR_BAD_STATE, "%s does not serve any more", cause->serving);
+}
+
 /* COMMIT, or ROLLBACK with the result there was. */
 static int pq_registry_end(struct pq_sync *sync, int result, struct err *err)
 {
@@ -114,8 +124,8 @@ static int pq_registry_move_locked(struct pq_sync *sync, const struct pq_rows *r
     if (!pq_registry_find_version(rows, version, &model))
         return err_set(err, ERR_NOT_FOUND, "there is no model %s %s", name, version);
     bool replaces = move == MODEL_MOVE_PROMOTE &&
-                    model_stage_after(model.stage, move) == MODEL_PRODUCTION &&
-                    pq_registry_find_stage(rows, MODEL_PRODUCTION, &serving);
+                    model_stage_after(model.stage, move) == MODEL_STAGE_PRODUCTION &&
+                    pq_registry_find_stage(rows, MODEL_STAGE_PRODUCTION, &serving);
     int result = ERR_OK;
     if (replaces) /* first: at most one may serve */
         result = pq_registry_step(sync, name, &serving, MODEL_MOVE_REPLACE, "", cause, err);
@@ -134,6 +144,8 @@ int pq_registry_move(struct pq_sync *sync, const char *name, const char *version
         return result;
     result = pq_registry_lock(sync, name, &rows, err);
     if (result == ERR_OK)
+        result = pq_registry_expect(&rows, cause, err);
+    if (result == ERR_OK)
         result = pq_registry_move_locked(sync, &rows, name, version, move, cause, err);
     pq_rows_free(&rows);
     return pq_registry_end(sync, result, err);
@@ -144,7 +156,7 @@ static int pq_registry_rollback_locked(struct pq_sync *sync, const struct pq_row
                                        char *restored, size_t size, struct err *err)
 {
     struct pq_registry_row bad, back;
-    if (!pq_registry_find_stage(rows, MODEL_PRODUCTION, &bad))
+    if (!pq_registry_find_stage(rows, MODEL_STAGE_PRODUCTION, &bad))
         return err_set(err, ERR_BAD_STATE, "no model %s is in production", name);
     int result = pq_registry_step(sync, name, &bad, MODEL_MOVE_ROLLBACK, "", cause, err);
     for (int i = 0; i < rows->count && result == ERR_OK; i++) {
@@ -167,6 +179,8 @@ int pq_registry_rollback(struct pq_sync *sync, const char *name,
     if (result != ERR_OK)
         return result;
     result = pq_registry_lock(sync, name, &rows, err);
+    if (result == ERR_OK)
+        result = pq_registry_expect(&rows, cause, err);
     if (result == ERR_OK)
         result = pq_registry_rollback_locked(sync, &rows, name, cause, restored, size, err);
     pq_rows_free(&rows);
@@ -223,7 +237,7 @@ static int pq_registry_insert(struct pq_sync *sync, const struct pq_registry_mod
     pq_rows_free(&rows);
     return known ? pq_registry_known(sync, model, err)
                  : pq_registry_audit(sync, model->name, &row, "register",
-                                     model_stage_name(MODEL_STAGING), "", cause, err);
+                                     model_stage_name(MODEL_STAGE_STAGING), "", cause, err);
 }
 
 int pq_registry_add(struct pq_sync *sync, const struct pq_registry_model *model,

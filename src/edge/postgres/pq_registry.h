@@ -23,6 +23,9 @@ struct pq_registry_model {
 struct pq_registry_cause {
     const char *actor, *reason;
     const char *evidence_json; /* an object, NULL: none */
+    /* The version that must serve for the move to be made, else ERR_BAD_STATE: what was judged may
+     * have been moved by somebody else since. NULL: any. */
+    const char *serving;
 };
 
 /* Stage staging. The same model again is fine; ERR_DUPLICATE when the version stands for other

@@ -122,11 +122,11 @@ static int redis_predictions_do_work(void *context, int64_t mono_us)
 }
 
 void redis_predictions_init(struct redis_predictions *self, struct redis_link *link,
-                            enum state_key_style style, const char *symbol)
+                            enum state_key stream, enum state_key_style style, const char *symbol)
 {
     memset(self, 0, sizeof(*self));
     self->link = link;
-    state_key(STATE_PREDICTIONS, style, symbol, self->stream);
+    state_key(stream, style, symbol, self->stream);
     state_key(STATE_FEAT, style, symbol, self->features);
     self->source = (struct prediction_source){.self = self,
                                               .entries = redis_predictions_entries,

@@ -1,5 +1,5 @@
-/* What the predictions log reads, from Redis: the stream predictions:{symbol} and the field
- * slot_mids of feat:{symbol}. SPDX-License-Identifier: Apache-2.0 */
+/* What the predictions log reads, from Redis: the stream predictions:{symbol} or the shadow's, and
+ * the field slot_mids of feat:{symbol}. SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_EDGE_REDIS_REDIS_PREDICTIONS_H
 #define BTCAST_EDGE_REDIS_REDIS_PREDICTIONS_H
 
@@ -20,9 +20,9 @@ struct redis_predictions {
     } entries, mids;
 };
 
-/* source: see prediction_source.h, valid as long as the struct stays in place. Replies come
- * while the link's loop runs. */
+/* stream: STATE_PREDICTIONS or STATE_SHADOW. source: see prediction_source.h, valid as long as the
+ * struct stays in place. Replies come while the link's loop runs. */
 void redis_predictions_init(struct redis_predictions *self, struct redis_link *link,
-                            enum state_key_style style, const char *symbol);
+                            enum state_key stream, enum state_key_style style, const char *symbol);
 
 #endif

@@ -367,7 +367,10 @@ int archiver_do_work(struct archiver *archiver, struct clock_now now)
     archive_tally_look(&archiver->tally, drained, now.mono_us);
     for (int i = 0; i < ARCHIVER_LANES; i++)
         done += archive_lane_do_work(&archiver->lanes[i], &archiver->tally, drained, now.mono_us);
-    done += archive_controls_do_work(&archiver->controls, archiver->status.newest_us, now.mono_us);
+    /* Behind in reading, the data may be minutes ahead of the controls: a block written and
+     * forgotten then would be written again with what comes late alone. */
+    done += archive_controls_do_work(&archiver->controls, drained ? archiver->status.newest_us : 0,
+                                     now.mono_us);
     if (now.mono_us >= archiver->commit_us) {
         archiver->commit_us = now.mono_us + ARCHIVER_COMMIT_US;
         archiver_commit(archiver);

@@ -8,10 +8,10 @@
 static const enum model_stage model_stage_table[MODEL_STAGES][MODEL_MOVES] = {
     /*                     SHADOW        PROMOTE           REPLACE         ROLLBACK        RESTORE
        ARCHIVE */
-    [MODEL_STAGING] = {MODEL_SHADOW, NO, NO, NO, NO, MODEL_ARCHIVED},
-    [MODEL_SHADOW] = {NO, MODEL_PRODUCTION, NO, NO, NO, MODEL_ARCHIVED},
-    [MODEL_PRODUCTION] = {NO, NO, MODEL_ARCHIVED, MODEL_ARCHIVED, NO, NO},
-    [MODEL_ARCHIVED] = {NO, NO, NO, NO, MODEL_PRODUCTION, NO},
+    [MODEL_STAGE_STAGING] = {MODEL_STAGE_SHADOW, NO, NO, NO, NO, MODEL_STAGE_ARCHIVED},
+    [MODEL_STAGE_SHADOW] = {NO, MODEL_STAGE_PRODUCTION, NO, NO, NO, MODEL_STAGE_ARCHIVED},
+    [MODEL_STAGE_PRODUCTION] = {NO, NO, MODEL_STAGE_ARCHIVED, MODEL_STAGE_ARCHIVED, NO, NO},
+    [MODEL_STAGE_ARCHIVED] = {NO, NO, NO, NO, MODEL_STAGE_PRODUCTION, NO},
 };
 
 #undef NO
@@ -42,7 +42,7 @@ const char *model_stage_reason(enum model_move move)
 
 bool model_stage_may_restore(enum model_stage stage, const char *reason)
 {
-    return stage == MODEL_ARCHIVED && strcmp(reason, MODEL_REASON_REPLACED) == 0;
+    return stage == MODEL_STAGE_ARCHIVED && strcmp(reason, MODEL_REASON_REPLACED) == 0;
 }
 
 const char *model_stage_name(enum model_stage stage)

@@ -10,6 +10,11 @@
 #define PREDICTION_LOG_BATCH     1024
 #define PREDICTION_LOG_LINGER_US (200 * CLOCK_US_PER_MS)
 
+static bool prediction_log_is_shadow(const struct prediction_log *log)
+{
+    return log->options.role != NULL && strcmp(log->options.role, "shadow") == 0;
+}
+
 static void prediction_log_warn(struct prediction_log *log, const char *event, const char *why)
 {
     uint64_t skipped;
@@ -41,7 +46,8 @@ int prediction_log_open(struct prediction_log *log, const struct prediction_log_
                                       .refused = prediction_log_on_refused,
                                       .context = log,
                                       .seed = options->seed};
-    snprintf(rows.loader, sizeof(rows.loader), "predictions:%s", options->symbol);
+    snprintf(rows.loader, sizeof(rows.loader), "%s:%s",
+             prediction_log_is_shadow(log) ? "shadow" : "predictions", options->symbol);
     int result = row_loader_open(&log->predictions, &rows, err);
     if (result != ERR_OK)
         return result;
@@ -99,13 +105,14 @@ static void prediction_log_on_entry(void *context, int64_t slot,
         log->stats.malformed++;
         return;
     }
-    int result = prediction_rows_add(log->options.symbol, "live", slot, pairs, count, &out, &err);
+    const char *role = prediction_log_is_shadow(log) ? "shadow" : "live";
+    int result = prediction_rows_add(log->options.symbol, role, slot, pairs, count, &out, &err);
     /* Room was asked for before the read. */
     if (result == ERR_OK)
         result = row_loader_add(&log->predictions, bytes_of(buffer, out.size), slot, log->now_us);
     if (result == ERR_AGAIN)
-        return; /* read again from here */
-    if (log->slot > 0)
+        return;                                          /* read again from here */
+    if (log->slot > 0 && !prediction_log_is_shadow(log)) /* a shadow comes and goes */
         log->stats.missing += (uint64_t)(slot - log->slot - 1);
     log->slot = slot;
     if (result == ERR_OK) {
@@ -172,7 +179,7 @@ static void prediction_log_on_mids_read(void *context, int result, uint64_t malf
 static void prediction_log_read_mids(struct prediction_log *log)
 {
     const struct prediction_source *source = log->options.source;
-    if (log->reading_mids || log->now_us < log->mids_us)
+    if (log->reading_mids || log->now_us < log->mids_us || prediction_log_is_shadow(log))
         return;
     log->mids_us = log->now_us + log->options.poll_us;
     log->reading_mids = source->mids(source->self, prediction_log_on_mids,

@@ -17,6 +17,8 @@
 
 struct prediction_log_options {
     char symbol[24];
+    /* "shadow": what another model says beside the live one; without mids. Else "live". */
+    const char *role;
     const struct store_port *store;
     const struct prediction_source *source;
     int64_t poll_us;                    /* between reads when there is nothing new: 500 ms */

@@ -24,6 +24,7 @@ struct fit_progress {
 struct fit {
     struct fit_options options;
     struct fit_data data;
+    struct train_mirror mirror;
     struct train_net *net;
     struct fit_progress at;
     double train_error[FIT_EPOCHS_MAX], valid_error[FIT_EPOCHS_MAX];
@@ -45,7 +46,7 @@ static int fit_check(const struct fit_options *o, const struct fit_data *data, s
     if (o->net.widths[0] != FEATURE_COUNT)
         return err_set(err, ERR_INVALID, "a net has %d inputs", FEATURE_COUNT);
     if (data->train.end <= data->train.begin || data->valid.end <= data->valid.begin ||
-        data->train.end > UINT32_MAX)
+        data->train.end >= TRAIN_MIRRORED)
         return err_set(err, ERR_EMPTY, "no rows to train on, or none to validate");
     return ERR_OK;
 }
@@ -72,6 +73,7 @@ static uint64_t fit_identity(const struct fit_options *o, const struct fit_data 
     hash = fit_mix(fit_mix(hash, (uint64_t)o->patience), (uint64_t)o->plateau);
     hash = fit_mix_float(fit_mix_float(hash, o->learning_rate), o->weight_decay);
     hash = fit_mix_float(fit_mix_float(hash, o->scale_weight), o->mean_epochs);
+    hash = fit_mix(hash, o->mirror);
     hash = fit_mix(fit_mix(hash, data->train.begin), data->train.end);
     hash = fit_mix(fit_mix(hash, data->valid.begin), data->valid.end);
     const struct split_range parts[] = {data->train, data->valid};
@@ -95,6 +97,8 @@ int fit_open(const struct fit_options *options, const struct fit_data *data, str
         return err_set(err, ERR_MEMORY, "no memory to train");
     fit->options = *options;
     fit->data = *data;
+    for (int k = 0; k < FEATURE_COUNT; k++)
+        fit->mirror.from[k] = (uint16_t)feature_mirror(k, &fit->mirror.sign[k]);
     rc = train_net_open(&options->net, &fit->net, err);
     if (rc == ERR_OK) {
         fit->state_size = train_net_state_size(fit->net);
@@ -130,6 +134,14 @@ void fit_close(struct fit *fit)
 
 /* --- an epoch ------------------------------------------------------------------------- */
 
+/* Half of the rows, the other half in the next epoch. */
+static uint32_t fit_mirrored(const struct fit *fit, size_t row)
+{
+    uint64_t side =
+        (fit_mix(fit_mix(fit->options.net.seed, row), row) >> 63) ^ ((uint64_t)fit->at.epoch & 1);
+    return fit->options.mirror && side != 0 ? TRAIN_MIRRORED : 0;
+}
+
 /* Fisher and Yates from the epoch's own seed: an epoch's order needs no history. */
 static void fit_shuffle(struct fit *fit)
 {
@@ -137,7 +149,7 @@ static void fit_shuffle(struct fit *fit)
     size_t count = fit->data.train.end - fit->data.train.begin;
     prng_init(&prng, fit_mix(fit->options.net.seed, (uint64_t)fit->at.epoch + 1));
     for (size_t i = 0; i < count; i++)
-        fit->rows[i] = (uint32_t)(fit->data.train.begin + i);
+        fit->rows[i] = (uint32_t)(fit->data.train.begin + i) | fit_mirrored(fit, i);
     for (size_t i = count - 1; i > 0; i--) {
         size_t other = (size_t)prng_below(&prng, i + 1);
         uint32_t swap = fit->rows[i];
@@ -164,11 +176,13 @@ static double fit_train(struct fit *fit)
     size_t done = 0;
     for (; done + batch <= count; done += batch) {
         step.mean_share = fit_mean_share(fit, count / batch);
-        train_net_step(
-            fit->net,
-            &(struct train_batch){
-                .x = fit->data.x, .y = fit->data.y, .rows = fit->rows + done, .count = (int)batch},
-            &step, &loss);
+        train_net_step(fit->net,
+                       &(struct train_batch){.x = fit->data.x,
+                                             .y = fit->data.y,
+                                             .rows = fit->rows + done,
+                                             .count = (int)batch,
+                                             .mirror = &fit->mirror},
+                       &step, &loss);
         fit->at.steps++;
     }
     return 2.0 * loss.error / (double)done;

@@ -20,6 +20,7 @@ struct fit_options {
     float learning_rate, weight_decay;
     float scale_weight; /* of the log scale's loss */
     float mean_epochs;  /* the running mean reaches back so many epochs */
+    bool mirror;        /* rows are seen as both sides of the market see them, in turns */
 };
 
 /* Borrowed; x and y of train_scaler_apply. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "learn/train/row_maker.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/decimal.h"
 #include "market/world.h"
 #include "wire/decode.h"
 
@@ -70,7 +70,8 @@ static int row_maker_prices(struct row_maker *maker, int exponent, struct err *e
     int rc = ERR_OK;
     for (int i = count - 1; i >= 0 && rc == ERR_OK; i--)
         if (mids[i].slot > maker->priced) {
-            double mid = 0.5 * (double)mids[i].mid2 * pow(10.0, exponent);
+            /* The double nearest to the exact decimal: what a store's text reads back as. */
+            double mid = decimal_to_f64(mids[i].mid2 * 5, exponent - 1);
             rc = dataset_add_price(maker->dataset, mids[i].slot, mid, mids[i].valid, err);
         }
     if (count > 0 && mids[0].slot > maker->priced)

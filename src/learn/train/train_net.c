@@ -148,17 +148,38 @@ const char *train_net_kernel(const struct train_net *net)
 
 /* --- forward -------------------------------------------------------------------------- */
 
+static size_t net_row_of(const struct train_batch *batch, int at)
+{
+    return batch->rows != NULL ? batch->rows[at] & ~TRAIN_MIRRORED : (size_t)at;
+}
+
+static bool net_is_mirrored(const struct train_batch *batch, int at)
+{
+    return batch->mirror != NULL && batch->rows != NULL && (batch->rows[at] & TRAIN_MIRRORED) != 0;
+}
+
+static void net_mirror_row(const struct train_mirror *mirror, const float *x, size_t inputs,
+                           float *to)
+{
+    for (size_t k = 0; k < inputs; k++)
+        to[k] = mirror->sign[k] * x[mirror->from[k]];
+}
+
 /* The rows after these are fetched while these are computed. */
 static void net_gather(struct train_net *net, const struct train_batch *batch, int from, int rows)
 {
     size_t inputs = (size_t)net->layer[0].in;
     int ahead = from + 2 * TRAIN_BLOCK_ROWS <= batch->count ? TRAIN_BLOCK_ROWS : 0;
     for (int i = 0; i < rows; i++) {
-        size_t row = batch->rows != NULL ? batch->rows[from + i] : (size_t)(from + i);
-        memcpy(net->input + (size_t)i * inputs, batch->x + row * inputs, inputs * sizeof(float));
+        const float *x = batch->x + net_row_of(batch, from + i) * inputs;
+        float *to = net->input + (size_t)i * inputs;
+        if (net_is_mirrored(batch, from + i))
+            net_mirror_row(batch->mirror, x, inputs, to);
+        else
+            memcpy(to, x, inputs * sizeof(float));
         if (ahead > 0 && batch->rows != NULL)
             for (size_t k = 0; k < inputs; k += 16)
-                __builtin_prefetch(batch->x + batch->rows[from + i + ahead] * inputs + k);
+                __builtin_prefetch(batch->x + net_row_of(batch, from + i + ahead) * inputs + k);
     }
 }
 
@@ -190,7 +211,8 @@ static void net_forward(struct train_net *net, const float *parameters, int rows
 
 static float net_label(const struct train_batch *batch, int at)
 {
-    return batch->y[batch->rows != NULL ? batch->rows[at] : (uint32_t)at];
+    float y = batch->y[net_row_of(batch, at)];
+    return net_is_mirrored(batch, at) ? -y : y;
 }
 
 /* The loss of one row, and its slopes times `weight` of the row. The scale takes the error

@@ -26,11 +26,21 @@ struct train_net_options {
     enum mlp_kernel kernel;
 };
 
+/* A second look at each row: input k of the mirrored row is sign[k] * x[from[k]], its label
+ * changes the sign. */
+struct train_mirror {
+    float sign[MLP_INPUTS_MAX];
+    uint16_t from[MLP_INPUTS_MAX];
+};
+/* Set in an entry of `rows`: mirrored. */
+#define TRAIN_MIRRORED UINT32_C(0x80000000)
+
 /* Rows of a matrix: row r is x[r * inputs …] with label y[r]; `rows` picks and orders. */
 struct train_batch {
     const float *x, *y;
     const uint32_t *rows; /* NULL: 0, 1, 2 … */
     int count;
+    const struct train_mirror *mirror; /* NULL: no entry of rows is mirrored */
 };
 
 struct train_step {

@@ -6,6 +6,20 @@
 /* A deviation below this share of the mean is rounding, not information. */
 #define SCALER_CONSTANT 1e-6
 
+static void scaler_set(const double *mean, const double *variance, struct train_scaler *scaler)
+{
+    for (int k = 0; k < FEATURE_COUNT; k++) {
+        float sign;
+        int twin = feature_mirror(k, &sign);
+        double shift = sign < 0.0f ? 0.0 : 0.5 * (mean[k] + mean[twin]);
+        double own = mean[k] - shift, other = mean[twin] - shift;
+        double deviation = sqrt(0.5 * (variance[k] + own * own + variance[twin] + other * other));
+        bool is_constant = sqrt(variance[k]) <= SCALER_CONSTANT * (1.0 + fabs(mean[k]));
+        scaler->shift[k] = (float)shift;
+        scaler->scale[k] = is_constant ? 0.0f : (float)(1.0 / deviation);
+    }
+}
+
 /* Row by row, so that memory is read once; twice over all, so that large means cost nothing. */
 static void scaler_fit_columns(const struct dataset *dataset, struct split_range range,
                                struct train_scaler *scaler)
@@ -22,12 +36,9 @@ static void scaler_fit_columns(const struct dataset *dataset, struct split_range
             double d = (double)dataset->values[row * FEATURE_COUNT + (size_t)k] - mean[k];
             squares[k] += d * d;
         }
-    for (int k = 0; k < FEATURE_COUNT; k++) {
-        double deviation = sqrt(squares[k] / count);
-        scaler->shift[k] = (float)mean[k];
-        scaler->scale[k] =
-            deviation > SCALER_CONSTANT * (1.0 + fabs(mean[k])) ? (float)(1.0 / deviation) : 0.0f;
-    }
+    for (int k = 0; k < FEATURE_COUNT; k++)
+        squares[k] /= count;
+    scaler_set(mean, squares, scaler);
 }
 
 int train_scaler_fit(const struct dataset *dataset, struct split_range range,

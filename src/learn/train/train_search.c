@@ -19,9 +19,10 @@ void search_defaults(uint64_t seed, int epochs, struct fit_options *options)
         .patience = 10,
         .plateau = 4,
         .learning_rate = 2e-3f,
-        .weight_decay = 0.6f,
+        .weight_decay = 0.2f,
         .scale_weight = 0.2f,
-        .mean_epochs = 1.0f};
+        .mean_epochs = 1.0f,
+        .mirror = true};
 }
 
 static float search_between(struct prng *prng, double low, double high)
@@ -44,7 +45,7 @@ void search_draw(const struct fit_options *base, uint64_t seed, struct fit_optio
         trials[i].net.seed = prng_u64(&prng);
         trials[i].batch = search_batches[prng_below(&prng, 3)];
         trials[i].learning_rate = search_between(&prng, 5e-4, 5e-3);
-        trials[i].weight_decay = search_between(&prng, 0.1, 3.0);
+        trials[i].weight_decay = search_between(&prng, 0.03, 1.0);
         trials[i].scale_weight = search_between(&prng, 0.05, 0.5);
     }
 }

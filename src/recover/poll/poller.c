@@ -113,12 +113,19 @@ static void poller_depth_do_work(struct poller *poller)
 {
     struct poller_track *track = &poller->depth;
     bool due = poller_due(poller, track);
-    if (due && track->step != POLLER_IDLE) {
+    if (due && (track->step == POLLER_ASKING || track->late)) {
         /* The moment has passed: one snapshot stands for both rounds. */
         metric_add(poller->rounds_missed, 1);
         poller->missed++;
     }
-    if (due && track->step == POLLER_IDLE) {
+    /* A slow archive does not cost the next round its picture. */
+    track->late = track->step == POLLER_STORING && (track->late || due);
+    if (track->step == POLLER_STORING && poller_stored(poller, track)) {
+        track->step = POLLER_IDLE;
+        track->done_us = poller->now.wall_us;
+    }
+    if ((due || track->late) && track->step == POLLER_IDLE) {
+        track->late = false;
         rest_errand_start(&track->errand, &(struct rest_query){.endpoint = REST_ENDPOINT_DEPTH,
                                                                .limit = POLLER_DEPTH_LIMIT,
                                                                .from_id = -1,
@@ -132,10 +139,6 @@ static void poller_depth_do_work(struct poller *poller)
             poller_depth_take(poller);
         else if (state == REST_ERRAND_REFUSED)
             track->step = POLLER_IDLE;
-    }
-    if (track->step == POLLER_STORING && poller_stored(poller, track)) {
-        track->step = POLLER_IDLE;
-        track->done_us = poller->now.wall_us;
     }
 }
 

@@ -22,6 +22,7 @@ struct poller_track {
     struct rest_shelf shelf;
     enum poller_step step;
     int64_t due_us;  /* wall: the next round */
+    bool late;       /* a round waits until the archive has the last one's */
     bool more;       /* behind this page comes another one of the same round */
     int64_t save_us; /* monotonic: no save before */
     int64_t done_us; /* wall: end of the last complete round */

@@ -61,6 +61,7 @@ static void setup_open(struct setup *setup, double noise)
     train_scaler_apply(&setup->scaler, &setup->dataset, setup->x, setup->y);
     setup->data = (struct fit_data){setup->x, setup->y, train, {3000, ROWS}};
     search_defaults(5, 12, &setup->options);
+    setup->options.mirror = false; /* the labels have no sides */
     setup->options.batch = 100;
     setup->options.learning_rate = 3e-3f;
 }

@@ -25,22 +25,29 @@ static void only_the_moves_of_the_table_are_possible(void **state)
             possible +=
                 model_stage_after((enum model_stage)from, (enum model_move)move) != MODEL_NO_STAGE;
     assert_int_equal(possible, 7);
-    assert_int_equal(model_stage_after(MODEL_STAGING, MODEL_MOVE_SHADOW), MODEL_SHADOW);
-    assert_int_equal(model_stage_after(MODEL_SHADOW, MODEL_MOVE_PROMOTE), MODEL_PRODUCTION);
-    assert_int_equal(model_stage_after(MODEL_STAGING, MODEL_MOVE_PROMOTE), MODEL_NO_STAGE);
-    assert_int_equal(model_stage_after(MODEL_PRODUCTION, MODEL_MOVE_ROLLBACK), MODEL_ARCHIVED);
-    assert_int_equal(model_stage_after(MODEL_PRODUCTION, MODEL_MOVE_REPLACE), MODEL_ARCHIVED);
-    assert_int_equal(model_stage_after(MODEL_ARCHIVED, MODEL_MOVE_RESTORE), MODEL_PRODUCTION);
+    assert_int_equal(model_stage_after(MODEL_STAGE_STAGING, MODEL_MOVE_SHADOW), MODEL_STAGE_SHADOW);
+    assert_int_equal(model_stage_after(MODEL_STAGE_SHADOW, MODEL_MOVE_PROMOTE),
+                     MODEL_STAGE_PRODUCTION);
+    assert_int_equal(model_stage_after(MODEL_STAGE_STAGING, MODEL_MOVE_PROMOTE), MODEL_NO_STAGE);
+    assert_int_equal(model_stage_after(MODEL_STAGE_PRODUCTION, MODEL_MOVE_ROLLBACK),
+                     MODEL_STAGE_ARCHIVED);
+    assert_int_equal(model_stage_after(MODEL_STAGE_PRODUCTION, MODEL_MOVE_REPLACE),
+                     MODEL_STAGE_ARCHIVED);
+    assert_int_equal(model_stage_after(MODEL_STAGE_ARCHIVED, MODEL_MOVE_RESTORE),
+                     MODEL_STAGE_PRODUCTION);
     assert_int_equal(model_stage_after(MODEL_NO_STAGE, MODEL_MOVE_SHADOW), MODEL_NO_STAGE);
 }
 
 static void a_model_that_was_bad_never_comes_back(void **state)
 {
     (void)state;
-    assert_true(model_stage_may_restore(MODEL_ARCHIVED, model_stage_reason(MODEL_MOVE_REPLACE)));
-    assert_false(model_stage_may_restore(MODEL_ARCHIVED, model_stage_reason(MODEL_MOVE_ROLLBACK)));
-    assert_false(model_stage_may_restore(MODEL_ARCHIVED, model_stage_reason(MODEL_MOVE_ARCHIVE)));
-    assert_false(model_stage_may_restore(MODEL_SHADOW, MODEL_REASON_REPLACED));
+    assert_true(
+        model_stage_may_restore(MODEL_STAGE_ARCHIVED, model_stage_reason(MODEL_MOVE_REPLACE)));
+    assert_false(
+        model_stage_may_restore(MODEL_STAGE_ARCHIVED, model_stage_reason(MODEL_MOVE_ROLLBACK)));
+    assert_false(
+        model_stage_may_restore(MODEL_STAGE_ARCHIVED, model_stage_reason(MODEL_MOVE_ARCHIVE)));
+    assert_false(model_stage_may_restore(MODEL_STAGE_SHADOW, MODEL_REASON_REPLACED));
     for (int i = 0; i < MODEL_STAGES; i++)
         assert_int_equal(model_stage_parse(model_stage_name((enum model_stage)i)), i);
     assert_int_equal(model_stage_parse("live"), MODEL_NO_STAGE);

@@ -61,10 +61,11 @@ static float *state_after(const struct train_net_options *options, const struct 
     uint64_t steps;
     assert_int_equal(train_net_open(options, &net, NULL), ERR_OK);
     for (int i = 0, from = 0; i < 5; from += sizes[i++]) {
-        struct train_batch batch = {rows->x, rows->y, rows->order + from, sizes[i]};
+        struct train_batch batch = {
+            .x = rows->x, .y = rows->y, .rows = rows->order + from, .count = sizes[i]};
         train_net_step(net, &batch, &step, loss);
     }
-    struct train_batch all = {rows->x, rows->y, NULL, ROWS};
+    struct train_batch all = {.x = rows->x, .y = rows->y, .count = ROWS};
     train_net_loss(net, &all, true, loss);
     *size = train_net_state_size(net);
     float *state = malloc(*size * sizeof(float));
@@ -73,6 +74,53 @@ static float *state_after(const struct train_net_options *options, const struct 
     assert_int_equal(steps, 5);
     train_net_close(net);
     return state;
+}
+
+static void a_mirrored_row_is_the_row_of_the_mirrored_market(void **unused)
+{
+    (void)unused;
+    enum { INPUTS = 5 };
+    struct train_mirror mirror = {.sign = {-1, 1, 1, -1, 1}, .from = {0, 2, 1, 3, 4}};
+    struct rows rows, by_hand;
+    rows_open(&rows, INPUTS, 31);
+    rows_open(&by_hand, INPUTS, 31);
+    uint32_t order[ROWS];
+    for (uint32_t i = 0; i < ROWS; i++) {
+        order[i] = i;
+        if (i % 3 != 0)
+            continue;
+        order[i] |= TRAIN_MIRRORED;
+        by_hand.y[i] = -rows.y[i];
+        for (int k = 0; k < INPUTS; k++)
+            by_hand.x[i * INPUTS + (uint32_t)k] =
+                mirror.sign[k] * rows.x[i * INPUTS + mirror.from[k]];
+    }
+    struct train_net_options options = {.layers = 2, .widths = {INPUTS, 17, 2}, .seed = 3};
+    struct train_net *one, *other;
+    struct train_step step = {0.01f, 0.1f, 0.3f, 0.25f};
+    struct train_loss loss = {0}, other_loss = {0};
+    assert_int_equal(train_net_open(&options, &one, NULL), ERR_OK);
+    assert_int_equal(train_net_open(&options, &other, NULL), ERR_OK);
+    struct train_batch mirrored = {
+        .x = rows.x, .y = rows.y, .rows = order, .count = ROWS, .mirror = &mirror};
+    struct train_batch plain = {.x = by_hand.x, .y = by_hand.y, .count = ROWS};
+    for (int i = 0; i < 3; i++) {
+        train_net_step(one, &mirrored, &step, &loss);
+        train_net_step(other, &plain, &step, &other_loss);
+    }
+    size_t size = train_net_state_size(one) * sizeof(float);
+    float *state = malloc(size), *other_state = malloc(size);
+    uint64_t steps;
+    train_net_save(one, state, &steps);
+    train_net_save(other, other_state, &steps);
+    assert_memory_equal(state, other_state, size);
+    assert_memory_equal(&loss, &other_loss, sizeof(loss));
+    free(state);
+    free(other_state);
+    train_net_close(one);
+    train_net_close(other);
+    rows_close(&rows);
+    rows_close(&by_hand);
 }
 
 static void every_kernel_trains_to_the_same_bits(void **unused)
@@ -227,7 +275,7 @@ static void gradient_agrees_with_central_differences(void **unused)
             b[l][i] = (double)bias[i];
     }
     loss_of(w, b, rows.x, rows.y, NULL, scale_weight, errors);
-    struct train_batch batch = {rows.x, rows.y, NULL, ROWS};
+    struct train_batch batch = {.x = rows.x, .y = rows.y, .count = ROWS};
     train_net_gradient(net, &batch, scale_weight);
     for (int l = 0; l < 3; l++) {
         train_net_layer(net, TRAIN_GRADIENT, l, weights, bias);
@@ -255,7 +303,7 @@ static void one_step_is_adamw(void **unused)
     float x = 2.0f, y = 1.0f, weight = 0.5f, bias = 0.25f;
     assert_int_equal(train_net_open(&options, &net, NULL), ERR_OK);
     train_net_set_layer(net, 0, &weight, &bias);
-    struct train_batch batch = {&x, &y, NULL, 1};
+    struct train_batch batch = {.x = &x, .y = &y, .count = 1};
     struct train_step step = {.learning_rate = 0.1f, .weight_decay = 0.2f};
     struct train_loss loss = {0};
     train_net_step(net, &batch, &step, &loss);
@@ -285,6 +333,7 @@ static void shapes_beyond_the_limits_are_refused(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_mirrored_row_is_the_row_of_the_mirrored_market),
         cmocka_unit_test(every_kernel_trains_to_the_same_bits),
         cmocka_unit_test(products_agree_with_blas),
         cmocka_unit_test(gradient_agrees_with_central_differences),

@@ -694,6 +694,21 @@ static void the_end_writes_what_is_open_and_the_next_start_builds_it_again(void 
     assert_string_equal(rows(ARCHIVE_TRADES, 1, 0, 1), "1.2.1 1.3.1 ");
 }
 
+static void controls_that_are_read_behind_the_data_stay_together(void **state)
+{
+    (void)state;
+    model.batch = 1;
+    for (uint64_t seq = 1; seq <= 60; seq++)
+        put(STREAM_TRADE, 1, seq, AT(seq == 1 ? 0 : 10, 1));
+    put(STREAM_CONTROL, 1, 1, AT(0, 1));
+    for (uint64_t seq = 2; seq < 40; seq++)
+        put(STREAM_CONTROL, 1, seq, AT(10, 1));
+    struct record late = make(1, 1, AT(0, 1), RECORD_HOLE);
+    put_all(STREAM_CONTROL, &late, 1);
+    work(200);
+    assert_string_equal(rows(ARCHIVE_CONTROL, 1, 0, 0), "1.1.3 1.1.4 ");
+}
+
 /* As a Redis that kept nothing: what was in the streams is gone, they begin anew. */
 static void wipe(void)
 {
@@ -885,6 +900,7 @@ int main(void)
         T(junk_and_foreign_records_are_counted_and_skipped),
         T(a_receive_time_that_falls_back_reaches_no_finished_block),
         T(the_end_writes_what_is_open_and_the_next_start_builds_it_again),
+        T(controls_that_are_read_behind_the_data_stay_together),
         T(what_the_streams_lost_comes_from_the_journal),
         T(without_a_journal_what_the_streams_lost_is_lost),
         T(a_stop_and_a_wipe_leave_the_block_as_rich_as_it_was),

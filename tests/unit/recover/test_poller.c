@@ -353,6 +353,45 @@ static void an_exchange_that_begins_anew_gets_a_new_chain(void **state)
     run_close(&run);
 }
 
+static int depths_in(const struct run *run, int64_t minute)
+{
+    int depths = 0;
+    for (int i = 0; i < run->scene.object_count; i++)
+        depths += run->scene.objects[i].type == ARCHIVE_REST_DEPTH &&
+                  run->scene.objects[i].minute == minute;
+    return depths;
+}
+
+static void an_archive_slower_than_a_minute_costs_no_minute_its_depth(void **state)
+{
+    (void)state;
+    static struct run run;
+    struct poller_status status;
+    run_open(&run, 11);
+    run_start(&run, 100);
+    run_for(&run, 60);
+    int64_t minute = run.scene.now.wall_us / (60 * SCENE_US);
+    assert_int_equal(run.scene.now.wall_us % (60 * SCENE_US), 7 * SCENE_US);
+    run_for(&run, 50);
+    /* The next minute's is with the archive, which says nothing for more than a minute. */
+    do {
+        run_step(&run, 10000);
+        poller_status(run.poller, &status);
+    } while (!status.depth_busy);
+    while (run.scene.calls[0].used || run.scene.calls[1].used || run.scene.calls[2].used ||
+           run.scene.calls[3].used)
+        run_step(&run, 10000);
+    run.scene.silent = true;
+    run_for(&run, 63);
+    run.scene.silent = false;
+    run_for(&run, 5);
+    assert_int_equal(depths_in(&run, minute + 1), 1);
+    assert_int_equal(depths_in(&run, minute + 2), 1);
+    poller_status(run.poller, &status);
+    assert_int_equal(status.missed, 0);
+    run_close(&run);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +407,7 @@ int main(void)
         cmocka_unit_test(a_full_disk_stops_the_chain_and_loses_nothing),
         cmocka_unit_test(a_damaged_position_is_reported_and_polling_goes_on),
         cmocka_unit_test(an_exchange_that_begins_anew_gets_a_new_chain),
+        cmocka_unit_test(an_archive_slower_than_a_minute_costs_no_minute_its_depth),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

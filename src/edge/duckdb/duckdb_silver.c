@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "edge/duckdb/duckdb_silver.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "edge/duckdb/silver_files.h"
+
+#define DUCKDB_SILVER_GLOB_SIZE  (DUCKDB_SILVER_PATTERNS_MAX * 2200 + 64)
+#define DUCKDB_SILVER_QUOTE_SIZE 2200
+
+static const struct silver_file *duckdb_silver_find(const char *name)
+{
+    const size_t size = strlen(name);
+    for (int i = 0; i < silver_file_count; i++)
+        if (strncmp(silver_files[i].name, name, size) == 0 &&
+            strcmp(silver_files[i].name + size, ".sql") == 0)
+            return &silver_files[i];
+    return NULL;
+}
+
+static const struct duckdb_silver_value *
+duckdb_silver_value(const struct duckdb_silver_value *values, int count, const char *name,
+                    size_t size)
+{
+    for (int i = 0; i < count; i++)
+        if (strlen(values[i].name) == size && memcmp(values[i].name, name, size) == 0)
+            return &values[i];
+    return NULL;
+}
+
+static void duckdb_silver_add(struct text *out, const struct duckdb_silver_value *value)
+{
+    text_add(out, value->is_raw ? "" : "'");
+    for (const char *at = value->text; *at != '\0'; at++) {
+        text_add(out, !value->is_raw && *at == '\'' ? "'" : "");
+        text_add_char(out, *at);
+    }
+    text_add(out, value->is_raw ? "" : "'");
+}
+
+/* The text of a file is ours: what stands between two @ is a name. */
+static int duckdb_silver_fill(const struct silver_file *file,
+                              const struct duckdb_silver_value *values, int count, struct text *out,
+                              struct err *err)
+{
+    const char *at = (const char *)file->start, *end = (const char *)file->end;
+    while (at < end) {
+        const char *sign = memchr(at, '@', (size_t)(end - at));
+        text_add_bytes(out, at, (size_t)((sign != NULL ? sign : end) - at));
+        if (sign == NULL)
+            break;
+        const char *close = memchr(sign + 1, '@', (size_t)(end - sign - 1));
+        const struct duckdb_silver_value *value =
+            close != NULL ? duckdb_silver_value(values, count, sign + 1, (size_t)(close - sign - 1))
+                          : NULL;
+        /* A comment may name a value that this use of it has none for. */
+        if (value == NULL)
+            return err_set(err, ERR_INVALID, "%s: no value for %.20s", file->name, sign);
+        duckdb_silver_add(out, value);
+        at = close + 1;
+    }
+    return ERR_OK;
+}
+
+char *duckdb_silver_sql(const char *name, const struct duckdb_silver_value *values, int count,
+                        struct err *err)
+{
+    const struct silver_file *file = duckdb_silver_find(name);
+    if (file == NULL) {
+        err_set(err, ERR_NOT_FOUND, "no statement %s", name);
+        return NULL;
+    }
+    size_t capacity = (size_t)(file->end - file->start) + 1;
+    for (int i = 0; i < count; i++)
+        capacity += 8 * (2 * strlen(values[i].text) + 2); /* a value may stand at several places */
+    char *buffer = malloc(capacity);
+    if (buffer == NULL) {
+        err_set(err, ERR_MEMORY, "%s: no memory for the statement", name);
+        return NULL;
+    }
+    struct text out = text_begin(buffer, capacity);
+    int result = duckdb_silver_fill(file, values, count, &out, err);
+    text_end(&out);
+    if (result == ERR_OK && out.truncated)
+        result = err_set(err, ERR_FULL, "%s: a value stands at too many places", name);
+    if (result == ERR_OK)
+        return buffer;
+    free(buffer);
+    return NULL;
+}
+
+int duckdb_silver_run(struct duckdb_session *session, const char *name,
+                      const struct duckdb_silver_value *values, int count, struct err *err)
+{
+    char *sql = duckdb_silver_sql(name, values, count, err);
+    if (sql == NULL)
+        return ERR_INVALID;
+    int result = duckdb_session_run(session, sql, err);
+    free(sql);
+    return result == ERR_OK ? ERR_OK : err_wrap(err, result, "%s.sql", name);
+}
+
+static int duckdb_silver_chunk(struct duckdb_session *session, duckdb_data_chunk chunk,
+                               duckdb_silver_line_fn line, void *context, struct err *err)
+{
+    const struct duckdb_api *api = session->api;
+    duckdb_vector column = api->data_chunk_get_vector(chunk, 0);
+    const duckdb_string_t *texts = api->vector_get_data(column);
+    const uint64_t *validity = api->vector_get_validity(column);
+    const idx_t rows = api->data_chunk_get_size(chunk);
+    int result = ERR_OK;
+    for (idx_t i = 0; i < rows && result == ERR_OK; i++)
+        if (duckdb_session_has(validity, i))
+            result = line(context, duckdb_session_bytes(&texts[i]), err);
+    return result;
+}
+
+static int duckdb_silver_query(struct duckdb_session *session, const char *sql,
+                               duckdb_silver_line_fn line, void *context, struct err *err)
+{
+    duckdb_result rows;
+    duckdb_data_chunk chunk;
+    int result = duckdb_session_query(session, sql, &rows, err);
+    if (result != ERR_OK)
+        return result;
+    while (result == ERR_OK && (chunk = session->api->fetch_chunk(rows)) != NULL) {
+        result = duckdb_silver_chunk(session, chunk, line, context, err);
+        session->api->destroy_data_chunk(&chunk);
+    }
+    session->api->destroy_result(&rows);
+    return result;
+}
+
+int duckdb_silver_lines(struct duckdb_session *session, const char *name,
+                        const struct duckdb_silver_value *values, int count,
+                        duckdb_silver_line_fn line, void *context, struct err *err)
+{
+    char *sql = duckdb_silver_sql(name, values, count, err);
+    if (sql == NULL)
+        return ERR_INVALID;
+    int result = duckdb_silver_query(session, sql, line, context, err);
+    free(sql);
+    return result == ERR_OK ? ERR_OK : err_wrap(err, result, "%s.sql", name);
+}
+
+/* --- lists of files --------------------------------------------------------------------- */
+
+struct duckdb_silver_list {
+    char *text;
+    size_t size, capacity, count;
+};
+
+static int duckdb_silver_list_add(struct duckdb_silver_list *list, const char *data, size_t size,
+                                  struct err *err)
+{
+    if (list->size + size + 1 > list->capacity) {
+        size_t capacity = 2 * list->capacity + size + 256;
+        char *grown = realloc(list->text, capacity);
+        if (grown == NULL)
+            return err_set(err, ERR_MEMORY, "list of files");
+        list->text = grown;
+        list->capacity = capacity;
+    }
+    memcpy(list->text + list->size, data, size);
+    list->size += size;
+    list->text[list->size] = '\0';
+    return ERR_OK;
+}
+
+static int duckdb_silver_on_file(void *context, struct bytes path, struct err *err)
+{
+    struct duckdb_silver_list *list = context;
+    char plain[DUCKDB_SILVER_QUOTE_SIZE / 2], quoted[DUCKDB_SILVER_QUOTE_SIZE];
+    if (path.size >= sizeof(plain))
+        return ERR_OK; /* no path of the lake's */
+    memcpy(plain, path.data, path.size);
+    plain[path.size] = '\0';
+    if (!duckdb_session_quote(plain, quoted, sizeof(quoted)))
+        return ERR_OK;
+    int result = list->count++ > 0 ? duckdb_silver_list_add(list, ",", 1, err) : ERR_OK;
+    return result == ERR_OK ? duckdb_silver_list_add(list, quoted, strlen(quoted), err) : result;
+}
+
+static int duckdb_silver_glob_sql(const char *const *patterns, int count, char *sql, size_t size,
+                                  struct err *err)
+{
+    struct text out = text_begin(sql, size);
+    for (int i = 0; i < count; i++) {
+        char quoted[DUCKDB_SILVER_QUOTE_SIZE];
+        if (!duckdb_session_quote(patterns[i], quoted, sizeof(quoted)))
+            return err_set(err, ERR_INVALID, "%.80s: the path is too long", patterns[i]);
+        text_add_format(&out, "%sSELECT file FROM glob(%s)", i > 0 ? " UNION ALL " : "", quoted);
+    }
+    text_add(&out, " ORDER BY file");
+    text_end(&out);
+    return out.truncated ? err_set(err, ERR_INVALID, "the paths are too long") : ERR_OK;
+}
+
+int duckdb_silver_glob(struct duckdb_session *session, const char *const *patterns, int count,
+                       char **text, size_t *found, struct err *err)
+{
+    char sql[DUCKDB_SILVER_GLOB_SIZE];
+    struct duckdb_silver_list list = {0};
+    *text = NULL;
+    *found = 0;
+    int result = duckdb_silver_glob_sql(patterns, count, sql, sizeof(sql), err);
+    if (result == ERR_OK)
+        result = duckdb_silver_list_add(&list, "[", 1, err);
+    if (result == ERR_OK)
+        result = duckdb_silver_query(session, sql, duckdb_silver_on_file, &list, err);
+    if (result == ERR_OK)
+        result = duckdb_silver_list_add(&list, "]", 1, err);
+    if (result != ERR_OK) {
+        free(list.text);
+        return result;
+    }
+    *text = list.text;
+    *found = list.count;
+    return ERR_OK;
+}

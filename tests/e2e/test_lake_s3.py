@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""S3 as the lake: the archive and the import put there what they put into a folder, under the same
+keys, also when the store fails now and then."""
+import json
+import os
+import sys
+
+import harness
+import test_bronze
+import test_import
+from harness import wait_until
+
+KEY_ID, SECRET = "AKIDEXAMPLE", "secret/with+signs"
+
+
+class Store:
+    """tests/lib/strict_s3.py: checks every signature; its address and keys in the environment."""
+
+    def __init__(self):
+        script = os.path.join(harness.ROOT, "tests", "lib", "strict_s3.py")
+        self.process = harness.Process([sys.executable, script, "lake-1", KEY_ID, SECRET])
+        wait_until(lambda: self.process.log().endswith("\n"), "the store listens")
+        self.port = int(self.process.log())
+        os.environ.update(AWS_ACCESS_KEY_ID=KEY_ID, AWS_SECRET_ACCESS_KEY=SECRET,
+                          AWS_REGION="eu-west-1",
+                          AWS_ENDPOINT_URL=f"http://127.0.0.1:{self.port}")
+
+    def fail(self, *faults):
+        status, _ = harness.http_ask(self.port, "/_faults", "POST", json.dumps(faults))[:2]
+        assert status == 200
+
+    def put(self):
+        """Keys that were put, and how many bytes at last."""
+        lines = harness.http_ask(self.port, "/_log")[1].splitlines()
+        return {words[1].replace("%3D", "="): int(words[2]) for words in map(str.split, lines)
+                if words and words[0] == "PUT"}
+
+
+def objects_below(folder):
+    return {os.path.relpath(os.path.join(at, name), folder)
+            for at, _, names in os.walk(folder) for name in names if not name.startswith(".")}
+
+
+def test_an_import_makes_the_same_objects_in_s3_as_in_a_folder():
+    store, plain, remote = Store(), harness.temp_dir(), harness.temp_dir()
+    path = test_import.write_zip(plain, "BTCUSDT-trades-2025-01-01",
+                                 test_import.text_of(test_import.trades(70000)))
+    test_import.do_import(plain, path)
+    store.fail(503, "close", "lost")
+    report = test_import.do_import(remote, path, "--lake", "s3://lake-1/deep")
+    names = objects_below(os.path.join(plain, "lake"))
+    assert len(names) == report["objects"] == 2, names
+    put = store.put()
+    assert set(put) == {f"/lake-1/deep/{name}" for name in names}, put
+    assert all(size > 0 for size in put.values())
+    assert not os.listdir(os.path.join(remote, "import", "spool"))
+
+
+def test_the_archive_puts_its_blocks_into_s3():
+    store = Store()
+    run = test_bronze.Connector("--set", "lake=s3://lake-1")
+    wait_until(lambda: run.component("redis_cluster").get("status") == "healthy",
+               "the connector is up")
+    store.fail(500, "pass", "close")
+    assert run.feed(0.01, 0).wait(120) == 0
+    run.finish()
+    kinds = {key.rsplit("/", 1)[1].split("_")[0] for key in store.put()}
+    assert {"trades", "depth", "bba"} <= kinds, store.put()
+
+
+if __name__ == "__main__":
+    harness.run_tests(globals())

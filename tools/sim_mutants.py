@@ -27,10 +27,10 @@ def read_table():
         lines = [line for line in block.splitlines() if line and not line.startswith("#")]
         if not lines:
             continue
-        name, path = lines[0].split(": ")
+        name, path, *fault = lines[0].split(": ")
         old = "\n".join(line[1:] for line in lines[1:] if line[0] == "-")
         new = "\n".join(line[1:] for line in lines[1:] if line[0] == "+")
-        mutants.append((name, path, old, new))
+        mutants.append((name, path, old, new, ["--only", *fault] if fault else []))
     return mutants
 
 
@@ -48,10 +48,10 @@ def build(tree):
     return None
 
 
-def run(tree, seeds, jobs):
+def run(tree, seeds, jobs, fault):
     """(rule, seed, text) of the first violation, None when there is none."""
     done = subprocess.run([tree / "build" / "btcast-sim", "--seeds", f"1..{seeds}", "--jobs", str(jobs),
-                           "--stop"], capture_output=True, text=True)
+                           "--stop", *fault], capture_output=True, text=True)
     match = re.search(r"^seed (\d+) FAILED (\S+) at (.*)$", done.stdout, re.M)
     if match:
         return match.group(2), int(match.group(1)), match.group(3)
@@ -61,7 +61,7 @@ def run(tree, seeds, jobs):
 
 
 def try_mutant(tree, mutant, seeds, jobs):
-    name, path, old, new = mutant
+    name, path, old, new, fault = mutant
     file = tree / path
     text = file.read_text()
     if text.count(old) != 1:
@@ -69,7 +69,7 @@ def try_mutant(tree, mutant, seeds, jobs):
     file.write_text(text.replace(old, new))
     try:
         broken = build(tree)
-        return broken or run(tree, seeds, jobs)
+        return broken or run(tree, seeds, jobs, fault)
     finally:
         file.write_text(text)
 
@@ -88,7 +88,7 @@ def main():
     args = parser.parse_args()
     mutants = [m for m in read_table() if not args.only or m[0] in args.only]
     if args.list:
-        for name, path, old, new in mutants:
+        for name, path, _, _, _ in mutants:
             print(f"{name:34} {path}")
         return 0
     survivors, killers = [], {}

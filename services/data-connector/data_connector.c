@@ -56,7 +56,7 @@ struct data_connector {
     struct connector_served served;
     struct connector_etl *etl; /* NULL: the lake is no folder, or none is wanted */
     struct connector_etl_metrics etl_metrics;
-    uint64_t etl_blocks; /* that it was told of */
+    uint64_t etl_blocks;             /* that it was told of */
     struct connector_models *models; /* NULL: no registry */
     struct lake_spool *spool;
     struct block_journal *journal;

@@ -25,6 +25,7 @@ struct publish {
     char sha[SHA256_HEX_SIZE], data_sha[SHA256_HEX_SIZE];
     char path[OBJECT_KEY_SIZE]; /* of the artifact */
     char refusal[512];
+    bool refused;           /* by a gate that no live outcome can make up for */
     char *report, *summary; /* JSON */
     struct pq_sync sync;
 };
@@ -76,8 +77,8 @@ static int publish_summary(struct publish *publish, struct err *err)
 {
     const struct evaluation *test = &publish->run->test;
     struct text out = text_begin(publish->summary, PUBLISH_SMALL);
-    text_add_format(&out, "{\"refuse_promotion\":%s,\"refusal\":",
-                    publish->refusal[0] != '\0' ? "true" : "false");
+    text_add_format(&out,
+                    "{\"refuse_promotion\":%s,\"refusal\":", publish->refused ? "true" : "false");
     text_add_json_string(&out, publish->refusal, strlen(publish->refusal));
     text_add_format(&out, ",\"indicative\":%s,\"rows\":%zu,\"independent\":%zu",
                     test->indicative ? "true" : "false", test->rows, test->independent);
@@ -112,6 +113,10 @@ static int publish_prepare(struct publish *publish, struct err *err)
     free(file);
     publish_data_sha(publish->run->report.dataset, publish->data_sha);
     report_refusal(&publish->run->report, publish->refusal, sizeof(publish->refusal));
+    /* Whether it beats what serves is asked of live outcomes, beyond noise; too few data, or
+     * nothing learned, is no candidate for that. */
+    publish->refused = publish->run->test.indicative || publish->run->split.embargo_short ||
+                       !(publish->run->test.r2[EVALUATED_MODEL].low > 0.0);
     struct text text = text_begin(publish->report, REPORT_SIZE_MAX);
     report_json(&publish->run->report, &text);
     text_end(&text);
@@ -287,7 +292,7 @@ static int publish_shadow(struct publish *publish, char *stage, size_t size, str
     int rc = publish_stages(publish, &rows, err);
     snprintf(stage, size, "%s",
              rc == ERR_OK && rows.count > 0 ? pq_rows_text(&rows, rows.count - 1, 1) : "staging");
-    if (rc == ERR_OK && publish->refusal[0] == '\0' && strcmp(stage, "staging") == 0) {
+    if (rc == ERR_OK && !publish->refused && strcmp(stage, "staging") == 0) {
         for (int i = 0; i < rows.count - 1 && rc == ERR_OK; i++)
             rc = pq_registry_move(&publish->sync, publish->options->name, pq_rows_text(&rows, i, 0),
                                   MODEL_MOVE_ARCHIVE, &room, err);
@@ -328,7 +333,9 @@ static int publish_sql(struct publish *publish, char *words, size_t size, struct
     pq_sync_close(&publish->sync);
     if (rc == ERR_OK)
         snprintf(words, size, "%s is registered, stage %s%s%s", publish->run->version, stage,
-                 publish->refusal[0] != '\0' ? "; its report refuses promotion: " : "",
+                 publish->refused              ? "; its report refuses promotion: "
+                 : publish->refusal[0] != '\0' ? "; live outcomes decide, its report doubts: "
+                                               : "",
                  publish->refusal);
     return rc;
 }

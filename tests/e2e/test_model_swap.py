@@ -92,7 +92,7 @@ def next_slot_middle():
 
 def test_a_swap_at_every_slot_misses_none_and_mixes_none():
     models = random_models(2)
-    up = Up("--replicas", "2")
+    up = Up("--replicas", "2", "--postgres", "none")
     up.wait_live()
     registry, vectors = Models(up.redis()), Vectors(up)
     shas = [registry.put(linear_model(v, *models[v])) for v in models]
@@ -119,7 +119,7 @@ def test_a_swap_at_every_slot_misses_none_and_mixes_none():
 def test_what_cannot_be_used_leaves_the_model_in_place():
     models = random_models(2)
     names = list(models)
-    up = Up("--replicas", "1")
+    up = Up("--replicas", "1", "--postgres", "none")
     up.wait_live()
     registry, redis = Models(up.redis()), up.redis()
     port = up.port("inference")
@@ -154,7 +154,7 @@ def test_what_cannot_be_used_leaves_the_model_in_place():
 def test_a_shadow_predicts_beside_the_live_model_and_the_kept_one_survives_redis():
     models = random_models(2)
     live, shadow = models
-    up = Up("--replicas", "2")
+    up = Up("--replicas", "2", "--postgres", "none")
     up.wait_live()
     registry, redis = Models(up.redis()), up.redis()
     vectors = Vectors(up)

@@ -117,7 +117,7 @@ def check_kills(folder, rows, oracle, expected):
 def test_mistakes_are_named():
     folder = harness.temp_dir()
     for words, status, message in (
-            (["--out", folder], 2, "expected one of --capture, --features and --rows"),
+            (["--out", folder], 2, "expected one of --capture, --features, --rows"),
             (["--rows", "x"], 2, "expected --out DIR"),
             (["--rows", "x", "--out", folder, "--trials", "0"], 2, "--trials"),
             (["--rowz", "x"], 2, "did you mean --rows"),

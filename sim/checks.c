@@ -159,7 +159,6 @@ void checks_end(struct checks *checks)
     check_slots_end(checks);
     check_streams_end(checks);
     check_worlds(checks);
-    check_bronze_end(checks);
     if (!check_number(checks, STATE_OB, STATE_FIELD_BOOK_LIVE, &value) || value != 1)
         simulation_fail(simulation, CHECK_END_LIVE, "book_live is not 1");
     if (!check_number(checks, STATE_OB, STATE_FIELD_TS_US, &value) ||
@@ -173,4 +172,5 @@ void checks_end(struct checks *checks)
     if (!blob_same(mode, BYTES_LITERAL("live")))
         simulation_fail(simulation, CHECK_END_MODE, "the last prediction is \"%.*s\"",
                         (int)mode.size, (const char *)mode.data);
+    check_bronze_end(checks);
 }

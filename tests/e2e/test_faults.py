@@ -268,17 +268,18 @@ def connection_rows(up):
 
 
 def slow_row(up, lost):
-    """The anchor that waited for the slow reply took as long as that was slow."""
+    """The anchor that waited for the slow reply took as long as that was slow. Polls take
+    orders as well, so there are enough for all that asks at that moment."""
     name = "aggregator_reanchor_duration_seconds_sum"
     before = up.metric("re-anchor-service", name)
 
     def inject():
-        up.exchange.fault("http_slow", ms=2000, count=1)
+        up.exchange.fault("http_slow", ms=2000, count=8)
         up.exchange.fault(lost[0], **lost[1])
 
     up.row("REST slow reply (2 s)", inject, lambda: up.exchange.hits("http_slow"),
-           name + " >= 2", lambda: int(up.metric("re-anchor-service", name) - before >= 2),
-           exact=True)
+           name + " >= 2", lambda: int(up.metric("re-anchor-service", name) - before >= 2))
+    up.exchange.fault("clear")
 
 
 def failed_calls(up):

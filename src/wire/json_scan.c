@@ -5,8 +5,9 @@
 
 struct json_scan json_scan_begin(struct bytes text)
 {
-    return (struct json_scan){
-        .begin = text.data, .at = text.data, .end = text.data + text.size, .fresh = true};
+    /* A part that is not there has no bytes to point behind. */
+    const uint8_t *end = text.data != NULL ? text.data + text.size : NULL;
+    return (struct json_scan){.begin = text.data, .at = text.data, .end = end, .fresh = true};
 }
 
 bool json_scan_fail(struct json_scan *scan)

@@ -155,6 +155,7 @@ bool inference_models_do_work(struct inference_models *models, struct infer *inf
         infer->phase == INFER_IDLE && infer_wait_us(infer, mono_us) > INFERENCE_MODELS_QUIET_US;
     redis_link_do_work(models->link, mono_us);
     model_watch_do_work(&models->watch, mono_us, quiet);
+    redis_link_flush(models->link); /* not only when the loop comes round again */
     inference_models_tell(models);
     if (!quiet)
         return false;

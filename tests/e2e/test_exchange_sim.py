@@ -296,7 +296,7 @@ class Rules(unittest.TestCase):
             self.assertEqual(client.status, 404)
 
     def test_pings_want_pongs(self):
-        words = ("--set", "server.ping_interval_ms=300", "--set", "server.pong_timeout_ms=900")
+        words = ("--set", "server.ping_interval_ms=300", "--set", "server.pong_timeout_ms=3000") # of a slow client too
         with Exchange(*words) as exchange:
             with Socket(exchange, "/ws/btcusdt@trade", pongs=True) as polite:
                 for _ in range(6):

@@ -104,6 +104,18 @@ static const struct config_field connector_fields[] = {
      .offset = AT(promote),
      .initial = "true",
      .help = "promote candidates that are better beyond noise; rollbacks happen in any case"},
+    {.path = "backup.enabled",
+     .type = CONFIG_BOOL,
+     .offset = AT(backup),
+     .initial = "true",
+     .help = "dump the SQL store into the lake's gold once a day (needs pg_dump)"},
+    {.path = "backup.keep_days",
+     .type = CONFIG_I64,
+     .offset = AT(backup_keep_days),
+     .minimum = 0,
+     .maximum = 36500,
+     .initial = "30",
+     .help = "the days whose dumps stay; 0: all"},
 };
 
 const struct config_schema connector_schema = {

@@ -19,6 +19,8 @@ struct connector_options {
     int64_t nice;
     char model_name[32];
     bool promote;
+    bool backup;
+    int64_t backup_keep_days;
 };
 
 extern const struct config_schema connector_schema;

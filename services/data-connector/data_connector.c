@@ -226,13 +226,6 @@ static void data_connector_finish(struct data_connector *self)
              durable, (unsigned long long)lake_spool_files(self->spool));
 }
 
-static void data_connector_redis_state(void *context, bool connected)
-{
-    struct data_connector *self = context;
-    log_line(connected ? LOG_INFO : LOG_WARN, connected ? "redis_connected" : "redis_lost",
-             "target=%s", self->options.redis.target);
-}
-
 /* --- wiring ------------------------------------------------------------------------- */
 
 /* Threads made after this inherit it. */
@@ -254,14 +247,8 @@ static void data_connector_folder(const char *setting, const char *data, const c
 
 static int data_connector_open_redis(struct data_connector *self, struct err *err)
 {
-    const struct connector_options *options = &self->options;
-    struct redis_link_options link =
-        redis_settings_named(&options->redis, "data-connector", &self->service.metrics);
-    int result = redis_link_open(&link, self->service.loop, &self->link, err);
-    if (result != ERR_OK)
-        return result;
-    redis_link_on_state(self->link, data_connector_redis_state, self);
-    return redis_settings_wait(&options->redis, self->link, self->service.loop, err);
+    return redis_settings_open(&self->options.redis, "data-connector", &self->service.metrics,
+                               self->service.loop, &self->link, err);
 }
 
 static void data_connector_on_record(void *context, const struct stream_record *record,

@@ -15,10 +15,15 @@ static int bronze_list_compare(const void *a, const void *b)
     return bronze_key_block_compare(&left->identity, &right->identity);
 }
 
+struct bronze_list_look {
+    struct bronze_list *list;
+    int64_t from_minute, to_minute;
+};
+
 /* Takes the file if its name is a block's; others are left alone. */
-static int bronze_list_add(struct bronze_list *list, struct bytes path, int64_t from_minute,
-                           int64_t to_minute, struct err *err)
+static int bronze_list_add(const struct bronze_list_look *look, struct bytes path, struct err *err)
 {
+    struct bronze_list *list = look->list;
     char key[OBJECT_KEY_SIZE];
     struct archive_block identity;
     const size_t skip = strlen(list->folder) + 1;
@@ -26,8 +31,8 @@ static int bronze_list_add(struct bronze_list *list, struct bytes path, int64_t 
         return ERR_OK;
     memcpy(key, path.data + skip, path.size - skip);
     key[path.size - skip] = '\0';
-    if (bronze_key_read_block(key, &identity) != ERR_OK || identity.minute < from_minute ||
-        identity.minute > to_minute)
+    if (bronze_key_read_block(key, &identity) != ERR_OK || identity.minute < look->from_minute ||
+        identity.minute > look->to_minute)
         return ERR_OK;
     if (list->count >= BRONZE_LIST_FILES_MAX)
         return err_set(err, ERR_FULL, "more than %u objects", BRONZE_LIST_FILES_MAX);
@@ -45,20 +50,14 @@ static int bronze_list_add(struct bronze_list *list, struct bytes path, int64_t 
     return ERR_OK;
 }
 
-static int bronze_list_read(struct duckdb_session *session, duckdb_result result,
-                            struct bronze_list *list, int64_t from_minute, int64_t to_minute,
-                            struct err *err)
+static int bronze_list_chunk(void *context, const struct duckdb_api *api, duckdb_data_chunk chunk,
+                             struct err *err)
 {
-    const struct duckdb_api *api = session->api;
+    const duckdb_string_t *paths = api->vector_get_data(api->data_chunk_get_vector(chunk, 0));
+    const idx_t rows = api->data_chunk_get_size(chunk);
     int code = ERR_OK;
-    for (duckdb_data_chunk chunk; code == ERR_OK && (chunk = api->fetch_chunk(result)) != NULL;) {
-        const duckdb_string_t *paths = api->vector_get_data(api->data_chunk_get_vector(chunk, 0));
-        const idx_t rows = api->data_chunk_get_size(chunk);
-        for (idx_t i = 0; i < rows && code == ERR_OK; i++)
-            code =
-                bronze_list_add(list, duckdb_session_bytes(&paths[i]), from_minute, to_minute, err);
-        api->destroy_data_chunk(&chunk);
-    }
+    for (idx_t i = 0; i < rows && code == ERR_OK; i++)
+        code = bronze_list_add(context, duckdb_session_bytes(&paths[i]), err);
     return code;
 }
 
@@ -91,12 +90,8 @@ int bronze_list_make(struct duckdb_session *session, const char *folder, const c
     if (!duckdb_session_quote(pattern, quoted, sizeof(quoted)))
         return err_set(err, ERR_INVALID, "%.80s: the path is too long", folder);
     snprintf(pattern, sizeof(pattern), "SELECT file FROM glob(%.1500s)", quoted);
-    duckdb_result result;
-    int code = duckdb_session_query(session, pattern, &result, err);
-    if (code != ERR_OK)
-        return code;
-    code = bronze_list_read(session, result, list, from_minute, to_minute, err);
-    session->api->destroy_result(&result);
+    struct bronze_list_look look = {list, from_minute, to_minute};
+    int code = duckdb_session_chunks(session, pattern, bronze_list_chunk, &look, err);
     if (code == ERR_OK && list->count == 0)
         code = err_set(err, ERR_NOT_FOUND, "%s has no blocks of %s", list->folder, symbol);
     bronze_list_sort(list);

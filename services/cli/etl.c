@@ -110,6 +110,8 @@ static void etl_summary(const struct etl_words *words, const struct etl_job_coun
         {"corrupt", counters->corrupt},
         {"rows_loaded", counters->loaded},
         {"rows_refused", counters->refused},
+        {"objects_fetched", counters->lake.fetched},
+        {"bytes_fetched", counters->lake.bytes_fetched},
     };
     for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
         if (words->json)

@@ -306,6 +306,7 @@ int etl_job_pass(struct etl_job *job, struct err *err)
     if (result == ERR_OK)
         result = etl_job_take(job, err);
     etl_job_disconnect(job, result);
+    job->counters.lake = lake_files_counters(job->lake.files);
     if (result != ERR_OK) {
         job->current = false; /* what was taken is taken again */
         etl_files_close(&job->files);

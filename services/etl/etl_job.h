@@ -31,7 +31,8 @@ struct etl_job_counters {
     uint64_t loaded, refused;      /* rows of the store */
     uint64_t corrupt, quarantined; /* records and objects that could not be read */
     struct etl_silver_counters silver;
-    int64_t newest_us, lag_us; /* last record taken; how far behind the newest block it is */
+    struct lake_files_counters lake; /* of a lake on S3 */
+    int64_t newest_us, lag_us;       /* last record taken; how far behind the newest block it is */
 };
 
 /* ERR_AGAIN: another one works in the folder. */

@@ -102,10 +102,10 @@ int lake_cache_room(struct lake_cache *cache, uint64_t size, struct err *err)
         struct lake_copy *oldest = lake_cache_oldest(cache);
         if (oldest == NULL)
             return err_set(err, ERR_FULL,
-                           "%s: more than its %llu MB are needed at once (%llu MB held, %llu MB "
+                           "%s: more than its %llu MB are needed at once (%llu KB held, %llu KB "
                            "wanted)",
                            cache->folder, (unsigned long long)cache->bytes_max >> 20,
-                           (unsigned long long)cache->bytes >> 20, (unsigned long long)size >> 20);
+                           (unsigned long long)cache->bytes >> 10, (unsigned long long)size >> 10);
         lake_cache_drop(cache, oldest);
         cache->evicted++;
     }

@@ -427,9 +427,11 @@ void lake_files_close(struct lake_files *files)
     free(files);
 }
 
-const struct lake_files_counters *lake_files_counters(const struct lake_files *files)
+struct lake_files_counters lake_files_counters(const struct lake_files *files)
 {
-    return &files->counters;
+    struct lake_files_counters counters = files->counters;
+    counters.evicted = files->cache.evicted;
+    return counters;
 }
 
 const char *lake_files_root(const struct lake_files *files)

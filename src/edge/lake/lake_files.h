@@ -25,13 +25,15 @@ struct lake_files_options {
 };
 
 struct lake_files_counters {
-    uint64_t fetched, bytes_fetched, evicted, put;
+    uint64_t fetched, bytes_fetched; /* copies taken */
+    uint64_t evicted;                /* … that had to go for others */
+    uint64_t put;
 };
 
 int lake_files_open(const struct lake_files_options *options, struct lake_files **files,
                     struct err *err) MUST_CHECK;
 void lake_files_close(struct lake_files *files);
-const struct lake_files_counters *lake_files_counters(const struct lake_files *files);
+struct lake_files_counters lake_files_counters(const struct lake_files *files);
 /* Path of the object of a key is <root>/<key>. */
 const char *lake_files_root(const struct lake_files *files);
 /* True for a folder lake: every object is a file under its root, held or not. */

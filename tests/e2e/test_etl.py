@@ -44,8 +44,11 @@ def compared(url):
 
 
 def stop_system(up):
-    health = h.get_json(up.port("data-connector"), "/health")
-    assert health["components"]["etl"]["status"] == "healthy", health
+    def healthy():
+        found = h.get_json(up.port("data-connector"), "/health")
+        return found if found and found["components"]["etl"]["status"] == "healthy" else None
+    # A pass that came before the database is made again soon.
+    health = h.wait_until(healthy, "the ETL is healthy", 60, 0.5)
     if system.LONG:
         etl_done = health["components"]["etl"]
         assert etl_done["rows"] > 0 and etl_done["late"] == 0, health

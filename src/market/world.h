@@ -108,8 +108,9 @@ unsigned world_apply(struct world *world, const struct event *event);
 void world_view(const struct world *world, struct world_view *view);
 /* Time without a market frame, by the order's own clock; 0 before the first record. */
 int64_t world_silence_us(const struct world *world);
-/* As world_view has it. */
+/* As world_view has them. */
 bool world_book_is_rest(const struct world *world);
+bool world_book_is_near_edge(const struct world *world);
 const struct world_counters *world_counters(const struct world *world);
 /* Newest first; returns how many were filled (at most WORLD_SLOT_MIDS). */
 int world_slot_mids(const struct world *world, struct world_slot_mid *mids, int capacity);

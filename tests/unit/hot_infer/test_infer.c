@@ -34,6 +34,7 @@ struct shared {
 
 struct replica {
     struct shared *shared;
+    bool refused; /* the store takes nothing from this one */
     struct infer infer;
     infer_read_fn late_done; /* of a hung read */
     void *late_context;
@@ -120,6 +121,10 @@ static int fake_publish(void *self, const struct infer_publish *request, infer_p
     if (shared->hung) {
         replica->late_publish = done;
         replica->late_publish_context = context;
+        return ERR_OK;
+    }
+    if (replica->refused) {
+        done(context, ERR_REFUSED, INFER_OLD, 0, NULL);
         return ERR_OK;
     }
     if (shared->damaged) {
@@ -511,6 +516,38 @@ static void infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one(void *
     free(shared);
 }
 
+/* While the store refuses everything the other replica cannot fill the hole either: its time
+ * begins when there is room again. */
+static void infer_does_not_count_a_refusal_as_patience_with_the_other_replica(void **state)
+{
+    (void)state;
+    struct shared *shared = calloc(1, sizeof(*shared));
+    struct replica a;
+    struct replica b;
+    struct replica *both[] = {&a, &b};
+    replica_open(&a, shared);
+    replica_open(&b, shared);
+    run(both, 2, 10000000);
+    a.refused = b.refused = true;
+    run(both, 2, 20000000);
+    infer_close(&a.infer);
+    replica_open(&a, shared);
+    for (int ms = 0; ms < 5000 && a.infer.counters.holes_waited == 0; ms++)
+        run(both, 2, 1000);
+    assert_int_equal(a.infer.counters.holes_waited, 1);
+    a.refused = true; /* it has heard of the hole, and the store is full again */
+    run(both, 2, 1000000);
+    a.refused = false;
+    run(both, 2, 150000); /* the other one comes back later */
+    b.refused = false;
+    run(both, 2, 10000000);
+    assert_every_slot_once(shared);
+    assert_int_equal(a.infer.counters.holes_allowed, 0);
+    infer_close(&a.infer);
+    infer_close(&b.infer);
+    free(shared);
+}
+
 /* A failover to a replica that had not received the newest entries yet. */
 static void infer_publishes_again_what_a_failover_has_lost(void **state)
 {
@@ -721,6 +758,8 @@ int main(void)
         cmocka_unit_test_setup(infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one,
                                setup),
         cmocka_unit_test_setup(infer_publishes_again_what_a_failover_has_lost, setup),
+        cmocka_unit_test_setup(infer_does_not_count_a_refusal_as_patience_with_the_other_replica,
+                               setup),
         cmocka_unit_test_setup(infer_leaves_a_hole_when_more_is_lost_than_it_keeps, setup),
         cmocka_unit_test_setup(infer_leaves_a_hole_when_nobody_can_fill_it, setup),
         cmocka_unit_test_setup(infer_does_not_wait_for_a_hung_redis, setup),

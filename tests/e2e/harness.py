@@ -330,9 +330,11 @@ def run_tests(namespace):
         try:
             test()
             print(f"ok      {name} ({time.monotonic() - begin:.1f} s)", flush=True)
-        except Exception:  # pylint: disable=broad-except
+        except Exception as error:  # pylint: disable=broad-except
             traceback.print_exc()
-            print(f"FAILED  {name}", flush=True)
+            # Once more behind the logs that a message may carry: a cut output keeps its end.
+            reason = (str(error).splitlines() or [""])[0][:300]
+            print(f"FAILED  {name}: {type(error).__name__}: {reason}", flush=True)
             failed.append(name)
     print(f"{len(tests) - len(failed)} of {len(tests)} passed")
     raise SystemExit(1 if failed or not tests else 0)

@@ -513,6 +513,23 @@ static void a_swap_of_unknown_outcome_keeps_the_right_book(void **state)
     assert_book_is_the_exchanges(scene);
 }
 
+static void a_renewal_behind_a_swap_is_not_refused_by_the_swaps_own_fence(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    while (scene->store.swaps == 0)
+        step(scene);
+    scene->nodes[0].client.held = true; /* the swap's answer waits, and so does the renewal's */
+    run(scene, 1000);
+    assert_true(scene->nodes[0].client.count >= 2);
+    scene->nodes[0].client.held = false;
+    run(scene, 100);
+    settle(scene);
+    assert_int_equal(status_of(scene, 0).fence, scene->store.fence);
+    assert_int_equal(status_of(scene, 0).writes_refused, 0);
+    assert_book_is_the_exchanges(scene);
+}
+
 static void an_anchor_older_than_the_buffer_is_refused(void **state)
 {
     struct scene *scene = *state;
@@ -948,6 +965,7 @@ int main(void)
         TEST(a_refused_swap_leaves_the_world_as_it_was),
         TEST(a_refused_swap_loses_no_record_that_came_meanwhile),
         TEST(a_swap_of_unknown_outcome_keeps_the_right_book),
+        TEST(a_renewal_behind_a_swap_is_not_refused_by_the_swaps_own_fence),
         TEST(an_anchor_older_than_the_buffer_is_refused),
         TEST(a_document_of_another_token_is_left_alone),
         TEST(a_live_book_can_be_anchored_by_force),

@@ -94,8 +94,9 @@ static int fault_set(struct sim_faults *faults, const json_t *order, enum sim_fa
     if (stream && (fault->stream < 0 || !fault_applies(kind, (enum sim_stream)fault->stream)))
         return err_set(err, ERR_MALFORMED, "%s does not apply to stream \"%.40s\"",
                        fault_kinds[kind].name, stream);
-    bool lasting = kind == SIM_FAULT_REFUSE || kind == SIM_FAULT_TLS_FAIL ||
-                   kind == SIM_FAULT_STALL || kind == SIM_FAULT_HALF_OPEN;
+    bool lasting = kind == SIM_FAULT_REFUSE || kind == SIM_FAULT_REFUSE_STREAMS ||
+                   kind == SIM_FAULT_TLS_FAIL || kind == SIM_FAULT_STALL ||
+                   kind == SIM_FAULT_HALF_OPEN;
     fault->until_us = lasting && ms >= 0 ? wall_us + ms * CLOCK_US_PER_MS : 0;
     fault->left = fault->until_us ? 0 : count;
     fault->value = ms;

@@ -24,6 +24,7 @@
     X(SIM_FAULT_REORDER, "reorder", SIM_FAULT_OF_MESSAGE)                                          \
     X(SIM_FAULT_DROP, "drop", SIM_FAULT_OF_MESSAGE)                                                \
     X(SIM_FAULT_REFUSE, "refuse", SIM_FAULT_OF_CONNECTION)                                         \
+    X(SIM_FAULT_REFUSE_STREAMS, "refuse_streams", SIM_FAULT_OF_CONNECTION)                         \
     X(SIM_FAULT_TLS_FAIL, "tls_fail", SIM_FAULT_OF_CONNECTION)                                     \
     X(SIM_FAULT_STALL, "stall", SIM_FAULT_OF_CONNECTION)                                           \
     X(SIM_FAULT_HALF_OPEN, "half_open", SIM_FAULT_OF_CONNECTION)                                   \

@@ -430,6 +430,14 @@ class Faults(unittest.TestCase):
             with self.assertRaises((OSError, EOFError)):
                 Socket(exchange, SBE_ALL)
 
+    def test_refused_streams_leave_rest_alone(self):
+        with Exchange() as exchange:
+            exchange.fault(fault="refuse_streams", ms=60000)
+            with self.assertRaises((OSError, EOFError)):
+                Socket(exchange, SBE_ALL)
+            self.assertEqual(exchange.get("/api/v3/ping")[0], 200)
+            self.assertEqual(exchange.hits("refuse_streams"), 1)
+
     def test_rest_fails_slows_breaks_off_and_serves_old_books_as_ordered(self):
         with Exchange() as exchange:
             exchange.fault(fault="http_status", status=418, retry_after=7, count=1)

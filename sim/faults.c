@@ -112,8 +112,8 @@ static void faults_aim(struct faults *faults, int at)
     prng_init(&prng, options->seed / pairs * FAULT_AIMED_MAX + (uint64_t)at);
     uint64_t pair = (options->seed + prng_below(&prng, pairs)) % pairs;
     faults->aimed[at].kind =
-        options->only == FAULT_COUNT ? (enum fault_kind)(pair / STEP_COUNT) : options->only;
-    faults->aimed[at].step = (enum anchor_step)(pair % STEP_COUNT);
+        options->only == FAULT_COUNT ? (enum fault_kind)(pair % FAULT_COUNT) : options->only;
+    faults->aimed[at].step = (enum anchor_step)(pair / FAULT_COUNT);
 }
 
 static enum fault_kind faults_draw(struct faults *faults)

@@ -160,6 +160,17 @@ static int capture_open_market(struct capture *capture, struct err *err)
     return rc;
 }
 
+static int capture_open_oracle(struct capture *capture, struct err *err)
+{
+    const char *path = capture->options->capture_oracle;
+    if (path[0] == '\0')
+        return ERR_OK;
+    int rc = capture_file(path, &capture->oracle, err);
+    if (rc == ERR_OK && fputs("slot,oracle_bp\n", capture->oracle) < 0)
+        capture->failed = true;
+    return rc;
+}
+
 static void capture_header(struct capture *capture)
 {
     uint8_t bytes[CAPTURE_HEADER_SIZE];
@@ -168,8 +179,6 @@ static void capture_header(struct capture *capture)
     snprintf(header.symbol, sizeof(header.symbol), "%s", capture->options->symbol);
     capture_write_header(&header, bytes);
     if (fwrite(bytes, 1, sizeof(bytes), capture->file) != sizeof(bytes))
-        capture->failed = true;
-    if (capture->oracle && fputs("slot,oracle_bp\n", capture->oracle) < 0)
         capture->failed = true;
 }
 
@@ -204,8 +213,8 @@ static int capture_both(struct capture *capture, struct err *err)
 {
     const struct sim_options *options = capture->options;
     int rc = capture_file(options->capture_out, &capture->file, err);
-    if (rc == ERR_OK && options->capture_oracle[0])
-        rc = capture_file(options->capture_oracle, &capture->oracle, err);
+    if (rc == ERR_OK)
+        rc = capture_open_oracle(capture, err);
     if (rc == ERR_OK) {
         (void)setvbuf(capture->file, NULL, _IOFBF, CAPTURE_FILE_BUFFER);
         capture_header(capture);
@@ -274,8 +283,15 @@ int sim_capture_records(const struct sim_options *options, sim_capture_fn record
     capture->record = record;
     capture->context = context;
     capture->err = err;
-    capture_run(capture);
-    rc = capture->code;
+    rc = capture_open_oracle(capture, err);
+    if (rc == ERR_OK) {
+        capture_run(capture);
+        rc = capture->code;
+    }
+    struct err unused;
+    int closed = capture_finish(capture, &capture->oracle, options->capture_oracle,
+                                rc == ERR_OK ? err : &unused);
+    rc = rc == ERR_OK ? closed : rc;
     *result = capture->result;
     capture_close(capture);
     return rc;

@@ -11,6 +11,7 @@
 #include "services/cli/commands.h"
 #include "services/service.h"
 #include "services/service_options.h"
+#include "services/trainer/train_failure.h"
 #include "services/trainer/train_load.h"
 #include "services/trainer/train_publish.h"
 #include "services/trainer/train_run.h"
@@ -252,6 +253,29 @@ static int train_load(const struct train *train, struct dataset *dataset, struct
     return train->save_rows != NULL ? train_save_rows(train->save_rows, dataset, err) : ERR_OK;
 }
 
+static const char *train_experiment(const struct train *train)
+{
+    return train->simulate_h > 0 ? "simulated" : "recorded";
+}
+
+/* A run that is wanted in the registry and failed has its row there, too. */
+static void train_fail(const struct train *train, const struct dataset *dataset,
+                       const struct err *why)
+{
+    struct err err = {0};
+    struct train_failure failure = {.database = train->database,
+                                    .symbol = train->symbol,
+                                    .experiment = train_experiment(train),
+                                    .reason = why->text,
+                                    .version = train->run.version,
+                                    .seed = train->run.seed,
+                                    .from_us = train->from_us,
+                                    .to_us = train->to_us,
+                                    .dataset = dataset};
+    if (train->publish && train_failure_record(&failure, &err) != ERR_OK)
+        fprintf(stderr, "btcast train: the failure is not recorded: %s\n", err.text);
+}
+
 /* Into gold and the registry, when that is wanted. */
 static int train_keep(const struct train *train, const struct train_run *run, struct err *err)
 {
@@ -263,8 +287,7 @@ static int train_keep(const struct train *train, const struct train_run *run, st
                                             .database = train->publish ? train->database : NULL,
                                             .name = train->name,
                                             .symbol = train->symbol,
-                                            .experiment =
-                                                train->simulate_h > 0 ? "simulated" : "recorded"};
+                                            .experiment = train_experiment(train)};
     int rc = train_publish(&options, run, words, sizeof(words), err);
     if (rc == ERR_OK && !train->run.quiet)
         fprintf(stderr, "train: %s\n", words);
@@ -339,6 +362,8 @@ static int train_work(const struct train *train, struct err *err)
             train_print(&run);
         train_run_free(&run);
     }
+    if (rc != ERR_OK)
+        train_fail(train, &dataset, err);
     dataset_free(&dataset);
     return rc;
 }

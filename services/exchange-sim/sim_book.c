@@ -108,7 +108,7 @@ static bool sim_book_is(const struct sim_side *side, int at, int64_t price)
 static void sim_book_note(struct sim_book *book, enum sim_side_name name, int64_t price)
 {
     for (int i = 0; i < SIM_CADENCE_COUNT; i++)
-        if (!sim_book_full(book, (enum sim_cadence)i))
+        if (!book->silent[i] && !sim_book_full(book, (enum sim_cadence)i))
             sim_changes_add(book->changes[i], name, price);
 }
 

@@ -141,7 +141,8 @@ static int capture_file(const char *path, FILE **file, struct err *err)
 static int capture_open_market(struct capture *capture, struct err *err)
 {
     const struct sim_options *options = capture->options;
-    struct sim_feed_options feed = {.tops_max = 1, .depth20 = options->depth20};
+    struct sim_feed_options feed = {
+        .tops_max = 1, .depth20 = options->depth20, .frames_only = true};
     snprintf(feed.symbol, sizeof(feed.symbol), "%s", options->symbol);
     int rc = sim_feed_open(&capture->feed, &feed, capture_frame, capture, err);
     if (rc != ERR_OK)
@@ -152,7 +153,8 @@ static int capture_open_market(struct capture *capture, struct err *err)
                                         .price = options->price,
                                         .diff_interval_us =
                                             options->diff_interval_ms * CLOCK_US_PER_MS,
-                                        .move_scale = 1};
+                                        .move_scale = 1,
+                                        .fast_only = true};
     struct sim_sink sink = sim_feed_sink(&capture->feed);
     rc = sim_market_open(&capture->market, &market, &sink, err);
     if (rc != ERR_OK)

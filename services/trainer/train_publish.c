@@ -205,9 +205,9 @@ static const char publish_insert[] =
     "'valid_error'])::float8, $11::float8, $12::float8, $5::jsonb, $13, clock_timestamp() "
     "RETURNING experiment_id";
 
-static void publish_features(char *out, size_t size)
+void train_publish_features(char out[TRAIN_PUBLISH_FEATURES_SIZE])
 {
-    struct text text = text_begin(out, size);
+    struct text text = text_begin(out, TRAIN_PUBLISH_FEATURES_SIZE);
     for (int i = 0; i < FEATURE_COUNT; i++)
         text_add_format(&text, "%c%s", i == 0 ? '{' : ',', feature_name(i));
     text_add_char(&text, '}');
@@ -218,8 +218,9 @@ static int publish_experiment(struct publish *publish, int64_t *id, struct err *
 {
     const struct train_run *run = publish->run;
     const struct dataset *dataset = run->report.dataset;
-    char features[FEATURE_COUNT * 48], schema[24], from[24], to[24], seed[24], r2[32], hit[32];
-    publish_features(features, sizeof(features));
+    char features[TRAIN_PUBLISH_FEATURES_SIZE], schema[24], from[24], to[24], seed[24], r2[32],
+        hit[32];
+    train_publish_features(features);
     snprintf(schema, sizeof(schema), "%016" PRIx64, feature_schema_hash());
     snprintf(from, sizeof(from), "%" PRId64, dataset->slot[0]);
     snprintf(to, sizeof(to), "%" PRId64, dataset->slot[dataset->count - 1] + 1);

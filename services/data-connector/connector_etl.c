@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -64,6 +65,7 @@ static void connector_etl_show(struct connector_etl *self, int result, const str
 static void *connector_etl_thread(void *context)
 {
     struct connector_etl *self = context;
+    prctl(PR_SET_NAME, "etl");
     while (connector_etl_wait(self, self->options.every_us, true) &&
            connector_etl_wait(self, CONNECTOR_ETL_GATHER_US, false)) {
         struct err err = {0};

@@ -186,6 +186,8 @@ void connector_etl_metrics_open(struct connector_etl_metrics *self, struct metri
                                            NULL, "Objects of bronze that could not be read.");
     self->passes = metrics_counter(metrics, "data_connector_etl_passes_total", NULL,
                                    "Passes of the ETL, failed ones among them.");
+    self->fetched = metrics_counter(metrics, "data_connector_etl_fetched_bytes_total", NULL,
+                                    "Bytes of a lake on S3 that the ETL has copied to read them.");
     self->lag = metrics_gauge(metrics, "data_connector_etl_lag_seconds", NULL,
                               "How far the ETL is behind the newest block of bronze.");
 }
@@ -204,6 +206,7 @@ void connector_etl_metrics_count(struct connector_etl_metrics *self,
     metric_add(self->objects_failed, now->quarantined + now->silver.quarantined -
                                          then->quarantined - then->silver.quarantined);
     metric_add(self->passes, now->passes - then->passes);
+    metric_add(self->fetched, now->lake.bytes_fetched - then->lake.bytes_fetched);
     metric_set(self->lag, (double)now->lag_us / (double)CLOCK_US_PER_S);
     self->counted = *now;
 }

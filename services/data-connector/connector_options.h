@@ -15,7 +15,7 @@ struct connector_options {
     char duckdb[192];    /* "": found */
     int64_t spool_mb, memory_mb, duckdb_memory_mb;
     bool etl;
-    int64_t etl_every_s, etl_settle_s, etl_patience_s;
+    int64_t etl_every_s, etl_settle_s, etl_patience_s, etl_cache_mb;
     int64_t nice;
     char model_name[32];
     bool promote;

@@ -315,17 +315,18 @@ static int data_connector_open_lake(struct data_connector *self, struct err *err
     return result;
 }
 
-/* Silver and the store's rows. DuckDB reads folders only. */
+/* Silver and the store's rows. */
 static int data_connector_open_etl(struct data_connector *self, struct err *err)
 {
     const struct connector_options *options = &self->options;
     char work[LAKE_FILE_PATH_SIZE / 2];
-    if (!options->etl || self->objects.folder == NULL)
+    if (!options->etl)
         return ERR_OK;
     snprintf(work, sizeof(work), "%.400s/etl", options->common.data_dir);
     struct connector_etl_options etl = {
         .job = {.symbol = options->symbol,
                 .lake = self->lake,
+                .cache_mb = options->etl_cache_mb,
                 .work = work,
                 .database = options->database,
                 .library = options->duckdb,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lake: what the streams carried is in bronze once, whatever happened to the connector, the
 lake or the disk; a replay of bronze is the replay of a recording (docs/lake.md)."""
+import atexit
 import glob
 import hashlib
 import json
@@ -133,11 +134,12 @@ class Connector:
     """A private Redis, an ingestor that feeds it, a recorder, and a data-connector that can be
     killed."""
 
-    def __init__(self, *words):
+    def __init__(self, *words, data=None):
         self.folder = harness.temp_dir()
+        self.data = data or self.folder
         self.redis = harness.RedisServer()
         self.offset = harness.free_port_offset()
-        self.lake = os.path.join(self.folder, "lake")
+        self.lake = os.path.join(self.data, "lake")
         self.capture = self.recorder_file = os.path.join(self.folder, "streams.btc")
         self.words = words
         self.recorder = harness.start("record", "--from-streams", "--redis", self.redis.target,
@@ -145,7 +147,7 @@ class Connector:
         self.start()
 
     def start(self):
-        self.process = harness.start("data-connector", "--data", self.folder, "--port-offset",
+        self.process = harness.start("data-connector", "--data", self.data, "--port-offset",
                                      self.offset, "--set", f"redis.target={self.redis.target}",
                                      "--set", f"symbol={SYMBOL}", *self.words)
 
@@ -182,7 +184,7 @@ class Connector:
         status = self.process.stop()
         assert status == 0, self.process.log()
         assert self.recorder.stop() == 0, self.recorder.log()
-        left = os.listdir(os.path.join(self.folder, "data-connector", "spool"))
+        left = os.listdir(os.path.join(self.data, "data-connector", "spool"))
         assert not left, f"the spool still holds {left}\n{self.process.log()}"
 
 
@@ -292,6 +294,65 @@ def test_a_stop_reads_first_what_is_in_the_streams():
     assert run.recorder.stop() == 0, run.recorder.log()
     if modules is not None:
         assert check_same_records(modules, run.lake, run.capture) > 1000
+
+
+class Disk:
+    """A small file system of its own, and something that fills it. None where that is not allowed."""
+
+    def __init__(self, megabytes):
+        self.folder = harness.temp_dir()
+        self.ballast = os.path.join(self.folder, "ballast")
+        done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs",
+                               self.folder], capture_output=True, text=True, check=False)
+        self.mounted = done.returncode == 0
+        if self.mounted:
+            atexit.register(self.unmount)
+        else:
+            print(f"SKIPPED: no file system may be mounted here: {done.stderr.strip()}")
+
+    def unmount(self):
+        subprocess.run(["umount", "-l", self.folder], check=False)
+
+    def fill(self, leave):
+        """All but so many bytes are taken."""
+        free = os.statvfs(self.folder)
+        with open(self.ballast, "wb") as f:
+            os.posix_fallocate(f.fileno(), 0, free.f_bavail * free.f_frsize - leave)
+
+    def empty(self):
+        os.unlink(self.ballast)
+
+
+def test_a_full_disk_stops_the_reading_and_costs_nothing():
+    disk = Disk(32)
+    if not disk.mounted:
+        return
+    modules = node_modules()
+    run = Connector(data=disk.folder)
+    port = harness.PORTS["data-connector"] + run.offset
+    wait_until(lambda: run.component("redis_cluster").get("status") == "healthy",
+               "the connector is up")
+    disk.fill(600000)
+    # Several times what the disk has room for.
+    ingestor = run.feed(0.1, 0)
+    assert ingestor.wait(120) == 0, ingestor.log()
+    wait_until(lambda: harness.metric(port, "data_connector_journal_failures_total"),
+               "the full disk is counted", 60)
+    assert "No space left" in run.process.log(), run.process.log()
+    assert run.component("archive")["seq"] < run.top()
+    disk.empty()
+    run.finish()
+    objects = glob.glob(run.lake + "/bronze/**/*.parquet", recursive=True)
+    print(f"{len(objects)} objects, {sum(map(os.path.getsize, objects))} bytes")
+    if modules is not None:
+        assert check_same_records(modules, run.lake, run.capture) > 20000
+    # Silver on a disk without room for it: named, and made as soon as there is some.
+    disk.fill(20000)
+    status, _, err = harness.run("etl", "--data", disk.folder, "--store", "none")
+    assert status == 1 and ("No space left" in err or "full" in err), (status, err)
+    disk.empty()
+    status, out, err = harness.run("etl", "--data", disk.folder, "--store", "none", "--json")
+    assert status == 0 and json.loads(out)["silver_rows"] > 0, (status, out, err)
 
 
 def test_a_connector_that_comes_late_finds_the_first_record():

@@ -16,10 +16,12 @@ struct connector_options {
     char duckdb[192];                   /* "": found */
     int64_t spool_mb, memory_mb, duckdb_memory_mb;
     bool etl;
-    int64_t etl_every_s, etl_settle_s, etl_patience_s;
+    int64_t etl_every_s, etl_settle_s, etl_patience_s, etl_cache_mb;
     int64_t nice;
     char model_name[32];
     bool promote;
+    bool backup;
+    int64_t backup_keep_days;
 };
 
 extern const struct config_schema connector_schema;

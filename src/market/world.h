@@ -112,8 +112,9 @@ void world_view(const struct world *world, struct world_view *view);
  * before the first record. A market with a connection but without frames is quiet: the ingestor
  * opens another one every few seconds then. */
 int64_t world_silence_us(const struct world *world);
-/* As world_view has it. */
+/* As world_view has them. */
 bool world_book_is_rest(const struct world *world);
+bool world_book_is_near_edge(const struct world *world);
 const struct world_counters *world_counters(const struct world *world);
 /* Newest first; returns how many were filled (at most WORLD_SLOT_MIDS). */
 int world_slot_mids(const struct world *world, struct world_slot_mid *mids, int capacity);

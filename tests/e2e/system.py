@@ -149,6 +149,13 @@ def read_bytes(path):
         return f.read()
 
 
+def replay(source, *words):
+    """The summary of a replay."""
+    status, out, err = harness.run("replay", source, *words, "--json", timeout_s=600)
+    assert status == 0, err
+    return json.loads(out)
+
+
 Compared = collections.namedtuple("Compared", "vectors predictions published")
 
 

@@ -235,6 +235,25 @@ static void read_works_on_a_full_server(void **state)
     assert_int_equal(answer.calibration_size, 3);
 }
 
+/* A hole that nobody can fill just now is none to wait for: its patience would be over before
+ * the other replica could write again. */
+static void publish_speaks_of_no_hole_on_a_full_server(void **state)
+{
+    (void)state;
+    publish(100, 0.5, "", false);
+    freeReplyObject(redis_fixture_command(&server, "CONFIG SET maxmemory 1"));
+    struct answer refused = {0};
+    struct infer_port infer = redis_infer_port(port);
+    struct prediction prediction = record_of(102, 0.5);
+    struct infer_publish request = {.slot = 102, .prediction = &prediction};
+    assert_int_equal(infer.publish(infer.self, &request, on_publish, &refused), ERR_OK);
+    wait_for(&refused.came);
+    assert_int_equal(refused.result, ERR_REFUSED);
+    freeReplyObject(redis_fixture_command(&server, "CONFIG SET maxmemory 0"));
+    assert_int_equal(publish(102, 0.5, "", false).outcome, INFER_HOLE);
+    assert_int_equal(redis_fixture_integer(&server, "XLEN predictions:BTCUSDT"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +263,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(publish_writes_stream_hash_and_calibration_once, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(publish_refuses_holes_and_the_past, setup, teardown),
+        cmocka_unit_test_setup_teardown(publish_speaks_of_no_hole_on_a_full_server, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(publish_heals_after_a_script_flush, setup, teardown),
         cmocka_unit_test_setup_teardown(calls_are_answered_when_the_server_dies, setup, teardown),
         cmocka_unit_test_setup_teardown(publish_rejects_a_damaged_record_of_the_slot, setup,

@@ -4,9 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "edge/duckdb/duckdb_silver.h"
-#include "edge/lake/lake_file.h"
+#include "learn/lake/bronze_key.h"
 #include "learn/store/training_rows.h"
 #include "wire/sbe.h"
 
@@ -57,28 +58,71 @@ static int duckdb_training_query(struct duckdb_session *session,
     return result;
 }
 
+/* "_20261120_13" of a slot's hour, as names of silver have it. */
+static void duckdb_training_stamp(int64_t us, char out[24])
+{
+    char day[11];
+    int hour = bronze_key_partition(us / BRONZE_KEY_MINUTE_US, day);
+    snprintf(out, 24, "_%.4s%.2s%.2s_%02d", day, day + 5, day + 8, hour);
+}
+
+/* Objects of the hours that may have rows of the range, to the front; how many. The others stay in
+ * the list. */
+static size_t duckdb_training_choose(const struct duckdb_training_options *options,
+                                     struct lake_list *list)
+{
+    char first[24], last[24];
+    size_t kept = 0;
+    duckdb_training_stamp(options->from_us, first);
+    duckdb_training_stamp(
+        options->to_us > 0 ? options->to_us : BRONZE_KEY_MINUTE_MAX * BRONZE_KEY_MINUTE_US, last);
+    for (size_t i = 0; i < list->count; i++) {
+        const char *name = strrchr(list->entries[i].key, '/');
+        const char *stamp = name != NULL ? strstr(name, "db_ready_") : NULL;
+        if (stamp == NULL || strncmp(stamp + 8, first, strlen(first)) < 0 ||
+            strncmp(stamp + 8, last, strlen(last)) > 0)
+            continue;
+        struct lake_entry entry = list->entries[i];
+        list->entries[i] = list->entries[kept];
+        list->entries[kept++] = entry;
+    }
+    return kept;
+}
+
+static int duckdb_training_objects(const struct duckdb_training_options *options,
+                                   struct duckdb_session *session, const struct lake_list *list,
+                                   size_t count, struct dataset *dataset, struct err *err)
+{
+    int result = lake_files_hold(options->lake, list->entries, count, err);
+    if (result != ERR_OK)
+        return result;
+    char *files = duckdb_silver_files(lake_files_root(options->lake), list->entries, count, err);
+    result =
+        files != NULL ? duckdb_training_query(session, options, files, dataset, err) : ERR_INVALID;
+    lake_files_release(options->lake, list->entries, count);
+    free(files);
+    return result;
+}
+
 int duckdb_training_load(const struct duckdb_training_options *options, struct dataset *dataset,
                          struct err *err)
 {
-    char pattern[LAKE_FILE_PATH_SIZE];
-    const char *patterns[] = {pattern};
+    char prefix[OBJECT_KEY_SIZE];
     struct duckdb_session session = {0};
-    char *files = NULL;
-    size_t found = 0;
+    struct lake_list list = {0};
     const size_t before = dataset->count;
-    if (!sbe_symbol_valid(bytes_text(options->symbol)) ||
-        snprintf(pattern, sizeof(pattern), "%s/silver/db_ready/%s/*/*/*/*.parquet", options->folder,
-                 options->symbol) >= (int)sizeof(pattern))
-        return err_set(err, ERR_INVALID, "%.40s is no symbol, or %.80s too long", options->symbol,
-                       options->folder);
+    if (!sbe_symbol_valid(bytes_text(options->symbol)))
+        return err_set(err, ERR_INVALID, "%.40s is no symbol", options->symbol);
+    snprintf(prefix, sizeof(prefix), "silver/db_ready/%s/", options->symbol);
     int result = duckdb_session_open(&session, options->library, DUCKDB_TRAINING_MEMORY_MB, err);
     if (result == ERR_OK)
-        result = duckdb_silver_glob(&session, patterns, 1, &files, &found, err);
-    if (result == ERR_OK && found > 0)
-        result = duckdb_training_query(&session, options, files, dataset, err);
+        result = lake_files_list(options->lake, prefix, "", &list, err);
+    const size_t count = result == ERR_OK ? duckdb_training_choose(options, &list) : 0;
+    if (result == ERR_OK && count > 0)
+        result = duckdb_training_objects(options, &session, &list, count, dataset, err);
     if (session.api != NULL)
         duckdb_session_close(&session);
-    free(files);
+    lake_list_free(&list);
     if (result == ERR_OK && dataset->count == before)
         result = err_set(err, ERR_EMPTY, "silver has no training rows of %s then", options->symbol);
     return result;

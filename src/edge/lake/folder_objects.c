@@ -202,11 +202,11 @@ static void folder_objects_entry(const struct folder_call *call, const char *pat
     call->entry(call->context, ERR_OK, &entry);
 }
 
-/* True if keys below folder may begin with the call's prefix. */
+/* True if keys below folder may begin with the call's prefix and come after its `after`. */
 static bool folder_objects_may_hold(const struct folder_call *call, const char *folder)
 {
     const size_t a = strlen(folder), b = strlen(call->key);
-    return strncmp(folder, call->key, a < b ? a : b) == 0;
+    return strncmp(folder, call->key, a < b ? a : b) == 0 && strncmp(folder, call->after, a) >= 0;
 }
 
 /* key: of the folder with its '/', "" at the root; depth is bounded by the keys' length. */

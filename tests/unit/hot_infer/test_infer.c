@@ -34,6 +34,7 @@ struct shared {
 
 struct replica {
     struct shared *shared;
+    bool refused; /* the store takes nothing from this one */
     struct infer infer;
     infer_read_fn late_done; /* of a hung read */
     void *late_context;
@@ -120,6 +121,10 @@ static int fake_publish(void *self, const struct infer_publish *request, infer_p
     if (shared->hung) {
         replica->late_publish = done;
         replica->late_publish_context = context;
+        return ERR_OK;
+    }
+    if (replica->refused) {
+        done(context, ERR_REFUSED, INFER_OLD, 0, NULL);
         return ERR_OK;
     }
     if (shared->damaged) {
@@ -484,6 +489,30 @@ static void infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one(void *
     assert_int_equal(a->infer.counters.holes_allowed, 0);
 }
 
+/* While the store refuses everything the other replica cannot fill the hole either: its time
+ * begins when there is room again. */
+static void infer_does_not_count_a_refusal_as_patience_with_the_other_replica(void **state)
+{
+    (void)state;
+    replica_open(a);
+    replica_open(b);
+    run(10000000);
+    a->refused = b->refused = true;
+    run(20000000);
+    replica_restart(a);
+    for (int ms = 0; ms < 5000 && a->infer.counters.holes_waited == 0; ms++)
+        run(1000);
+    assert_int_equal(a->infer.counters.holes_waited, 1);
+    a->refused = true; /* it has heard of the hole, and the store is full again */
+    run(1000000);
+    a->refused = false;
+    run(150000); /* the other one comes back later */
+    b->refused = false;
+    run(10000000);
+    assert_every_slot_once();
+    assert_int_equal(a->infer.counters.holes_allowed, 0);
+}
+
 /* A failover to a replica that had not received the newest entries yet. */
 static void infer_publishes_again_what_a_failover_has_lost(void **state)
 {
@@ -640,6 +669,7 @@ int main(void)
         TEST(infer_rests_on_the_rest_view_at_once_and_comes_back),
         TEST(infer_uses_no_more_of_a_view_than_it_has),
         TEST(infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one),
+        TEST(infer_does_not_count_a_refusal_as_patience_with_the_other_replica),
         TEST(infer_publishes_again_what_a_failover_has_lost),
         TEST(infer_leaves_a_hole_when_more_is_lost_than_it_keeps),
         TEST(infer_leaves_a_hole_when_nobody_can_fill_it),

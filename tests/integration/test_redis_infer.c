@@ -241,7 +241,7 @@ static void publish_speaks_of_no_hole_on_a_full_server(void **state)
 {
     (void)state;
     publish(100, 0.5, "", false);
-    freeReplyObject(redis_fixture_command(&server, "CONFIG SET maxmemory 1"));
+    freeReplyObject(redis_fixture_command(&on.redis, "CONFIG SET maxmemory 1"));
     struct answer refused = {0};
     struct infer_port infer = redis_infer_port(port);
     struct prediction prediction = record_of(102, 0.5);
@@ -249,9 +249,9 @@ static void publish_speaks_of_no_hole_on_a_full_server(void **state)
     assert_int_equal(infer.publish(infer.self, &request, on_publish, &refused), ERR_OK);
     wait_for(&refused.came);
     assert_int_equal(refused.result, ERR_REFUSED);
-    freeReplyObject(redis_fixture_command(&server, "CONFIG SET maxmemory 0"));
+    freeReplyObject(redis_fixture_command(&on.redis, "CONFIG SET maxmemory 0"));
     assert_int_equal(publish(102, 0.5, "", false).outcome, INFER_HOLE);
-    assert_int_equal(redis_fixture_integer(&server, "XLEN predictions:BTCUSDT"), 1);
+    assert_int_equal(redis_fixture_integer(&on.redis, "XLEN predictions:BTCUSDT"), 1);
 }
 
 int main(void)

@@ -160,6 +160,28 @@ def run(*words, env=None, timeout_s=60, stdin=None):
     return done.returncode, done.stdout, done.stderr
 
 
+def children(parent, *words):
+    """{pid: command line} of the processes below `parent` whose command line has all the words, the
+    first one without its folder (redis-server gives itself a title), and none of those with a
+    minus."""
+    wanted = {word for word in words if word[0] != "-"}
+    others = {word[1:] for word in words if word[0] == "-"}
+    found = {}
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as f:
+                if int(f.read().rsplit(")", 1)[1].split()[1]) != parent:
+                    continue
+            with open(f"/proc/{name}/cmdline", encoding="utf-8", errors="replace") as f:
+                line = f.read().split("\0")
+        except (OSError, IndexError):
+            continue # none, or it ended meanwhile
+        has = {os.path.basename(line[0].split(" ")[0]), *line[1:]}
+        if wanted <= has and not others & has:
+            found[int(name)] = line
+    return found
+
+
 def wait_until(condition, what, timeout_s=20, every_s=0.02):
     """The first true value of condition(); an assertion that names `what` otherwise."""
     end = time.monotonic() + timeout_s

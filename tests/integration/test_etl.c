@@ -123,14 +123,25 @@ static void check_dataset(const struct dataset *found)
     assert_int_equal(dataset_hash(found), dataset_hash(&wanted));
 }
 
+/* Rows of silver, of the whole time or a range. */
+static int load_silver(const struct place *place, int64_t from_us, int64_t to_us,
+                       struct dataset *dataset, struct err *err)
+{
+    struct lake_files_options lake = {.folder = place->lake};
+    struct duckdb_training_options options = {.symbol = SYMBOL, .from_us = from_us, .to_us = to_us};
+    assert_int_equal(lake_files_open(&lake, &options.lake, err), ERR_OK);
+    int result = duckdb_training_load(&options, dataset, err);
+    lake_files_close(options.lake);
+    return result;
+}
+
 static void check_rows(const struct place *place, bool in_store)
 {
     struct err err = {0};
     struct dataset silver, store;
-    struct duckdb_training_options options = {.folder = place->lake, .symbol = SYMBOL};
     dataset_init(&silver);
     dataset_init(&store);
-    if (duckdb_training_load(&options, &silver, &err) != ERR_OK)
+    if (load_silver(place, 0, 0, &silver, &err) != ERR_OK)
         fail_msg("%s", err.text);
     check_dataset(&silver);
     if (in_store && pq_training_load(&pg.sync, SYMBOL, 0, 0, &store, &err) != ERR_OK)
@@ -156,17 +167,13 @@ static void training_rows_of_store_and_silver_are_those_of_the_recording(void **
     /* A part of the time, and none of it. */
     struct dataset part;
     struct err err = {0};
-    struct duckdb_training_options some = {.folder = place.lake,
-                                           .symbol = SYMBOL,
-                                           .from_us = clock_slot_us(wanted.slot[10]),
-                                           .to_us = clock_slot_us(wanted.slot[20])};
+    const int64_t from_us = clock_slot_us(wanted.slot[10]), to_us = clock_slot_us(wanted.slot[20]);
     dataset_init(&part);
-    assert_int_equal(duckdb_training_load(&some, &part, &err), ERR_OK);
+    assert_int_equal(load_silver(&place, from_us, to_us, &part, &err), ERR_OK);
     assert_int_equal(part.count, 10);
     dataset_free(&part);
     dataset_init(&part);
-    assert_int_equal(pq_training_load(&pg.sync, SYMBOL, some.from_us, some.to_us, &part, &err),
-                     ERR_OK);
+    assert_int_equal(pq_training_load(&pg.sync, SYMBOL, from_us, to_us, &part, &err), ERR_OK);
     assert_int_equal(part.count, 10);
     assert_int_equal(part.slot[0], wanted.slot[10]);
     assert_int_equal(pq_training_load(&pg.sync, "ETHUSDT", 0, 0, &part, &err), ERR_EMPTY);

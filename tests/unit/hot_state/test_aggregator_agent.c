@@ -343,7 +343,7 @@ static void a_writer_without_a_store_does_not_spin(void **state)
     assert_true(status_of(scene, 0).active);
     fake_client_break(&node->client);
     node->client.disconnected = true;
-    run(scene, 100);
+    run(scene, 300);
     assert_true(aggregator_wait_us(node->aggregator, scene->now) > 0);
     assert_int_equal(aggregator_do_work(node->aggregator, scene->now), 0);
 }

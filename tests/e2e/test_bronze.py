@@ -406,7 +406,7 @@ def test_a_replay_of_bronze_is_the_replay_of_the_recording():
     vectors = system.Vectors(up)
     up.wait_live()
     bronze_vectors.force(up)
-    wait_until(lambda: len(vectors.seen) >= (600 if system.LONG else 80), "enough ticks", 120)
+    wait_until(lambda: len(vectors.seen) >= (600 if system.LONG else 100), "enough ticks", 120)
     seen = vectors.stop()
     lake = os.path.join(up.folder, "data", "lake")
     # Before the recorder: what it has, the lake has too.

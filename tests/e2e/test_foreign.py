@@ -14,7 +14,7 @@ import system
 import test_bronze
 
 SYMBOL = system.SYMBOL
-HOURS = 0.1
+HOURS = 0.5 if system.LONG else 0.05
 MINUTE_MS = 60000
 BOUND = 10 ** 8
 

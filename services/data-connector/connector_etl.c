@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -67,6 +68,7 @@ static void *connector_etl_thread(void *context)
 {
     struct connector_etl *self = context;
     int64_t wait_us = self->options.every_us;
+    prctl(PR_SET_NAME, "etl");
     while (connector_etl_wait(self, wait_us, true) &&
            connector_etl_wait(self, CONNECTOR_ETL_GATHER_US, false)) {
         struct err err = {0};

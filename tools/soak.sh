@@ -16,6 +16,11 @@ python3 tests/soak/archive.py --rate 5000 --seconds 720 --away 600 || status=1
 echo "soak: the archive of 700,000 records at once, and at about 100,000 a second for ten minutes"
 python3 tests/soak/archive.py --frames 700000 || status=1
 python3 tests/soak/archive.py --rate 100000 --seconds 600 || status=1
+echo "soak: a tenth of a day, archived, rebuilt and loaded"
+python3 tests/soak/tenth_day.py --hours 1.2 || status=1
+python3 tests/soak/tenth_day.py --hours 2.4 || status=1
+echo "soak: live vectors against bronze at 1,000 slots, about 35 minutes"
+python3 tests/soak/bronze_replay.py || status=1
 echo "soak: the trainer against the oracle"
 python3 tests/soak/train.py || status=1
 echo "soak: a training killed a hundred times"

@@ -7,6 +7,7 @@ import subprocess
 
 import harness as h
 import system
+import test_bronze
 
 SLOTS = 110 if system.LONG else 8
 STATE = ("SELECT md5(string_agg(t, ';' ORDER BY t)) FROM (SELECT f::text AS t FROM (SELECT slot, "
@@ -84,6 +85,28 @@ def check(data, url, slots):
         server.stop()
 
 
+def check_snapshots(data):
+    """Silver's books, one a minute, are the exchange's replies to the last digit."""
+    modules = test_bronze.node_modules()
+    if modules is None:
+        return
+    wanted = {}
+    for received_us, body in test_bronze.foreign(modules, f"""SELECT collection_ts, decode(body) FROM
+            read_parquet('{data}/lake/bronze/rest/{system.SYMBOL}/depth/*/*/*/*.parquet')
+            ORDER BY 1 DESC"""):
+        wanted[int(received_us) // 60000000] = json.loads(body) # the first of the minute stays
+    found = test_bronze.foreign(modules, f"""SELECT snapshot_ts, last_update_id,
+        to_json(list_transform(bid_levels, x -> [x.price, x.quantity])),
+        to_json(list_transform(ask_levels, x -> [x.price, x.quantity])) FROM
+        read_parquet('{data}/lake/silver/snapshots/{system.SYMBOL}/*/*/*/*.parquet')""")
+    assert found
+    for taken_ms, update_id, bids, asks in found:
+        book = wanted[int(taken_ms) // 60000]
+        assert int(update_id) == book["lastUpdateId"]
+        for side, levels in (("bids", bids), ("asks", asks)):
+            assert json.loads(levels) == [[float(p), float(q)] for p, q in book[side]], side
+
+
 def check_store(data, url, slots):
     known = psql(url, "SELECT slot, actual_price, actual_return, directional_correct FROM "
                       "predictions_log WHERE outcome_valid ORDER BY slot")
@@ -119,6 +142,7 @@ def check_store(data, url, slots):
         wrong = psql(url, "SELECT count(*) FROM data_quality_metrics WHERE dataset = 'bars_1m' AND "
                           "completeness = 1 AND accuracy = 0")
         assert int(bars) > 0 and wrong == "0", (bars, wrong)
+    check_snapshots(data)
     # Once more, and from the very beginning: nothing changes.
     before = psql(url, STATE)
     assert etl(data)["rows"] == 0

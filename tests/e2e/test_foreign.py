@@ -14,7 +14,7 @@ import system
 import test_bronze
 
 SYMBOL = system.SYMBOL
-HOURS = 0.1
+HOURS = 0.5 if system.LONG else 0.05
 MINUTE_MS = 60000
 BOUND = 10 ** 8
 
@@ -60,8 +60,8 @@ def make():
 
 def mantissas(side):
     """An SQL text of a side's levels."""
-    return (f"array_to_string(list_transform({side}, x -> x.price_mantissa || ':' || "
-            f"x.quantity_mantissa), ' ')")
+    return (f"coalesce(array_to_string(list_transform({side}, x -> x.price_mantissa || ':' || "
+            f"x.quantity_mantissa), ' '), CASE WHEN len({side}) = 0 THEN '' END)")
 
 
 def text_of(side):

@@ -33,7 +33,7 @@ build/tests/test_etl || status=1
 ctest --test-dir build --output-on-failure -L e2e --timeout 3600 || status=1
 tools/fuzz.sh 5000000 || status=1
 echo "soak: 10,000 seeds of the simulation"
-build/btcast-sim --seeds 1..10000 --jobs "$(nproc)" --table || status=1
+tools/sim_sweep.py --seeds 1..10000 --jobs "$(nproc)" || status=1
 echo "soak: its mutants"
 tools/sim_mutants.py --seeds 500 --jobs "$(nproc)" || status=1
 exit "$status"

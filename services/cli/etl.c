@@ -18,7 +18,7 @@
 #define ETL_HOUR_S         3600
 
 struct etl_words {
-    const char *data, *lake, *symbol, *from, *to, *store, *settle;
+    const char *data, *lake, *symbol, *from, *to, *store, *settle, *cache_mb;
     bool json;
 };
 
@@ -32,8 +32,8 @@ static void etl_on_signal(int number)
 
 static int etl_parse(int argc, char **argv, struct etl_words *words, struct err *err)
 {
-    static const char *const known[] = {"--data",  "--lake",   "--symbol", "--from", "--to",
-                                        "--store", "--settle", "--json",   NULL};
+    static const char *const known[] = {"--data",  "--lake",   "--symbol",   "--from", "--to",
+                                        "--store", "--settle", "--cache-mb", "--json", NULL};
     int result = ERR_OK;
     for (int at = 1; at < argc && result == ERR_OK; at++) {
         if (service_options_flag(argc, argv, &at, "--data", &words->data, &result, err) ||
@@ -42,7 +42,8 @@ static int etl_parse(int argc, char **argv, struct etl_words *words, struct err 
             service_options_flag(argc, argv, &at, "--from", &words->from, &result, err) ||
             service_options_flag(argc, argv, &at, "--to", &words->to, &result, err) ||
             service_options_flag(argc, argv, &at, "--store", &words->store, &result, err) ||
-            service_options_flag(argc, argv, &at, "--settle", &words->settle, &result, err))
+            service_options_flag(argc, argv, &at, "--settle", &words->settle, &result, err) ||
+            service_options_flag(argc, argv, &at, "--cache-mb", &words->cache_mb, &result, err))
             continue;
         if (strcmp(argv[at], "--json") == 0)
             words->json = true;
@@ -109,6 +110,8 @@ static void etl_summary(const struct etl_words *words, const struct etl_job_coun
         {"corrupt", counters->corrupt},
         {"rows_loaded", counters->loaded},
         {"rows_refused", counters->refused},
+        {"objects_fetched", counters->lake.fetched},
+        {"bytes_fetched", counters->lake.bytes_fetched},
     };
     for (size_t i = 0; i < sizeof(figures) / sizeof(figures[0]); i++)
         if (words->json)
@@ -145,12 +148,12 @@ static int etl_work(const struct etl_words *words, const struct etl_job_options 
 static int etl_command(struct etl_words *words, struct err *err)
 {
     char lake[LAKE_FILE_PATH_SIZE / 2], work[LAKE_FILE_PATH_SIZE / 2], target[PQ_TARGET_SIZE];
-    char *end = NULL;
-    long settle_s = strtol(words->settle, &end, 10);
-    if (*end != '\0' || end == words->settle || settle_s < 0 || settle_s > 86400)
-        return err_set(err, ERR_CONFIG, "--settle: expected 0 to 86400 seconds, found %s",
-                       words->settle);
-    int result = etl_choose_store(words, target, err);
+    int64_t settle_s, cache_mb;
+    int result = service_options_number("--settle", words->settle, 0, 86400, &settle_s, err);
+    if (result == ERR_OK)
+        result = service_options_number("--cache-mb", words->cache_mb, 1, 1 << 20, &cache_mb, err);
+    if (result == ERR_OK)
+        result = etl_choose_store(words, target, err);
     if (result != ERR_OK)
         return result;
     if (words->lake != NULL)
@@ -160,6 +163,7 @@ static int etl_command(struct etl_words *words, struct err *err)
     snprintf(work, sizeof(work), "%s/etl", words->data);
     struct etl_job_options options = {.symbol = words->symbol,
                                       .lake = lake,
+                                      .cache_mb = cache_mb,
                                       .work = work,
                                       .database = target,
                                       .settle_us = settle_s * CLOCK_US_PER_S,
@@ -170,8 +174,11 @@ static int etl_command(struct etl_words *words, struct err *err)
 
 static int etl_run(int argc, char **argv)
 {
-    struct etl_words words = {
-        .data = ".btcast", .symbol = ETL_SYMBOL_DEFAULT, .store = "auto", .settle = "0"};
+    struct etl_words words = {.data = ".btcast",
+                              .symbol = ETL_SYMBOL_DEFAULT,
+                              .store = "auto",
+                              .settle = "0",
+                              .cache_mb = "2048"};
     struct err err = {0};
     struct sigaction action = {.sa_handler = etl_on_signal};
     sigaction(SIGTERM, &action, NULL);
@@ -190,7 +197,7 @@ const struct command command_etl = {
     .name = "etl",
     .summary = "the lake's bronze into silver and the SQL store",
     .usage =
-        "usage: btcast etl [--data DIR] [--lake FOLDER] [--symbol S] [options]\n"
+        "usage: btcast etl [--data DIR] [--lake LAKE] [--symbol S] [options]\n"
         "       btcast etl --from 2026-11-20T13 --to 2026-11-20T15 [options]\n"
         "\n"
         "Replays what is new in bronze through the live code path and writes silver (db_ready,\n"
@@ -201,7 +208,9 @@ const struct command command_etl = {
         "from bronze.\n"
         "\n"
         "  --data DIR       default .btcast; the lake is DIR/lake\n"
-        "  --lake FOLDER    another lake\n"
+        "  --lake LAKE      another one: a folder, or s3://bucket/prefix\n"
+        "  --cache-mb N     of copies of a lake on S3 that lie in DIR/etl meanwhile (default "
+        "2048)\n"
         "  --symbol S       default BTCUSDT\n"
         "  --store none     silver only (auto: DATABASE_URL, or the private server of DIR)\n"
         "  --settle S       leave the last S seconds for later, and wait so long for records that\n"

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -13,6 +14,8 @@
 
 /* Objects come three at a time: a pass begins so long behind the first. */
 #define CONNECTOR_ETL_GATHER_US (1 * CLOCK_US_PER_S)
+/* The store or the lake may be back: sooner than by schedule. */
+#define CONNECTOR_ETL_RETRY_US  (5 * CLOCK_US_PER_S)
 #define CONNECTOR_ETL_PATH_SIZE LAKE_FILE_PATH_SIZE
 
 struct connector_etl {
@@ -64,10 +67,15 @@ static void connector_etl_show(struct connector_etl *self, int result, const str
 static void *connector_etl_thread(void *context)
 {
     struct connector_etl *self = context;
-    while (connector_etl_wait(self, self->options.every_us, true) &&
+    int64_t wait_us = self->options.every_us;
+    prctl(PR_SET_NAME, "etl");
+    while (connector_etl_wait(self, wait_us, true) &&
            connector_etl_wait(self, CONNECTOR_ETL_GATHER_US, false)) {
         struct err err = {0};
         int result = etl_job_pass(self->job, &err);
+        wait_us = result != ERR_OK && CONNECTOR_ETL_RETRY_US < self->options.every_us
+                      ? CONNECTOR_ETL_RETRY_US
+                      : self->options.every_us;
         connector_etl_show(self, result, &err);
     }
     return NULL;
@@ -184,6 +192,8 @@ void connector_etl_metrics_open(struct connector_etl_metrics *self, struct metri
                                            NULL, "Objects of bronze that could not be read.");
     self->passes = metrics_counter(metrics, "data_connector_etl_passes_total", NULL,
                                    "Passes of the ETL, failed ones among them.");
+    self->fetched = metrics_counter(metrics, "data_connector_etl_fetched_bytes_total", NULL,
+                                    "Bytes of a lake on S3 that the ETL has copied to read them.");
     self->lag = metrics_gauge(metrics, "data_connector_etl_lag_seconds", NULL,
                               "How far the ETL is behind the newest block of bronze.");
 }
@@ -202,6 +212,7 @@ void connector_etl_metrics_count(struct connector_etl_metrics *self,
     metric_add(self->objects_failed, now->quarantined + now->silver.quarantined -
                                          then->quarantined - then->silver.quarantined);
     metric_add(self->passes, now->passes - then->passes);
+    metric_add(self->fetched, now->lake.bytes_fetched - then->lake.bytes_fetched);
     metric_set(self->lag, (double)now->lag_us / (double)CLOCK_US_PER_S);
     self->counted = *now;
 }

@@ -33,7 +33,7 @@ void connector_etl_health(const struct connector_etl_status *status, struct text
 
 /* What it has done, as metrics. */
 struct connector_etl_metrics {
-    struct metric *records, *rows, *late, *rows_failed, *objects_failed, *passes, *lag;
+    struct metric *records, *rows, *late, *rows_failed, *objects_failed, *passes, *lag, *fetched;
     struct etl_job_counters counted;
 };
 void connector_etl_metrics_open(struct connector_etl_metrics *self, struct metrics *metrics);

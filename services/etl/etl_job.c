@@ -13,6 +13,7 @@
 #include "edge/duckdb/bronze_list.h"
 #include "edge/duckdb/duckdb_bronze.h"
 #include "learn/lake/bronze_key.h"
+#include "services/etl/etl_lake.h"
 #include "services/etl/etl_late.h"
 
 #define ETL_JOB_MINUTE_US INT64_C(60000000)
@@ -27,6 +28,7 @@ struct etl_job {
     struct etl_place place;
     struct etl_files files;
     struct duckdb_session session;
+    struct etl_lake lake;
     /* Of the pass under way. */
     struct bronze_list list;
     struct etl_store store;
@@ -90,8 +92,9 @@ static int etl_job_look(struct etl_job *job, struct err *err)
                        : 0;
     int64_t newest = -1;
     bronze_list_free(&job->list);
-    int result = bronze_list_make(&job->session, job->options.lake, job->options.symbol, from,
-                                  INT64_MAX, &job->list, err);
+    lake_files_forget_aside(job->lake.files);
+    int result =
+        bronze_list_make(job->lake.files, job->options.symbol, from, INT64_MAX, &job->list, err);
     for (size_t i = 0; i < job->list.count; i++)
         if (job->list.files[i].identity.minute > newest)
             newest = job->list.files[i].identity.minute;
@@ -133,7 +136,7 @@ static int etl_job_find_place(struct etl_job *job, struct err *err)
     int result = job->current ? ERR_OK : etl_job_begin(job, false, err);
     if (result != ERR_OK)
         return result;
-    if (job->list.count > 0 && etl_late_find(&job->list, &job->place, &minute)) {
+    if (job->list.count > 0 && etl_late_find(&job->list, job->lake.files, &job->place, &minute)) {
         why = "an object came late";
         job->counters.late++;
     } else if (job->store.store != NULL && job->place.minute_count > 0 &&
@@ -157,7 +160,7 @@ static int etl_job_keep_place(struct etl_job *job, struct err *err)
     job->place.stored_slot = job->stored_slot > 0 ? job->stored_slot : job->place.stored_slot;
     /* The minute it stands in is not whole, unless everything was taken. */
     int64_t whole_us = job->options.settle_us == 0 ? job->end_us : recv_us;
-    etl_late_note(&job->list, whole_us / ETL_JOB_MINUTE_US - 1, &job->place);
+    etl_late_note(&job->list, job->lake.files, whole_us / ETL_JOB_MINUTE_US - 1, &job->place);
     int result = etl_files_sync(&job->files, &job->place.files, err);
     return result == ERR_OK ? etl_place_save(job->place_path, &job->place, job->world, err)
                             : result;
@@ -206,7 +209,7 @@ static int etl_job_read(struct etl_job *job, struct err *err)
     struct duckdb_bronze *bronze = NULL;
     etl_world_place(job->world, &epoch, &seq, &recv_us);
     /* From the block of the last record on; it passes over what it has seen. */
-    struct duckdb_bronze_options options = {.folder = job->options.lake,
+    struct duckdb_bronze_options options = {.lake = job->lake.files,
                                             .symbol = job->options.symbol,
                                             .library = job->options.library,
                                             .from_us =
@@ -223,7 +226,7 @@ static int etl_job_silver(struct etl_job *job, int64_t from_hour, int64_t to_hou
                           const struct etl_files *files, int64_t until_us, struct err *err)
 {
     struct etl_silver silver = {.session = &job->session,
-                                .lake = job->options.lake,
+                                .lake = job->lake.files,
                                 .symbol = job->options.symbol,
                                 .files = files,
                                 .store = &job->store,
@@ -303,6 +306,7 @@ int etl_job_pass(struct etl_job *job, struct err *err)
     if (result == ERR_OK)
         result = etl_job_take(job, err);
     etl_job_disconnect(job, result);
+    job->counters.lake = lake_files_counters(job->lake.files);
     if (result != ERR_OK) {
         job->current = false; /* what was taken is taken again */
         etl_files_close(&job->files);
@@ -346,6 +350,20 @@ static int etl_job_lock(struct etl_job *job, struct err *err)
     return ERR_OK;
 }
 
+/* After the lock: the cache is emptied. */
+static int etl_job_open_lake(struct etl_job *job, struct err *err)
+{
+    char cache[LAKE_FILE_PATH_SIZE / 2];
+    struct etl_lake_options options = {.where = job->options.lake,
+                                       .cache = cache,
+                                       .cache_mb = job->options.cache_mb,
+                                       .stop = job->options.stop};
+    if (snprintf(cache, sizeof(cache), "%s/cache-%s", job->options.work, job->options.symbol) >=
+        (int)sizeof(cache))
+        return err_set(err, ERR_CONFIG, "%.80s: the path is too long", job->options.work);
+    return etl_lake_open(&job->lake, &options, err);
+}
+
 int etl_job_open(const struct etl_job_options *options, struct etl_job **out, struct err *err)
 {
     struct etl_job *job = calloc(1, sizeof(*job));
@@ -359,6 +377,8 @@ int etl_job_open(const struct etl_job_options *options, struct etl_job **out, st
         result = err_set(err, ERR_CONFIG, "%.80s: the path is too long", options->work);
     if (result == ERR_OK)
         result = etl_job_lock(job, err);
+    if (result == ERR_OK)
+        result = etl_job_open_lake(job, err);
     if (result == ERR_OK)
         result = duckdb_session_open(&job->session, options->library, options->memory_mb, err);
     if (result != ERR_OK) {
@@ -377,6 +397,7 @@ void etl_job_close(struct etl_job *job)
     etl_world_close(job->world);
     etl_files_close(&job->files);
     bronze_list_free(&job->list);
+    etl_lake_close(&job->lake);
     if (job->session.api != NULL)
         duckdb_session_close(&job->session);
     if (job->lock >= 0)

@@ -13,8 +13,9 @@ struct etl_job; /* opaque */
 
 struct etl_job_options {
     const char *symbol;
-    const char *lake;     /* a folder */
-    const char *work;     /* folder of the place and of the hours' files */
+    const char *lake; /* a folder, or s3://bucket/prefix */
+    int64_t cache_mb; /* of copies of S3's objects, in <work>/cache-SYMBOL; 0: ETL_LAKE_CACHE_MB */
+    const char *work; /* folder of the place and of the hours' files */
     const char *database; /* "": none */
     const char *library;  /* of DuckDB, see duckdb_api_load */
     int64_t memory_mb;    /* of DuckDB */
@@ -30,15 +31,17 @@ struct etl_job_counters {
     uint64_t loaded, refused;      /* rows of the store */
     uint64_t corrupt, quarantined; /* records and objects that could not be read */
     struct etl_silver_counters silver;
-    int64_t newest_us, lag_us; /* last record taken; how far behind the newest block it is */
+    struct lake_files_counters lake; /* of a lake on S3 */
+    int64_t newest_us, lag_us;       /* last record taken; how far behind the newest block it is */
 };
 
 /* ERR_AGAIN: another one works in the folder. */
 int etl_job_open(const struct etl_job_options *options, struct etl_job **job,
                  struct err *err) MUST_CHECK;
 void etl_job_close(struct etl_job *job);
-/* One pass. ERR_OK, also when there is nothing new or no bronze yet; ERR_CONNECTION (the store),
- * ERR_IO or ERR_FULL (the lake, the disk), ERR_AGAIN (told to stop): nothing is lost, call again.
+/* One pass. ERR_OK, also when there is nothing new or no bronze yet; ERR_CONNECTION (the
+ * store, or a lake on S3), ERR_TIMEOUT, ERR_IO or ERR_FULL (the lake, the disk), ERR_AGAIN (told to
+ * stop): nothing is lost, call again.
  */
 int etl_job_pass(struct etl_job *job, struct err *err) MUST_CHECK;
 /* Silver's bars and snapshots of hours from..to (since 1970, both included) again from bronze. */

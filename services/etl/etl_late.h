@@ -7,9 +7,11 @@
 #include "services/etl/etl_place.h"
 
 /* Notes what the minutes up to and with `last` are taken from (a minute may have no object). */
-void etl_late_note(const struct bronze_list *list, int64_t last, struct etl_place *place);
+void etl_late_note(const struct bronze_list *list, const struct lake_files *lake, int64_t last,
+                   struct etl_place *place);
 /* An object came, or was replaced by another one, in a minute that was noted: *minute. One that
  * went (it was put aside) is no reason to forget what it gave. */
-bool etl_late_find(const struct bronze_list *list, const struct etl_place *place, int64_t *minute);
+bool etl_late_find(const struct bronze_list *list, const struct lake_files *lake,
+                   const struct etl_place *place, int64_t *minute);
 
 #endif

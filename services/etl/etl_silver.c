@@ -47,27 +47,25 @@ static void etl_silver_key(const struct etl_silver *silver, const char *set, int
 
 /* --- objects ---------------------------------------------------------------------------- */
 
-/* Runs a COPY to a file beside the object's, which then takes its place whole. */
+/* Runs a COPY to a file, which then becomes the object. */
 static int etl_silver_write(struct etl_silver *silver, const char *root, const char *key,
                             const char *name, struct duckdb_silver_value *values, int count,
                             struct err *err)
 {
-    char path[SILVER_PATH], begun[SILVER_PATH + 8];
-    if (snprintf(path, sizeof(path), "%s/%s%s", silver->lake, root, key) >= (int)sizeof(path))
+    char whole[OBJECT_KEY_SIZE], begun[SILVER_PATH];
+    if (snprintf(whole, sizeof(whole), "%s%s", root, key) >= (int)sizeof(whole))
         return err_set(err, ERR_INVALID, "%s: the path is too long", key);
-    snprintf(begun, sizeof(begun), "%s.begun", path);
+    int result = lake_files_begin(silver->lake, whole, begun, err);
+    if (result != ERR_OK)
+        return err_wrap(err, result, "%s", key);
     values[count] = (struct duckdb_silver_value){"out", begun, false};
-    int result = lake_file_make_folders(path, true, err);
+    result = duckdb_silver_run(silver->session, name, values, count + 1, err);
     if (result == ERR_OK)
-        result = duckdb_silver_run(silver->session, name, values, count + 1, err);
-    if (result == ERR_OK)
-        result = lake_file_sync(begun, err);
-    if (result == ERR_OK)
-        result = lake_file_rename(begun, path, err);
-    if (result == ERR_OK)
-        silver->counters.objects++;
+        result = lake_files_commit(silver->lake, whole, begun, err);
     else
         unlink(begun);
+    if (result == ERR_OK)
+        silver->counters.objects++;
     return result == ERR_OK ? ERR_OK : err_wrap(err, result, "%s", key);
 }
 
@@ -96,7 +94,7 @@ static int etl_silver_checked(struct etl_silver *silver, int64_t hour, struct er
     struct duckdb_silver_value values[3] = {
         {"price_min", is_btc ? SILVER_PRICE_MIN : SILVER_ANY_MIN, true},
         {"price_max", is_btc ? SILVER_PRICE_MAX : SILVER_ANY_MAX, true}};
-    char key[OBJECT_KEY_SIZE], path[SILVER_PATH];
+    char key[OBJECT_KEY_SIZE], aside[OBJECT_KEY_SIZE + 16];
     int64_t rows[2];
     etl_silver_key(silver, "db_ready", hour, key);
     char *sql = duckdb_silver_sql("db_ready_count", values, 2, err);
@@ -114,9 +112,8 @@ static int etl_silver_checked(struct etl_silver *silver, int64_t hour, struct er
         log_warn("rows_quarantined", "key=%s rows=%lld", key, (long long)rows[1]);
         return etl_silver_write(silver, "quarantine/", key, "db_ready_bad", values, 2, err);
     }
-    snprintf(path, sizeof(path), "%s/quarantine/%s", silver->lake, key);
-    unlink(path); /* what failed in an earlier pass does no longer */
-    return ERR_OK;
+    snprintf(aside, sizeof(aside), "quarantine/%s", key);
+    return lake_files_drop(silver->lake, aside, err); /* what failed in an earlier pass */
 }
 
 static int etl_silver_rows(struct etl_silver *silver, int64_t hour, struct err *err)
@@ -137,92 +134,106 @@ static int etl_silver_rows(struct etl_silver *silver, int64_t hour, struct err *
 
 /* --- files of bronze -------------------------------------------------------------------- */
 
+/* Objects of bronze that a statement reads: held. */
+struct silver_input {
+    struct lake_list objects;
+    char *list; /* for @files@ */
+};
+
+static void etl_silver_free(struct etl_silver *silver, struct silver_input *input)
+{
+    lake_files_release(silver->lake, input->objects.entries, input->objects.count);
+    lake_list_free(&input->objects);
+    free(input->list);
+    *input = (struct silver_input){0};
+}
+
+/* All of them are files now. */
+static int etl_silver_hold(struct etl_silver *silver, struct silver_input *input, struct err *err)
+{
+    int result = lake_files_hold(silver->lake, input->objects.entries, input->objects.count, err);
+    if (result != ERR_OK) {
+        lake_list_free(&input->objects); /* nothing is held */
+        return result;
+    }
+    input->list = duckdb_silver_files(lake_files_root(silver->lake), input->objects.entries,
+                                      input->objects.count, err);
+    return input->list != NULL ? ERR_OK : ERR_INVALID;
+}
+
 /* Blocks of trades whose events lie in the hour: received in it, or a little later. The last
  * minute before it has the trade before the first. */
-static int etl_silver_blocks(struct etl_silver *silver, int64_t hour, char **list, size_t *found,
+static int etl_silver_blocks(struct etl_silver *silver, int64_t hour, struct silver_input *input,
                              struct err *err)
 {
     static const struct {
         int minute;
         const char *name; /* behind the hour's two digits */
-    } parts[] = {{-1, "59_*"}, {0, "*"}, {60, "0[01]_*"}};
-    char patterns[3][SILVER_PATH];
-    const char *each[3] = {patterns[0], patterns[1], patterns[2]};
-    for (int i = 0; i < 3; i++) {
+    } parts[] = {{-1, "59_"}, {0, ""}, {60, "00_"}, {60, "01_"}};
+    int result = ERR_OK;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]) && result == ERR_OK; i++) {
+        char prefix[OBJECT_KEY_SIZE];
         struct silver_time at;
         etl_silver_time(hour * 60 + parts[i].minute, &at);
-        snprintf(patterns[i], SILVER_PATH, "%s/bronze/sbe/%s/%s/hour=%02d/trades_%s_%02d%s.parquet",
-                 silver->lake, silver->symbol, at.folder, at.hour, at.date, at.hour, parts[i].name);
-    }
-    return duckdb_silver_glob(silver->session, each, 3, list, found, err);
-}
-
-/* Replies of a type that were received in the hours from `hour` on. */
-static int etl_silver_replies(struct etl_silver *silver, const char *type, int64_t hour, int hours,
-                              char **list, size_t *found, struct err *err)
-{
-    char patterns[DUCKDB_SILVER_PATTERNS_MAX][SILVER_PATH];
-    const char *each[DUCKDB_SILVER_PATTERNS_MAX];
-    for (int i = 0; i < hours; i++) {
-        struct silver_time at;
-        etl_silver_time((hour + i) * 60, &at);
-        snprintf(patterns[i], SILVER_PATH, "%s/bronze/rest/%s/%s/%s/%s_%s_%02d*.parquet",
-                 silver->lake, silver->symbol, type, at.folder, type, at.date, at.hour);
-        each[i] = patterns[i];
-    }
-    return duckdb_silver_glob(silver->session, each, hours, list, found, err);
-}
-
-/* An object that cannot be read goes into the quarantine; the disk's own trouble is none of its. */
-struct silver_vet {
-    struct etl_silver *silver;
-    int result;
-};
-
-static int etl_silver_put_aside(struct etl_silver *silver, const char *path, const char *why,
-                                struct err *err)
-{
-    char to[SILVER_PATH];
-    const char *key = path + strlen(silver->lake) + 1;
-    if (snprintf(to, sizeof(to), "%s/quarantine/%s", silver->lake, key) >= (int)sizeof(to))
-        return err_set(err, ERR_INVALID, "%s: the path is too long", key);
-    int result = lake_file_make_folders(to, true, err);
-    if (result == ERR_OK)
-        result = lake_file_rename(path, to, err);
-    if (result == ERR_OK) {
-        silver->counters.quarantined++;
-        log_warn("object_quarantined", "key=%s reason=\"%s\"", key, why);
+        snprintf(prefix, sizeof(prefix), "bronze/sbe/%s/%s/hour=%02d/trades_%s_%02d%s",
+                 silver->symbol, at.folder, at.hour, at.date, at.hour, parts[i].name);
+        result = lake_files_list(silver->lake, prefix, "", &input->objects, err);
     }
     return result;
 }
 
-/* Looks at each file of the list "['a','b']" (none of ours has a quote in its name) with the
- * statement that failed; how many were put aside. */
-static int etl_silver_vet(struct etl_silver *silver, const char *name, char *list, int *aside,
-                          struct err *err)
+/* Replies of a type that were received in the hours from `hour` on. */
+static int etl_silver_replies(struct etl_silver *silver, const char *type, int64_t hour, int hours,
+                              struct silver_input *input, struct err *err)
+{
+    int result = ERR_OK;
+    for (int i = 0; i < hours && result == ERR_OK; i++) {
+        char prefix[OBJECT_KEY_SIZE];
+        struct silver_time at;
+        etl_silver_time((hour + i) * 60, &at);
+        snprintf(prefix, sizeof(prefix), "bronze/rest/%s/%s/%s/%s_%s_%02d", silver->symbol, type,
+                 at.folder, type, at.date, at.hour);
+        result = lake_files_list(silver->lake, prefix, "", &input->objects, err);
+    }
+    return result;
+}
+
+/* What DuckDB says of the disk's own trouble is none of the object's. */
+static bool etl_silver_is_damaged(int result, const char *why)
+{
+    return result == ERR_IO && strstr(why, "Cannot open file") == NULL &&
+           strstr(why, "Could not read") == NULL && strstr(why, "Out of Memory") == NULL;
+}
+
+/* Looks at each object with the statement that failed; those that cannot be read go into the
+ * quarantine. *aside: how many. */
+static int etl_silver_vet(struct etl_silver *silver, const char *name,
+                          const struct silver_input *input, int *aside, struct err *err)
 {
     *aside = 0;
-    for (char *at = strchr(list, '\''); at != NULL; at = strchr(at, '\'')) {
-        char *path = at + 1, *end = strchr(path, '\'');
-        char one[SILVER_PATH + 8];
+    for (size_t i = 0; i < input->objects.count; i++) {
         struct err why = {0};
-        if (end == NULL)
-            break;
-        *end = '\0';
-        snprintf(one, sizeof(one), "['%s']", path);
+        const char *key = input->objects.entries[i].key;
+        char *one =
+            duckdb_silver_files(lake_files_root(silver->lake), &input->objects.entries[i], 1, err);
+        if (one == NULL)
+            return ERR_INVALID;
         const struct duckdb_silver_value file = {"files", one, true};
         int result = duckdb_silver_run(silver->session, name, &file, 1, &why);
-        if (result == ERR_IO && strstr(why.text, "Cannot open file") == NULL &&
-            strstr(why.text, "Could not read") == NULL && strstr(why.text, "Out of Memory") == NULL)
-            result = (*aside)++, etl_silver_put_aside(silver, path, why.text, err);
+        free(one);
+        if (etl_silver_is_damaged(result, why.text)) {
+            log_warn("object_quarantined", "key=%s reason=\"%s\"", key, why.text);
+            result = lake_files_quarantine(silver->lake, key, err);
+            silver->counters.quarantined += result == ERR_OK;
+            (*aside)++;
+        }
         if (result != ERR_OK)
             return result;
-        at = end + 1;
     }
     return ERR_OK;
 }
 
-typedef int (*silver_list_fn)(struct etl_silver *silver, int64_t hour, char **list, size_t *found,
+typedef int (*silver_list_fn)(struct etl_silver *silver, int64_t hour, struct silver_input *input,
                               struct err *err);
 
 /* A table out of files: what cannot be read of them is put aside, and the rest is taken.
@@ -232,19 +243,22 @@ static int etl_silver_take(struct etl_silver *silver, const char *name, silver_l
 {
     int aside = 1, result = ERR_OK;
     while (aside > 0) {
-        char *list = NULL;
+        struct silver_input input = {0};
         aside = 0;
-        result = files(silver, hour, &list, found, err);
+        result = files(silver, hour, &input, err);
+        if (result == ERR_OK)
+            result = etl_silver_hold(silver, &input, err);
+        *found = input.objects.count;
         if (result == ERR_OK && *found > 0) {
-            const struct duckdb_silver_value value = {"files", list, true};
+            const struct duckdb_silver_value value = {"files", input.list, true};
             result = duckdb_silver_run(silver->session, name, &value, 1, err);
             if (result == ERR_IO) {
                 struct err vetted = {0};
-                int looked = etl_silver_vet(silver, name, list, &aside, &vetted);
+                int looked = etl_silver_vet(silver, name, &input, &aside, &vetted);
                 result = aside > 0 && looked == ERR_OK ? ERR_OK : result;
             }
         }
-        free(list);
+        etl_silver_free(silver, &input);
     }
     return result;
 }
@@ -252,16 +266,16 @@ static int etl_silver_take(struct etl_silver *silver, const char *name, silver_l
 /* --- bars ------------------------------------------------------------------------------- */
 
 /* A backfill comes within the two hours after the loss. */
-static int etl_silver_list_backfill(struct etl_silver *silver, int64_t hour, char **list,
-                                    size_t *found, struct err *err)
+static int etl_silver_list_backfill(struct etl_silver *silver, int64_t hour,
+                                    struct silver_input *input, struct err *err)
 {
-    return etl_silver_replies(silver, "historicalTrades", hour, 3, list, found, err);
+    return etl_silver_replies(silver, "historicalTrades", hour, 3, input, err);
 }
 
-static int etl_silver_list_klines(struct etl_silver *silver, int64_t hour, char **list,
-                                  size_t *found, struct err *err)
+static int etl_silver_list_klines(struct etl_silver *silver, int64_t hour,
+                                  struct silver_input *input, struct err *err)
 {
-    return etl_silver_replies(silver, "klines", hour, 2, list, found, err);
+    return etl_silver_replies(silver, "klines", hour, 2, input, err);
 }
 
 static int etl_silver_tables(struct etl_silver *silver, int64_t hour, size_t *blocks,
@@ -340,31 +354,31 @@ static int etl_silver_bars(struct etl_silver *silver, int64_t hour, int64_t unti
 static int etl_silver_snapshots(struct etl_silver *silver, int64_t hour, int64_t until_us,
                                 struct err *err)
 {
-    char first[24], end[24], key[OBJECT_KEY_SIZE], *list = NULL;
+    char first[24], end[24], key[OBJECT_KEY_SIZE];
     int64_t end_ms = (hour + 1) * SILVER_HOUR_MS;
-    size_t found = 0;
     end_ms = end_ms < until_us / 1000 ? end_ms : until_us / 1000;
     snprintf(first, sizeof(first), "%" PRId64, hour * SILVER_HOUR_MS);
     snprintf(end, sizeof(end), "%" PRId64, end_ms);
     etl_silver_key(silver, "snapshots", hour, key);
     int aside = 1, result = ERR_OK;
     while (aside > 0 && result == ERR_OK) {
+        struct silver_input input = {0};
         aside = 0;
-        result = etl_silver_replies(silver, "depth", hour, 1, &list, &found, err);
-        if (result != ERR_OK || found == 0)
-            break;
-        struct duckdb_silver_value values[4] = {
-            {"files", list, true}, {"first_ms", first, true}, {"end_ms", end, true}};
-        result = etl_silver_write(silver, "", key, "snapshots", values, 3, err);
-        if (result == ERR_IO) {
+        result = etl_silver_replies(silver, "depth", hour, 1, &input, err);
+        if (result == ERR_OK)
+            result = etl_silver_hold(silver, &input, err);
+        if (result == ERR_OK && input.objects.count > 0) {
+            struct duckdb_silver_value values[4] = {
+                {"files", input.list, true}, {"first_ms", first, true}, {"end_ms", end, true}};
+            result = etl_silver_write(silver, "", key, "snapshots", values, 3, err);
+        }
+        if (result == ERR_IO && input.list != NULL) {
             struct err vetted = {0};
-            int looked = etl_silver_vet(silver, "snapshots_probe", list, &aside, &vetted);
+            int looked = etl_silver_vet(silver, "snapshots_probe", &input, &aside, &vetted);
             result = aside > 0 && looked == ERR_OK ? ERR_OK : result;
         }
-        free(list);
-        list = NULL;
+        etl_silver_free(silver, &input);
     }
-    free(list);
     return result;
 }
 

@@ -5,6 +5,7 @@
 #define BTCAST_SERVICES_ETL_ETL_SILVER_H
 
 #include "edge/duckdb/duckdb_silver.h"
+#include "edge/lake/lake_files.h"
 #include "services/etl/etl_files.h"
 #include "services/etl/etl_store.h"
 
@@ -17,7 +18,8 @@ struct etl_silver_counters {
 
 struct etl_silver {
     struct duckdb_session *session;
-    const char *lake, *symbol;
+    struct lake_files *lake;
+    const char *symbol;
     const struct etl_files *files; /* NULL: rows are left as they are */
     struct etl_store *store;       /* bars and measures of quality go there */
     struct etl_silver_counters counters;

@@ -22,7 +22,7 @@
 struct replay {
     const char *file, *features_path, *predictions_path, *model_path, *symbol;
     enum mlp_kernel kernel;
-    bool paced, json_summary;
+    bool paced, json_summary, every_tick;
     FILE *features, *predictions;
     struct replay_slots *slots;
     int64_t first_recv_us, first_mono_us;
@@ -84,10 +84,17 @@ static void replay_on_slot(void *context, int64_t slot, const struct state_read 
 {
     struct replay *replay = context;
     replay->rows++;
-    if (replay->features != NULL)
+    if (replay->features != NULL && !replay->every_tick)
         replay_features_row(replay->features, slot, state);
     if (replay->predictions != NULL && prediction != NULL)
         replay_predictions_row(replay->predictions, prediction);
+}
+
+static void replay_on_tick(void *context, const struct state_read *state)
+{
+    struct replay *replay = context;
+    replay->rows++;
+    replay_features_row(replay->features, clock_slot(state->as_of_us), state);
 }
 
 /* --- records -------------------------------------------------------------------------- */
@@ -191,8 +198,9 @@ static int replay_kernel(const char *name, enum mlp_kernel *kernel, struct err *
 
 static int replay_parse(int argc, char **argv, struct replay *replay, struct err *err)
 {
-    static const char *const known[] = {"--features", "--predictions", "--model",  "--speed",
-                                        "--symbol",   "--json",        "--kernel", NULL};
+    static const char *const known[] = {"--features", "--predictions", "--model",
+                                        "--speed",    "--symbol",      "--json",
+                                        "--kernel",   "--every-tick",  NULL};
     const char *speed = "max";
     const char *kernel = "auto";
     for (int i = 1; i < argc; i++) {
@@ -209,6 +217,8 @@ static int replay_parse(int argc, char **argv, struct replay *replay, struct err
                 return result;
         } else if (strcmp(argv[i], "--json") == 0) {
             replay->json_summary = true;
+        } else if (strcmp(argv[i], "--every-tick") == 0) {
+            replay->every_tick = true;
         } else if (argv[i][0] == '-' || replay->file != NULL) {
             return service_options_unknown(argv[i], known, err);
         } else {
@@ -217,6 +227,8 @@ static int replay_parse(int argc, char **argv, struct replay *replay, struct err
     }
     if (replay->file == NULL)
         return err_set(err, ERR_CONFIG, "expected a capture FILE");
+    if (replay->every_tick && replay->features_path == NULL)
+        return err_set(err, ERR_CONFIG, "--every-tick goes with --features");
     if (strcmp(speed, "max") != 0 && strcmp(speed, "1") != 0)
         return err_set(err, ERR_CONFIG, "--speed: expected max or 1, found %s", speed);
     replay->paced = speed[0] == '1';
@@ -253,6 +265,7 @@ static int replay_open(struct replay *replay, const struct model *model, bool sc
                                            .model = model,
                                            .scheduled = scheduled,
                                            .slot = rows ? replay_on_slot : NULL,
+                                           .tick = replay->every_tick ? replay_on_tick : NULL,
                                            .context = replay};
     int result = replay_slots_open(&options, &replay->slots, err);
     if (result == ERR_OK)
@@ -345,6 +358,7 @@ const struct command command_replay = {
         "folder of a lake, of which the symbol's bronze is read.\n"
         "The same file gives the same bytes each time and with every kernel.\n\n"
         "  --features OUT.csv     one row a slot: order, time, mid and the feature vector\n"
+        "  --every-tick           these rows at every tick, ten a second, not only at slots\n"
         "  --predictions OUT.csv  one row a slot: the prediction (without measured latencies)\n"
         "  --model M.onnx         model to predict with (default: the built-in baseline)\n"
         "  --kernel K             auto (default), plain, avx2 or avx512\n"

@@ -234,6 +234,18 @@ static bool replay_slots_given_up(struct replay_slots *replay, const struct reco
            record_compare(record->epoch, record->seq, replay->skip_epoch, replay->skip_seq) < 0;
 }
 
+/* A reader of the hot state would have found the vector that this tick has made. A slot parses the
+ * state again before it looks at it. */
+static void replay_slots_tick(struct replay_slots *replay, const struct record *record)
+{
+    if (replay->options.tick == NULL || record->kind != RECORD_TICK)
+        return;
+    replay_slots_parse(replay);
+    const struct state_read *state = &replay->read.state;
+    if (state->has_vector && state->vec_epoch == record->epoch && state->vec_seq == record->seq)
+        replay->options.tick(replay->options.context, state);
+}
+
 void replay_slots_apply(struct replay_slots *replay, const struct record *record)
 {
     if (!replay->started) {
@@ -254,12 +266,14 @@ void replay_slots_apply(struct replay_slots *replay, const struct record *record
     }
     struct event event;
     enum sbe_verdict verdict = SBE_OK;
-    if (decode_record(replay->decode, record, &event, &verdict, NULL) == ERR_OK)
+    if (decode_record(replay->decode, record, &event, &verdict, NULL) == ERR_OK) {
         world_apply(replay->world, &event);
-    else if (record->kind == RECORD_FRAME)
+        replay_slots_tick(replay, record);
+    } else if (record->kind == RECORD_FRAME) {
         replay->counters.refused[verdict]++;
-    else
+    } else {
         replay->counters.refused_controls++;
+    }
 }
 
 const struct replay_counters *replay_slots_counters(const struct replay_slots *replay)

@@ -21,11 +21,15 @@ struct replay_slots; /* opaque */
 typedef void (*replay_slot_fn)(void *context, int64_t slot, const struct state_read *state,
                                const struct prediction *prediction);
 
+/* After each tick that has a vector: the state as a reader would find it then. Borrowed. */
+typedef void (*replay_tick_fn)(void *context, const struct state_read *state);
+
 struct replay_slots_options {
     const char *symbol;
     const struct model *model; /* NULL: features only */
     bool scheduled;            /* predict where the records say, and nowhere else */
     replay_slot_fn slot;       /* NULL: no rows (throughput measurements) */
+    replay_tick_fn tick;       /* NULL: ticks are not asked for */
     void *context;
 };
 

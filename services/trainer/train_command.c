@@ -21,7 +21,7 @@
 
 struct train {
     const char *capture, *features, *rows, *save_rows, *symbol;
-    const char *from, *to, *lake, *database, *gold, *name, *shares;
+    const char *from, *to, *lake, *silver, *database, *gold, *name, *shares;
     int64_t from_us, to_us, simulate_h, sim_seed;
     bool json, publish;
     struct train_run_options run;
@@ -112,6 +112,7 @@ static bool train_text_flag(int argc, char **argv, int *at, struct train *train,
         {"--from", &train->from},
         {"--to", &train->to},
         {"--lake", &train->lake},
+        {"--silver", &train->silver},
         {"--database", &train->database},
         {"--gold", &train->gold},
         {"--name", &train->name},
@@ -126,6 +127,11 @@ static bool train_text_flag(int argc, char **argv, int *at, struct train *train,
     return false;
 }
 
+static bool train_of_lake(const struct train *train)
+{
+    return train->lake != NULL || train->silver != NULL;
+}
+
 /* --from and --to mean the lake when one is named, else the SQL store. */
 static int train_check_range(struct train *train, struct err *err)
 {
@@ -135,7 +141,7 @@ static int train_check_range(struct train *train, struct err *err)
         rc = train_source_time("--to", train->to, &train->to_us, err);
     if (rc == ERR_OK && train->to != NULL && train->to_us <= train->from_us)
         rc = err_set(err, ERR_CONFIG, "--to has to lie behind --from");
-    if (rc == ERR_OK && train->lake == NULL && (train->from == NULL || train->to == NULL))
+    if (rc == ERR_OK && !train_of_lake(train) && (train->from == NULL || train->to == NULL))
         rc = err_set(err, ERR_CONFIG, "--from and --to belong together");
     return rc;
 }
@@ -149,7 +155,7 @@ static int train_check_database(struct train *train, struct err *err)
     const char *url = getenv(PQ_TARGET_ENV);
     if (train->database == NULL && url != NULL && url[0] != '\0')
         train->database = url;
-    bool stored = train->to != NULL && train->lake == NULL;
+    bool stored = train->to != NULL && !train_of_lake(train);
     if ((stored || train->publish) && train->database == NULL)
         return err_set(err, ERR_CONFIG, "expected --database URL, or " PQ_TARGET_ENV " to be set");
     return ERR_OK;
@@ -158,13 +164,13 @@ static int train_check_database(struct train *train, struct err *err)
 static int train_check(struct train *train, struct err *err)
 {
     bool simulated = train->simulate_h > 0; /* --from then says when that market is */
-    bool ranged = train->lake != NULL || (!simulated && train->from != NULL) || train->to != NULL;
+    bool ranged = train_of_lake(train) || (!simulated && train->from != NULL) || train->to != NULL;
     int sources = (train->capture != NULL) + (train->features != NULL) + (train->rows != NULL) +
                   simulated + ranged;
-    if (sources != 1)
+    if (sources != 1 || (train->lake != NULL && train->silver != NULL))
         return err_set(err, ERR_CONFIG,
-                       "expected one of --capture, --features, --rows, --simulate, --lake and "
-                       "--from with --to");
+                       "expected one of --capture, --features, --rows, --simulate, --lake, "
+                       "--silver and --from with --to");
     if (train->run.out == NULL)
         return err_set(err, ERR_CONFIG, "expected --out DIR");
     if (strlen(train->run.out) > 400)
@@ -180,10 +186,11 @@ static int train_check(struct train *train, struct err *err)
 static int train_parse(int argc, char **argv, struct train *train, struct err *err)
 {
     static const char *const known[] = {
-        "--capture", "--features", "--rows",  "--save-rows", "--symbol",   "--out",    "--report",
-        "--oracle",  "--version",  "--seed",  "--trials",    "--epochs",   "--folds",  "--threads",
-        "--batch",   "--json",     "--quiet", "--simulate",  "--sim-seed", "--from",   "--to",
-        "--lake",    "--database", "--gold",  "--name",      "--register", "--shares", NULL};
+        "--capture",  "--features", "--rows",     "--save-rows", "--symbol", "--out",
+        "--report",   "--oracle",   "--version",  "--seed",      "--trials", "--epochs",
+        "--folds",    "--threads",  "--batch",    "--json",      "--quiet",  "--simulate",
+        "--sim-seed", "--from",     "--to",       "--lake",      "--silver", "--database",
+        "--gold",     "--name",     "--register", "--shares",    NULL};
     const char *numbers[TRAIN_NUMBERS];
     for (size_t i = 0; i < TRAIN_NUMBERS; i++)
         numbers[i] = train_numbers[i].initial;
@@ -227,6 +234,9 @@ static int train_load_any(const struct train *train, struct dataset *dataset, ui
     if (train->lake != NULL)
         return train_source_lake(train->lake, train->symbol, train->from_us, train->to_us, dataset,
                                  refused, err);
+    if (train->silver != NULL)
+        return train_source_silver(train->silver, train->symbol, train->from_us, train->to_us,
+                                   dataset, err);
     return train_source_store(train->database, train->symbol, train->from_us, train->to_us, dataset,
                               refused, err);
 }
@@ -394,7 +404,10 @@ const struct command command_train = {
         "  --rows FILE[,FILE…]      instead: rows of --save-rows\n"
         "  --from T --to T          instead: rows of the SQL store, times like 2026-05-29T12:00 "
         "(UTC)\n"
-        "  --lake DIR               instead: the lake's raw data; --from and --to cut it\n"
+        "  --lake LAKE              instead: the raw data of a lake (a folder, s3://…); --from and "
+        "--to\n"
+        "                           cut it\n"
+        "  --silver LAKE            instead: the rows that the ETL has made of it\n"
         "  --simulate HOURS         instead: a day of the built-in exchange, made while it is "
         "read\n"
         "  --sim-seed N             which market that is (default 1001); --from T: when it is\n"

@@ -22,9 +22,13 @@ struct train_simulate {
 /* The market of the built-in exchange with its own calibration and this seed. */
 int train_source_simulate(const struct train_simulate *simulate, struct dataset *dataset,
                           uint64_t *refused, struct err *err) MUST_CHECK;
-/* Bronze of [from_us, to_us), to_us 0: to its end, through the same code as the live path. */
-int train_source_lake(const char *folder, const char *symbol, int64_t from_us, int64_t to_us,
+/* Bronze of [from_us, to_us), to_us 0: to its end, through the same code as the live path. lake: a
+ * folder, or s3://bucket/prefix, of which copies lie in a temporary folder meanwhile. */
+int train_source_lake(const char *lake, const char *symbol, int64_t from_us, int64_t to_us,
                       struct dataset *dataset, uint64_t *refused, struct err *err) MUST_CHECK;
+/* The same rows out of silver/db_ready, which the ETL has made: no replay. */
+int train_source_silver(const char *lake, const char *symbol, int64_t from_us, int64_t to_us,
+                        struct dataset *dataset, struct err *err) MUST_CHECK;
 /* Rows of ml_training_data in [from_us, to_us) by COPY; rows of another feature schema are left
  * out and counted in *refused. */
 int train_source_store(const char *database, const char *symbol, int64_t from_us, int64_t to_us,

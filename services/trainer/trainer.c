@@ -189,11 +189,12 @@ static int trainer_plan_first(struct trainer *self, struct err *err)
     return rc == ERR_OK ? trainer_words(self, "first", err) : rc;
 }
 
-/* Of a folder lake the raw data, which need no other service to have run; else the store's rows. */
+/* Of a folder lake the raw data, which need no other service to have run. Of one on S3 the store's
+ * rows, where there is a store: they need not be fetched again. */
 static int trainer_plan_range(struct trainer *self, int64_t from_us, int64_t to_us, struct err *err)
 {
     trainer_job_clear(&self->job);
-    int rc = strncmp(self->lake, "s3:", 3) == 0
+    int rc = strncmp(self->lake, "s3:", 3) == 0 && self->options.database[0] != '\0'
                  ? ERR_OK
                  : trainer_job_add(&self->job, err, "--lake=%s", self->lake);
     if (rc == ERR_OK)

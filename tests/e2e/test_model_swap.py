@@ -115,6 +115,10 @@ def test_what_cannot_be_used_leaves_the_model_in_place():
         h.wait_until(lambda: refused() == count, f"bad model {count} is refused", 10)
         next_slot_middle()
         assert version() == names[0]
+    aside = os.path.join(up.folder, "data", "models", "quarantine")
+    assert sorted(os.listdir(aside)) == sorted(f"{sha}.onnx" for sha in bad)
+    with open(os.path.join(aside, bad[0] + ".onnx"), "rb") as f:
+        assert f.read() == good[:-9]
     redis("DEL", POINTERS) # lost pointers take nothing out of production
     next_slot_middle()
     assert version() == names[0]

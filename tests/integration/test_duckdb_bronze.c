@@ -25,6 +25,7 @@
 
 static char folder[TEMP_DIR_SIZE], lake[TEMP_DIR_SIZE + 8], spool_folder[TEMP_DIR_SIZE + 8];
 static struct folder_objects *objects;
+static struct lake_files *files;
 static struct lake_spool *spool;
 static struct duckdb_archive *archive;
 static struct archive_port port;
@@ -45,12 +46,15 @@ static int setup(void **state)
     if (duckdb_archive_open(&archive_options, &archive, &err) != ERR_OK)
         fail_msg("%s", err.text);
     port = duckdb_archive_port(archive);
+    struct lake_files_options read = {.folder = lake};
+    assert_int_equal(lake_files_open(&read, &files, &err), ERR_OK);
     return 0;
 }
 
 static int teardown(void **state)
 {
     (void)state;
+    lake_files_close(files);
     duckdb_archive_close(archive);
     lake_spool_close(spool);
     folder_objects_close(objects);
@@ -154,7 +158,7 @@ static struct duckdb_bronze *open_bronze(int64_t from_us, int64_t to_us)
     struct duckdb_bronze *bronze = NULL;
     struct err err = {0};
     struct duckdb_bronze_options options = {
-        .folder = lake, .symbol = SYMBOL, .from_us = from_us, .to_us = to_us};
+        .lake = files, .symbol = SYMBOL, .from_us = from_us, .to_us = to_us};
     if (duckdb_bronze_open(&options, &bronze, &err) != ERR_OK)
         fail_msg("%s", err.text);
     return bronze;
@@ -324,7 +328,7 @@ static void a_lake_without_the_symbol_is_said_to_be_empty(void **state)
     (void)state;
     struct duckdb_bronze *bronze;
     struct err err = {0};
-    struct duckdb_bronze_options options = {.folder = lake, .symbol = SYMBOL};
+    struct duckdb_bronze_options options = {.lake = files, .symbol = SYMBOL};
     assert_int_equal(duckdb_bronze_open(&options, &bronze, &err), ERR_NOT_FOUND);
     assert_non_null(strstr(err.text, SYMBOL));
 }

@@ -7,97 +7,32 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "edge/s3/s3_objects.h"
-#include "integration/http_fixture.h"
+#include "integration/s3_fixture.h"
 #include "tests/lib/object_contract.h"
-#include "tests/lib/temp_dir.h"
 
 #define PART_BYTES 65536u
 
 static struct loop *loop;
 static struct s3_objects *objects;
-static pid_t server;
-static int server_port;
+static struct s3_fixture s3;
 static char folder[TEMP_DIR_SIZE];
-static int lake;                /* number of the test's lake */
-static const char *npm_modules; /* NULL: not there */
+static int lake; /* number of the test's lake */
 
-/* Runs argv with its output in a pipe; *out is the reading end. */
-static pid_t spawn(char *const *argv, int *out)
+static void stop_server(void)
 {
-    int ends[2];
-    assert_int_equal(pipe(ends), 0);
-    pid_t parent = getpid();
-    pid_t pid = fork();
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-        dup2(ends[1], STDOUT_FILENO);
-        if (getppid() == parent)
-            execvp(argv[0], argv);
-        _exit(127);
-    }
-    close(ends[1]);
-    *out = ends[0];
-    return pid;
-}
-
-static void start_strict(void)
-{
-    int out;
-    char line[32] = "";
-    char *argv[] = {"/usr/bin/python3", BTCAST_SOURCE_DIR "/tests/lib/strict_s3.py",
-                    "lake-1",           "KEY",
-                    "sec/ret+",         NULL};
-    server = spawn(argv, &out);
-    FILE *words = fdopen(out, "r");
-    assert_non_null(fgets(line, sizeof(line), words));
-    fclose(words);
-    server_port = atoi(line);
-    assert_true(server_port > 0);
+    s3_fixture_stop(&s3);
 }
 
 static void start_s3rver(void)
 {
-    char program[512], port[8], data[TEMP_DIR_SIZE + 8];
-    int out;
-    if (server_port == 0)
-        server_port = temp_port(); /* the same one when it comes back */
-    snprintf(program, sizeof(program), "%s/s3rver/bin/s3rver.js", npm_modules);
-    snprintf(port, sizeof(port), "%d", server_port);
-    snprintf(data, sizeof(data), "%s/s3", folder);
-    char *argv[] = {"node",   program,     "-s", "-d", data,
-                    "-a",     "127.0.0.1", "-p", port, "--configure-bucket",
-                    "lake-1", NULL};
-    /* Its page tokens use a cipher that OpenSSL 3 calls legacy. */
-    setenv("NODE_OPTIONS", "--openssl-legacy-provider", 1);
-    server = spawn(argv, &out);
-    close(out);
-    for (int i = 0; i < 4000; i++) {
-        int fd = http_fixture_connect(server_port);
-        if (fd >= 0) {
-            close(fd);
-            return;
-        }
-        assert_int_equal(waitpid(server, NULL, WNOHANG), 0);
-        usleep(5000);
-    }
-    fail_msg("s3rver does not listen");
-}
-
-static void stop_server(void)
-{
-    kill(server, SIGKILL);
-    waitpid(server, NULL, 0);
+    s3_fixture_start_s3rver(&s3);
 }
 
 /* A lake of its own for each test: a prefix. */
@@ -117,7 +52,7 @@ static void open_objects(const char *key_id, const char *secret)
                                          .list_page = 7};
     snprintf(url, sizeof(url), "s3://lake-1/team=%d/lake", lake);
     assert_int_equal(s3_target_parse(url, &target, &err), ERR_OK);
-    snprintf(target.endpoint, sizeof(target.endpoint), "http://127.0.0.1:%d", server_port);
+    snprintf(target.endpoint, sizeof(target.endpoint), "http://127.0.0.1:%d", s3.port);
     snprintf(target.key_id, sizeof(target.key_id), "%s", key_id);
     snprintf(target.secret, sizeof(target.secret), "%s", secret);
     assert_int_equal(s3_target_finish(&target, &err), ERR_OK);
@@ -143,7 +78,7 @@ static void nothing(void)
 
 static struct object_port strict_open(void)
 {
-    open_objects("KEY", "sec/ret+");
+    open_objects(S3_FIXTURE_KEY, S3_FIXTURE_SECRET);
     return *s3_objects_port(objects);
 }
 
@@ -166,7 +101,7 @@ static void faults(const char *json)
         request, sizeof(request),
         "POST /_faults HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %zu\r\n\r\n%s",
         strlen(json), json);
-    assert_int_equal(http_fixture_ask(server_port, request, reply, sizeof(reply)), 200);
+    assert_int_equal(http_fixture_ask(s3.port, request, reply, sizeof(reply)), 200);
 }
 
 static void strict_take_away(void)
@@ -222,7 +157,7 @@ static int end(void **state)
 static int count_requests(const char *part)
 {
     static char reply[65536];
-    assert_int_equal(http_fixture_ask(server_port,
+    assert_int_equal(http_fixture_ask(s3.port,
                                       "GET /_log HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
                                       reply, sizeof(reply)),
                      200);
@@ -324,7 +259,7 @@ static void what_lasts_is_reported_as_away(void **state)
     assert_int_equal(put(10).result, ERR_CONNECTION);
     assert_int_equal(s3_objects_stats(objects)->requests, requests + 1);
     assert_true(s3_objects_stats(objects)->refused_retries > 0);
-    start_strict();
+    s3_fixture_start_strict(&s3);
 }
 
 static void a_large_put_survives_faults_in_each_step(void **state)
@@ -407,7 +342,7 @@ static void closing_leaves_no_parts_of_files(void **state)
     snprintf(path, sizeof(path), "%s/out.part", folder);
     assert_int_not_equal(access(path, F_OK), 0);
     assert_int_equal(answer.count, 0);
-    open_objects("KEY", "sec/ret+");
+    open_objects(S3_FIXTURE_KEY, S3_FIXTURE_SECRET);
 }
 
 static void targets_say_where_and_what_is_missing(void **state)
@@ -442,19 +377,6 @@ static void targets_say_where_and_what_is_missing(void **state)
         assert_int_equal(s3_target_parse(wrong[i], &target, &err), ERR_CONFIG);
 }
 
-static bool find_s3rver(void)
-{
-    static char line[400];
-    FILE *words = popen(BTCAST_SOURCE_DIR "/tools/npm_peers.sh s3rver@3.7.1 2>/dev/null", "r");
-    if (words == NULL || fgets(line, sizeof(line), words) == NULL)
-        line[0] = '\0';
-    if (words != NULL)
-        pclose(words);
-    line[strcspn(line, "\n")] = '\0';
-    npm_modules = line[0] == '/' ? line : NULL;
-    return npm_modules != NULL;
-}
-
 int main(void)
 {
     log_init("test", LOG_ERROR, NULL);
@@ -468,17 +390,17 @@ int main(void)
         cmocka_unit_test_setup_teardown(closing_leaves_no_parts_of_files, begin, end),
         cmocka_unit_test(targets_say_where_and_what_is_missing),
     };
-    start_strict();
+    s3_fixture_start_strict(&s3);
     int failed = object_contract_run(&strict);
     failed += cmocka_run_group_tests(tests, NULL, NULL);
     stop_server();
-    if (find_s3rver()) {
-        temp_dir_make(folder);
-        server_port = 0;
+    if (s3_fixture_find_s3rver(&s3)) {
+        temp_dir_make(s3.folder);
+        s3.port = 0;
         start_s3rver();
         failed += object_contract_run(&s3rver);
         stop_server();
-        temp_dir_remove(folder);
+        temp_dir_remove(s3.folder);
     } else
         printf("SKIPPED: the object contract on s3rver (npm cannot fetch it)\n");
     return failed;

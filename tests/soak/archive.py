@@ -1,7 +1,7 @@
 """The archive under load: an ingestor at a rate, a data-connector, now and then with the lake away,
 and what came of it: spool over time, records in bronze against records stamped, time and space.
 
-usage: tests/soak/archive.py [--rate 5000] [--seconds 600] [--away 0] [--frames 0] [--json]
+usage: tests/soak/archive.py [--rate 5000] [--seconds 600] [--away 0] [--frames 0] [--nice 10] [--json]
 
 --frames N archives N frames as fast as it goes instead.
 
@@ -11,6 +11,7 @@ import glob
 import json
 import os
 import pathlib
+import re
 import sys
 import time
 
@@ -18,21 +19,28 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 import harness  # noqa: E402
 import test_bronze  # noqa: E402
 
-MARKET_FRAMES_A_SECOND = 121  # of the simulated market, docs/exchange-sim.md
-PIECE_S = 1200 # of market in one file, fed again and again, each time as an epoch of its own
+PIECE_S = 30 # one file takes so long to send; it is fed again and again, each time as an epoch of its own
+PIECE_HOURS = (0.3, 12) # … and has so much of the market
+SAMPLE_S = 10
+PARTS = ("ingestor", "redis", "reader", "maker", "etl")
+MARKET_FRAMES = 160 # a second, about
 STREAMS = ("trade", "depth", "bestbidask")
 
 
 class Feed:
     """Ingestors one after the other until the time is over."""
 
-    def __init__(self, run, speed):
-        self.run, self.speed = run, speed
+    def __init__(self, run, rate):
+        """rate: frames a second, 0: as fast as it goes."""
+        self.run, self.tops, self.process = run, {}, None
         self.made = os.path.join(run.folder, "piece.btc")
-        status, _, err = harness.run("exchange-sim", "--hours", str(PIECE_S / 3600), "--out",
-                                     self.made, timeout_s=300)
+        hours = max(PIECE_HOURS[0], min(PIECE_HOURS[1], rate * PIECE_S / MARKET_FRAMES / 3600))
+        status, out, err = harness.run("exchange-sim", "--hours", hours, "--out", self.made,
+                                       timeout_s=600)
         assert status == 0, err
-        self.tops, self.process = {}, None
+        made = int(re.search(r"event=capture_written .*frames=(\d+)", out + err)[1])
+        self.speed = rate * hours * 3600 / made
+        self.cpus = {}
 
     def start(self):
         self.process = harness.start(
@@ -42,7 +50,9 @@ class Feed:
             f"replay.speed={self.speed}")
 
     def note(self):
-        """How far the newest epoch has come, by the streams themselves."""
+        """How far the newest epoch has come, by the streams themselves, and what it cost."""
+        if self.process is not None and self.process.alive():
+            self.cpus[self.process.pid] = cpu_s(self.process.pid)
         client = self.run.redis.client()
         for name in STREAMS:
             for entry, _ in client("XREVRANGE", f"market-sbe-{name}:{test_bronze.SYMBOL}", "+", "-",
@@ -71,57 +81,104 @@ def cpu_s(pid):
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def threads_cpu_s(pid):
+    """By the threads' names; the process' own is that of its first thread."""
+    sums = {}
+    for task in glob.glob(f"/proc/{pid}/task/*/stat"):
+        with open(task, encoding="ascii") as f:
+            head, tail = f.read().rsplit(")", 1)
+        fields, name = tail.split(), head.split("(", 1)[1]
+        sums[name] = sums.get(name, 0) + (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return sums
+
+
 def lake_bytes(run):
     objects = glob.glob(run.lake + "/bronze/**/*.parquet", recursive=True)
     return len(objects), sum(map(os.path.getsize, objects))
 
 
-def in_bronze(modules, run):
-    """Rows that are a record each, and how many of them are distinct."""
+def in_bronze(modules, run, tops):
+    """Records of all epochs, and how many of them are distinct numbers from 1 to the epoch's top."""
     total = distinct = 0
-    for kind, where in (("trades", "trade_index = 0"), ("depth", "true"), ("bba", "true")):
-        rows = test_bronze.foreign(modules, f"""SELECT count(*), count(DISTINCT (epoch, seq)) FROM
-            read_parquet('{run.lake}/bronze/sbe/{test_bronze.SYMBOL}/*/*/*/*/{kind}_*.parquet')
-            WHERE {where}""")
+    for epoch, top in tops.items():
+        parts = []
+        for kind, where in (("trades", "trade_index = 0"), ("depth", "true"), ("bba", "true")):
+            files = f"{run.lake}/bronze/sbe/{test_bronze.SYMBOL}/*/*/*/*/{kind}_*_{epoch}-*.parquet"
+            if glob.glob(files):
+                parts.append(f"SELECT seq FROM read_parquet('{files}') WHERE {where}")
+        if not parts:
+            continue
+        rows = test_bronze.foreign(modules, f"""SELECT count(*), count(DISTINCT seq) FILTER (seq BETWEEN 1
+            AND {top}) FROM ({" UNION ALL ".join(parts)})""")
         total += int(rows[0][0])
         distinct += int(rows[0][1])
     return total, distinct
 
 
+class Lake:
+    """The lake's folder, which can be away."""
+
+    def __init__(self, run, begin_s, seconds):
+        self.folder, self.gone = run.lake, False
+        self.begin_s, self.end_s = begin_s, begin_s + seconds
+
+    def look(self, now_s):
+        if not self.gone and self.begin_s <= now_s < self.end_s:
+            if os.path.exists(self.folder):
+                os.rename(self.folder, self.folder + ".away")
+            with open(self.folder, "w", encoding="ascii"):
+                self.gone = True
+        elif self.gone and now_s >= self.end_s:
+            os.unlink(self.folder)
+            if os.path.exists(self.folder + ".away"):
+                os.rename(self.folder + ".away", self.folder)
+            self.gone = False
+
+
+def sample(run, feed, second):
+    lake, archive = run.component("lake"), run.component("archive")
+    threads = threads_cpu_s(run.process.pid)
+    return {"second": round(second), "records": feed.stamped(),
+            "spool_bytes": lake.get("spool_bytes", 0), "journal_bytes": lake.get("journal_bytes", 0),
+            "lag_ms": archive.get("lag_ms", -1), "ingestor_cpu_s": sum(feed.cpus.values()),
+            "load": os.getloadavg()[0], "redis_cpu_s": cpu_s(run.redis.process.pid),
+            "reader_cpu_s": threads.get("btcast", 0), "maker_cpu_s": threads.get("archive", 0),
+            "etl_cpu_s": threads.get("etl", 0)}
+
+
+def tell(before, now):
+    """A line of what came in between."""
+    seconds = max(1, now["second"] - before["second"])
+    count = now["records"] - before["records"]
+    cpu = " ".join(f"{name} {(now[name + '_cpu_s'] - before[name + '_cpu_s']) / max(1, count) * 1e6:.2f}"
+                   for name in PARTS)
+    print(f"{now['second']:4d} s: {count / seconds:.0f} records/s, spool "
+          f"{(now['spool_bytes'] - now['journal_bytes']) / 1e6:.0f} MB and journal "
+          f"{now['journal_bytes'] / 1e6:.0f} MB, {now['lag_ms']} ms behind, us a record: {cpu}, load "
+          f"{now['load']:.1f}", file=sys.stderr, flush=True)
+
+
 def watch(run, feed, options):
-    """Samples of (second, bytes of files in the spool) while the feed runs."""
+    """Samples while the feed runs, one a second; a line is told each SAMPLE_S."""
     begin, samples = time.monotonic(), []
-    away = (options.seconds * 0.1, options.seconds * 0.1 + options.away) if options.away else None
-    gone = False
-    while True:
-        now = time.monotonic() - begin
-        if now >= options.seconds:
-            break
+    lake = Lake(run, options.seconds * 0.1, options.away)
+    while (now := time.monotonic() - begin) < options.seconds:
         feed.keep_up()
-        if away and not gone and away[0] <= now < away[1]:
-            if os.path.exists(run.lake):
-                os.rename(run.lake, run.lake + ".away")
-            with open(run.lake, "w", encoding="ascii"):
-                gone = True
-        if gone and now >= away[1]:
-            os.unlink(run.lake)
-            if os.path.exists(run.lake + ".away"):
-                os.rename(run.lake + ".away", run.lake)
-            gone, away = False, None
-        lake, archive = run.component("lake"), run.component("archive")
-        samples.append((now, lake.get("spool_bytes", 0), archive.get("lag_ms", -1),
-                        lake.get("journal_bytes", 0)))
+        lake.look(now)
+        samples.append(sample(run, feed, now))
+        if len(samples) > SAMPLE_S and len(samples) % SAMPLE_S == 1:
+            tell(samples[-1 - SAMPLE_S], samples[-1])
         time.sleep(1)
     feed.end()
-    if gone:
-        os.unlink(run.lake)
-        if os.path.exists(run.lake + ".away"):
-            os.rename(run.lake + ".away", run.lake)
+    lake.look(lake.end_s)
     return samples
 
 
 def archived(run, feed):
-    return run.component("archive").get("records", 0) >= feed.stamped()
+    """All is read, and but for the blocks that are still open it is in the lake."""
+    archive = run.component("archive")
+    return (archive.get("records", 0) >= feed.stamped() and archive.get("open_blocks", 0) <= len(STREAMS)
+            and run.component("lake").get("spool_files") == 0)
 
 
 def stop(run):
@@ -145,14 +202,15 @@ def main():
     parser.add_argument("--seconds", type=float, default=600)
     parser.add_argument("--away", type=float, default=0)
     parser.add_argument("--frames", type=int, default=0)
+    parser.add_argument("--nice", type=int, default=10)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     modules = test_bronze.node_modules()
-    run = test_bronze.Connector()
+    run = test_bronze.Connector("--set", f"nice={options.nice}")
     run.recorder.stop()
     harness.wait_until(lambda: run.component("redis_cluster").get("status") == "healthy",
                        "the connector is up")
-    feed = Feed(run, 0 if options.frames else options.rate / MARKET_FRAMES_A_SECOND)
+    feed = Feed(run, 0 if options.frames else options.rate)
     begin = time.monotonic()
     if options.frames:
         samples = []
@@ -162,29 +220,35 @@ def main():
         feed.end()
     else:
         samples = watch(run, feed, options)
-    harness.wait_until(lambda: archived(run, feed), "everything is read",
+    sent_s = time.monotonic() - begin
+    harness.wait_until(lambda: archived(run, feed), "everything is archived",
                        600 + options.seconds, 0.5)
+    read_s = time.monotonic() - begin
     missing = run.component("archive").get("records_missing", 0)
     status, stops, cpu = stop(run)
-    elapsed = time.monotonic() - begin
     objects, size = lake_bytes(run)
-    total, distinct = in_bronze(modules, run) if modules else (feed.stamped(), feed.stamped())
-    half = [s for s in samples if s[0] >= options.seconds / 2]
+    records = feed.stamped()
+    total, distinct = in_bronze(modules, run, feed.tops) if modules else (records, records)
+    half = [s for s in samples if s["second"] >= options.seconds / 2]
     third = max(1, len(half) // 3)
+
+    def most(of, name):
+        return max((s[name] for s in of), default=0)
     result = {
-        "records": feed.stamped(), "in_bronze": total, "distinct": distinct, "missing": missing,
-        "seconds": round(elapsed, 1), "records_per_second": round(feed.stamped() / elapsed),
+        "records": records, "in_bronze": total, "distinct": distinct, "missing": missing,
+        "seconds": round(sent_s, 1), "records_per_second": round(records / sent_s),
+        "archived_after_s": round(read_s - sent_s, 1),
         "connector_cpu_s": round(cpu, 1), "objects": objects, "bytes": size,
         "bytes_per_record": round(size / max(1, total), 1),
-        "spool_max_mb": round(max((s[1] for s in samples), default=0) / 1e6, 1),
-        "journal_max_mb": round(max((s[3] for s in samples), default=0) / 1e6, 1),
-        "second_half_begin_mb": round(max((s[1] for s in half[:third]), default=0) / 1e6, 1),
-        "second_half_end_mb": round(max((s[1] for s in half[-third:]), default=0) / 1e6, 1),
-        "lag_max_ms": max((s[2] for s in samples), default=0), "exit_status": status,
-        "stops": stops,
+        "spool_max_mb": round(most(samples, "spool_bytes") / 1e6, 1),
+        "journal_max_mb": round(most(samples, "journal_bytes") / 1e6, 1),
+        "second_half_begin_mb": round(most(half[:third], "spool_bytes") / 1e6, 1),
+        "second_half_end_mb": round(most(half[-third:], "spool_bytes") / 1e6, 1),
+        "lag_max_ms": most(samples, "lag_ms"), "load_max": round(most(samples, "load"), 1),
+        "exit_status": status, "stops": stops,
     }
     print(json.dumps(result) if options.json else "\n".join(f"{k}: {v}" for k, v in result.items()))
-    return 0 if status == 0 and total == distinct == feed.stamped() else 1
+    return 0 if status == 0 and total == distinct == records else 1
 
 
 if __name__ == "__main__":

@@ -69,8 +69,7 @@ static int archive_maker_copy(struct archive_maker *maker, const char *select, c
     char sql[ARCHIVE_JOB_SQL_SIZE], quoted[LAKE_FILE_PATH_SIZE + 64];
     if (!duckdb_session_quote(begun, quoted, sizeof(quoted)))
         return err_set(err, ERR_INVALID, "the spool's path is too long");
-    snprintf(sql, sizeof(sql), "COPY (%s) TO %s (FORMAT parquet, COMPRESSION zstd)", select,
-             quoted);
+    snprintf(sql, sizeof(sql), "COPY (%s) TO %s (" ARCHIVE_JOB_FORMAT ")", select, quoted);
     int result = duckdb_session_run(&maker->session, sql, err);
     if (result == ERR_OK)
         result = lake_file_sync(begun, err);

@@ -7,6 +7,13 @@
 #include "edge/duckdb/reply_table.h"
 #include "edge/lake/lake_spool.h"
 
+/* Measured on frames of a real market: level 1 takes three quarters of the time of the default (3)
+ * and 0 to 10 % more space; values that rarely repeat are not worth a dictionary, and without the
+ * limit DuckDB hashes a fifth of each column before it finds that out. Pages of the second
+ * version (delta encodings) are larger where levels of a book are compressed. */
+#define ARCHIVE_JOB_FORMAT                                                                         \
+    "FORMAT parquet, COMPRESSION zstd, COMPRESSION_LEVEL 1, DICTIONARY_SIZE_LIMIT 64"
+
 struct archive_job {
     struct archive_job *next;
     struct block_memory *block; /* NULL: a reply */

@@ -7,6 +7,8 @@
 
 #include "learn/lake/bronze_key.h"
 
+#define BRONZE_LIST_HOUR_MINUTES 60
+
 static int bronze_list_compare(const void *a, const void *b)
 {
     const struct bronze_file *left = a, *right = b;
@@ -15,51 +17,29 @@ static int bronze_list_compare(const void *a, const void *b)
     return bronze_key_block_compare(&left->identity, &right->identity);
 }
 
-/* Takes the file if its name is a block's; others are left alone. */
-static int bronze_list_add(struct bronze_list *list, struct bytes path, int64_t from_minute,
-                           int64_t to_minute, struct err *err)
+/* The folder of the minute's hour without its '/': what comes before it lies before. */
+static int bronze_list_after(const char *prefix, int64_t minute, char *after)
 {
-    char key[OBJECT_KEY_SIZE];
-    struct archive_block identity;
-    const size_t skip = strlen(list->folder) + 1;
-    if (path.size <= skip || path.size - skip >= sizeof(key))
+    char day[11];
+    after[0] = '\0';
+    if (minute < BRONZE_LIST_HOUR_MINUTES || minute > BRONZE_KEY_MINUTE_MAX)
         return ERR_OK;
-    memcpy(key, path.data + skip, path.size - skip);
-    key[path.size - skip] = '\0';
-    if (bronze_key_read_block(key, &identity) != ERR_OK || identity.minute < from_minute ||
-        identity.minute > to_minute)
-        return ERR_OK;
-    if (list->count >= BRONZE_LIST_FILES_MAX)
-        return err_set(err, ERR_FULL, "more than %u objects", BRONZE_LIST_FILES_MAX);
-    if ((list->count & (list->count - 1)) == 0) {
-        const size_t capacity = list->count == 0 ? 1 : 2 * list->count;
-        void *grown = realloc(list->files, capacity * sizeof(*list->files));
-        if (grown == NULL)
-            return err_set(err, ERR_MEMORY, "list of objects");
-        list->files = grown;
-    }
-    char *copy = strdup(key);
-    if (copy == NULL)
-        return err_set(err, ERR_MEMORY, "list of objects");
-    list->files[list->count++] = (struct bronze_file){.identity = identity, .key = copy};
-    return ERR_OK;
+    int hour = bronze_key_partition(minute, day);
+    return snprintf(after, OBJECT_KEY_SIZE, "%syear=%.4s/month=%.2s/day=%.2s/hour=%02d", prefix,
+                    day, day + 5, day + 8, hour) < OBJECT_KEY_SIZE
+               ? ERR_OK
+               : ERR_INVALID;
 }
 
-static int bronze_list_read(struct duckdb_session *session, duckdb_result result,
-                            struct bronze_list *list, int64_t from_minute, int64_t to_minute,
-                            struct err *err)
+/* Objects whose names are blocks'; others are left alone. */
+static void bronze_list_take(struct bronze_list *list, int64_t from_minute, int64_t to_minute)
 {
-    const struct duckdb_api *api = session->api;
-    int code = ERR_OK;
-    for (duckdb_data_chunk chunk; code == ERR_OK && (chunk = api->fetch_chunk(result)) != NULL;) {
-        const duckdb_string_t *paths = api->vector_get_data(api->data_chunk_get_vector(chunk, 0));
-        const idx_t rows = api->data_chunk_get_size(chunk);
-        for (idx_t i = 0; i < rows && code == ERR_OK; i++)
-            code =
-                bronze_list_add(list, duckdb_session_bytes(&paths[i]), from_minute, to_minute, err);
-        api->destroy_data_chunk(&chunk);
+    for (size_t i = 0; i < list->objects.count; i++) {
+        struct bronze_file file = {.object = list->objects.entries[i]};
+        if (bronze_key_read_block(file.object.key, &file.identity) == ERR_OK &&
+            file.identity.minute >= from_minute && file.identity.minute <= to_minute)
+            list->files[list->count++] = file;
     }
-    return code;
 }
 
 static void bronze_list_sort(struct bronze_list *list)
@@ -75,55 +55,32 @@ static void bronze_list_sort(struct bronze_list *list)
     list->first[ARCHIVE_KINDS] = at;
 }
 
-int bronze_list_make(struct duckdb_session *session, const char *folder, const char *symbol,
-                     int64_t from_minute, int64_t to_minute, struct bronze_list *list,
-                     struct err *err)
+int bronze_list_make(struct lake_files *lake, const char *symbol, int64_t from_minute,
+                     int64_t to_minute, struct bronze_list *list, struct err *err)
 {
-    char prefix[OBJECT_KEY_SIZE], pattern[2 * LAKE_FILE_PATH_SIZE], quoted[LAKE_FILE_PATH_SIZE * 2];
+    char prefix[OBJECT_KEY_SIZE], after[OBJECT_KEY_SIZE];
     *list = (struct bronze_list){0};
-    size_t size = (size_t)snprintf(list->folder, sizeof(list->folder), "%s", folder);
-    if (size >= sizeof(list->folder) || bronze_key_of_symbol(symbol, prefix) != ERR_OK)
-        return err_set(err, ERR_INVALID, "%.80s: no usable folder, or %.30s no symbol", folder,
-                       symbol);
-    while (size > 1 && list->folder[size - 1] == '/')
-        list->folder[--size] = '\0';
-    snprintf(pattern, sizeof(pattern), "%s/%s*/*/*/*/*.parquet", list->folder, prefix);
-    if (!duckdb_session_quote(pattern, quoted, sizeof(quoted)))
-        return err_set(err, ERR_INVALID, "%.80s: the path is too long", folder);
-    snprintf(pattern, sizeof(pattern), "SELECT file FROM glob(%.1500s)", quoted);
-    duckdb_result result;
-    int code = duckdb_session_query(session, pattern, &result, err);
-    if (code != ERR_OK)
-        return code;
-    code = bronze_list_read(session, result, list, from_minute, to_minute, err);
-    session->api->destroy_result(&result);
-    if (code == ERR_OK && list->count == 0)
-        code = err_set(err, ERR_NOT_FOUND, "%s has no blocks of %s", list->folder, symbol);
+    if (bronze_key_of_symbol(symbol, prefix) != ERR_OK ||
+        bronze_list_after(prefix, from_minute, after) != ERR_OK)
+        return err_set(err, ERR_INVALID, "%.30s is no symbol", symbol);
+    int result = lake_files_list(lake, prefix, after, &list->objects, err);
+    if (result != ERR_OK)
+        return result;
+    if (list->objects.count > BRONZE_LIST_FILES_MAX)
+        return err_set(err, ERR_FULL, "more than %u objects", BRONZE_LIST_FILES_MAX);
+    list->files = calloc(list->objects.count + 1, sizeof(*list->files));
+    if (list->files == NULL)
+        return err_set(err, ERR_MEMORY, "list of objects");
+    bronze_list_take(list, from_minute, to_minute);
     bronze_list_sort(list);
-    return code;
+    if (list->count > 0)
+        return ERR_OK;
+    return err_set(err, ERR_NOT_FOUND, "%s has no blocks of %s", lake_files_root(lake), symbol);
 }
 
 void bronze_list_free(struct bronze_list *list)
 {
-    for (size_t i = 0; i < list->count; i++)
-        free(list->files[i].key);
+    lake_list_free(&list->objects);
     free(list->files);
     *list = (struct bronze_list){0};
-}
-
-int bronze_list_path(const struct bronze_list *list, const char *key, char *out)
-{
-    return snprintf(out, LAKE_FILE_PATH_SIZE, "%s/%s", list->folder, key) < LAKE_FILE_PATH_SIZE
-               ? ERR_OK
-               : ERR_INVALID;
-}
-
-int bronze_list_quarantine(const struct bronze_list *list, const char *key, struct err *err)
-{
-    char from[LAKE_FILE_PATH_SIZE], to[LAKE_FILE_PATH_SIZE];
-    if (bronze_list_path(list, key, from) != ERR_OK ||
-        snprintf(to, sizeof(to), "%s/quarantine/%s", list->folder, key) >= (int)sizeof(to))
-        return err_set(err, ERR_INVALID, "%s: the path is too long", key);
-    int result = lake_file_make_folders(to, true, err);
-    return result == ERR_OK ? lake_file_rename(from, to, err) : result;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 #include "base/log.h"
 #include "edge/duckdb/archive_job.h"
@@ -65,6 +66,7 @@ static struct archive_job *archive_queue_pop(struct archive_queue *queue)
 static void *duckdb_archive_thread(void *context)
 {
     struct duckdb_archive *archive = context;
+    prctl(PR_SET_NAME, "archive");
     pthread_mutex_lock(&archive->mutex);
     while (!archive->stopping) {
         struct archive_job *job = archive_queue_pop(&archive->asked);

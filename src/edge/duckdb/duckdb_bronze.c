@@ -9,6 +9,7 @@
 #include "base/crc32c.h"
 #include "base/log.h"
 #include "edge/duckdb/bronze_list.h"
+#include "edge/duckdb/duckdb_session.h"
 #include "learn/lake/bronze_key.h"
 
 #define DUCKDB_BRONZE_LANES ARCHIVE_CONTROL /* the kinds before it */
@@ -20,6 +21,7 @@ enum { ROW_EPOCH, ROW_SEQ, ROW_RECV_US, ROW_KIND, ROW_FLAGS, ROW_FRAME, ROW_CRC,
 /* One object being read. */
 struct bronze_cursor {
     size_t next, end; /* files of its kind not begun yet */
+    const struct lake_entry *held;
     bool open;
     duckdb_result result;
     duckdb_data_chunk chunk;
@@ -37,6 +39,7 @@ struct bronze_control {
 
 struct duckdb_bronze {
     struct duckdb_session session;
+    struct lake_files *lake;
     struct bronze_list list;
     int64_t from_us, to_us;
     char symbol[RECORD_SYMBOL_SIZE];
@@ -56,6 +59,9 @@ static void bronze_cursor_end(struct duckdb_bronze *bronze, struct bronze_cursor
         bronze->session.api->destroy_data_chunk(&cursor->chunk);
     if (cursor->open)
         bronze->session.api->destroy_result(&cursor->result);
+    if (cursor->held != NULL)
+        lake_files_release(bronze->lake, cursor->held, 1);
+    cursor->held = NULL;
     cursor->open = false;
     cursor->row = cursor->rows = 0;
 }
@@ -71,17 +77,23 @@ static int bronze_cursor_begin(struct duckdb_bronze *bronze, struct bronze_curso
                                struct err *err)
 {
     const struct bronze_file *file = &bronze->list.files[cursor->next];
+    const char *key = file->object.key;
     char path[LAKE_FILE_PATH_SIZE], quoted[LAKE_FILE_PATH_SIZE + 64], sql[DUCKDB_BRONZE_SQL];
     struct err why = {0};
-    if (bronze_list_path(&bronze->list, file->key, path) != ERR_OK ||
+    if (snprintf(path, sizeof(path), "%s/%s", lake_files_root(bronze->lake), key) >=
+            (int)sizeof(path) ||
         !duckdb_session_quote(path, quoted, sizeof(quoted)))
-        return err_set(err, ERR_INVALID, "%s: the path is too long", file->key);
+        return err_set(err, ERR_INVALID, "%s: the path is too long", key);
+    int result = lake_files_hold(bronze->lake, &file->object, 1, err);
+    if (result != ERR_OK)
+        return result;
+    cursor->held = &file->object;
     snprintf(sql, sizeof(sql),
              "SELECT epoch, seq, recv_us, record_kind, flags, frame, frame_crc32c FROM "
              "read_parquet(%s, hive_partitioning = false)%s",
              quoted, file->identity.kind == ARCHIVE_TRADES ? " WHERE trade_index = 0" : "");
     cursor->next++;
-    int result = duckdb_session_query(&bronze->session, sql, &cursor->result, &why);
+    result = duckdb_session_query(&bronze->session, sql, &cursor->result, &why);
     if (result == ERR_OK) {
         cursor->open = true;
         bronze->counters.files++;
@@ -90,8 +102,8 @@ static int bronze_cursor_begin(struct duckdb_bronze *bronze, struct bronze_curso
     if (bronze_is_outside(why.text))
         return err_set(err, ERR_IO, "%s: %s", path, why.text);
     bronze->counters.quarantined++;
-    log_warn("object_quarantined", "key=%s reason=\"%s\"", file->key, why.text);
-    return bronze_list_quarantine(&bronze->list, file->key, err);
+    log_warn("object_quarantined", "key=%s reason=\"%s\"", key, why.text);
+    return lake_files_quarantine(bronze->lake, key, err);
 }
 
 static bool bronze_cursor_chunk(struct duckdb_bronze *bronze, struct bronze_cursor *cursor)
@@ -291,15 +303,16 @@ int duckdb_bronze_open(const struct duckdb_bronze_options *options, struct duckd
     if (bronze == NULL)
         return err_set(err, ERR_MEMORY, "bronze");
     bronze->given = -1;
+    bronze->lake = options->lake;
     bronze->from_us = options->from_us;
     bronze->to_us = options->to_us > 0 ? options->to_us : INT64_MAX;
     snprintf(bronze->symbol, sizeof(bronze->symbol), "%s", options->symbol);
     int result =
         duckdb_session_open(&bronze->session, options->library, DUCKDB_BRONZE_MEMORY_MB, err);
     if (result == ERR_OK)
-        result = bronze_list_make(&bronze->session, options->folder, options->symbol,
-                                  bronze->from_us / BRONZE_KEY_MINUTE_US,
-                                  bronze->to_us / BRONZE_KEY_MINUTE_US, &bronze->list, err);
+        result =
+            bronze_list_make(bronze->lake, options->symbol, bronze->from_us / BRONZE_KEY_MINUTE_US,
+                             bronze->to_us / BRONZE_KEY_MINUTE_US, &bronze->list, err);
     if (result == ERR_OK)
         result = bronze_start(bronze, err);
     if (result != ERR_OK) {
@@ -344,7 +357,7 @@ static bool bronze_pattern(const struct duckdb_bronze *bronze, const char *below
                            size_t capacity)
 {
     char pattern[LAKE_FILE_PATH_SIZE];
-    return snprintf(pattern, sizeof(pattern), "%s/%s", bronze->list.folder, below) <
+    return snprintf(pattern, sizeof(pattern), "%s/%s", lake_files_root(bronze->lake), below) <
                (int)sizeof(pattern) &&
            duckdb_session_quote(pattern, quoted, capacity);
 }
@@ -356,13 +369,16 @@ int duckdb_bronze_trades(struct duckdb_bronze *bronze, struct duckdb_bronze_trad
     char sql[4 * LAKE_FILE_PATH_SIZE];
     int64_t v[5];
     *trades = (struct duckdb_bronze_trades){0};
+    if (!lake_files_local(bronze->lake))
+        return err_set(err, ERR_INVALID, "trade ids are counted in a folder lake only");
     snprintf(below, sizeof(below), "bronze/sbe/%s/*/*/*/*/trades_*.parquet", bronze->symbol);
     bool fits = bronze_pattern(bronze, below, blocks, sizeof(blocks));
     snprintf(below, sizeof(below), "bronze/rest/%s/historicalTrades/*/*/*/*.parquet",
              bronze->symbol);
     fits = fits && bronze_pattern(bronze, below, replies, sizeof(replies));
     if (!fits)
-        return err_set(err, ERR_INVALID, "%.80s: the path is too long", bronze->list.folder);
+        return err_set(err, ERR_INVALID, "%.80s: the path is too long",
+                       lake_files_root(bronze->lake));
     if (!bronze_has(bronze, blocks))
         return ERR_OK;
     const bool has_replies = bronze_has(bronze, replies);

@@ -6,6 +6,7 @@
 #define BTCAST_EDGE_DUCKDB_DUCKDB_BRONZE_H
 
 #include "base/err.h"
+#include "edge/lake/lake_files.h"
 #include "market/record.h"
 
 #define DUCKDB_BRONZE_MEMORY_MB    1024
@@ -14,7 +15,7 @@
 struct duckdb_bronze;
 
 struct duckdb_bronze_options {
-    const char *folder; /* of the lake */
+    struct lake_files *lake; /* its owner's; used until close */
     const char *symbol;
     const char *library;    /* see duckdb_api_load */
     int64_t from_us, to_us; /* receive times, to excluded; to 0: all there is */
@@ -31,7 +32,8 @@ int duckdb_bronze_open(const struct duckdb_bronze_options *options, struct duckd
                        struct err *err) MUST_CHECK;
 void duckdb_bronze_close(struct duckdb_bronze *bronze);
 /* The next record; its payload is borrowed until the next call. ERR_EMPTY: the end. ERR_IO:
- * an object could be read neither nor put aside. */
+ * an object could be read neither nor put aside; ERR_CONNECTION, ERR_TIMEOUT, ERR_FULL, ERR_AGAIN:
+ * it could not be fetched. */
 int duckdb_bronze_next(struct duckdb_bronze *bronze, struct record *record,
                        struct err *err) MUST_CHECK;
 const struct duckdb_bronze_counters *duckdb_bronze_counters(const struct duckdb_bronze *bronze);
@@ -44,6 +46,7 @@ struct duckdb_bronze_trades {
     int64_t backfilled; /* ids that only replies have */
     int64_t missing;    /* between first and last, in neither */
 };
+/* Of a folder lake only: ERR_INVALID. */
 int duckdb_bronze_trades(struct duckdb_bronze *bronze, struct duckdb_bronze_trades *trades,
                          struct err *err) MUST_CHECK;
 

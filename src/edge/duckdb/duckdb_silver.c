@@ -8,9 +8,6 @@
 #include "base/text.h"
 #include "edge/duckdb/silver_files.h"
 
-#define DUCKDB_SILVER_GLOB_SIZE  (DUCKDB_SILVER_PATTERNS_MAX * 2200 + 64)
-#define DUCKDB_SILVER_QUOTE_SIZE 2200
-
 static const struct silver_file *duckdb_silver_find(const char *name)
 {
     const size_t size = strlen(name);
@@ -103,10 +100,15 @@ int duckdb_silver_run(struct duckdb_session *session, const char *name,
     return result == ERR_OK ? ERR_OK : err_wrap(err, result, "%s.sql", name);
 }
 
-static int duckdb_silver_chunk(struct duckdb_session *session, duckdb_data_chunk chunk,
-                               duckdb_silver_line_fn line, void *context, struct err *err)
+struct duckdb_silver_reader {
+    duckdb_silver_line_fn line;
+    void *context;
+};
+
+static int duckdb_silver_chunk(void *context, const struct duckdb_api *api, duckdb_data_chunk chunk,
+                               struct err *err)
 {
-    const struct duckdb_api *api = session->api;
+    const struct duckdb_silver_reader *reader = context;
     duckdb_vector column = api->data_chunk_get_vector(chunk, 0);
     const duckdb_string_t *texts = api->vector_get_data(column);
     const uint64_t *validity = api->vector_get_validity(column);
@@ -114,24 +116,15 @@ static int duckdb_silver_chunk(struct duckdb_session *session, duckdb_data_chunk
     int result = ERR_OK;
     for (idx_t i = 0; i < rows && result == ERR_OK; i++)
         if (duckdb_session_has(validity, i))
-            result = line(context, duckdb_session_bytes(&texts[i]), err);
+            result = reader->line(reader->context, duckdb_session_bytes(&texts[i]), err);
     return result;
 }
 
 static int duckdb_silver_query(struct duckdb_session *session, const char *sql,
                                duckdb_silver_line_fn line, void *context, struct err *err)
 {
-    duckdb_result rows;
-    duckdb_data_chunk chunk;
-    int result = duckdb_session_query(session, sql, &rows, err);
-    if (result != ERR_OK)
-        return result;
-    while (result == ERR_OK && (chunk = session->api->fetch_chunk(rows)) != NULL) {
-        result = duckdb_silver_chunk(session, chunk, line, context, err);
-        session->api->destroy_data_chunk(&chunk);
-    }
-    session->api->destroy_result(&rows);
-    return result;
+    struct duckdb_silver_reader reader = {line, context};
+    return duckdb_session_chunks(session, sql, duckdb_silver_chunk, &reader, err);
 }
 
 int duckdb_silver_lines(struct duckdb_session *session, const char *name,
@@ -148,76 +141,30 @@ int duckdb_silver_lines(struct duckdb_session *session, const char *name,
 
 /* --- lists of files --------------------------------------------------------------------- */
 
-struct duckdb_silver_list {
-    char *text;
-    size_t size, capacity, count;
-};
-
-static int duckdb_silver_list_add(struct duckdb_silver_list *list, const char *data, size_t size,
-                                  struct err *err)
+char *duckdb_silver_files(const char *root, const struct lake_entry *objects, size_t count,
+                          struct err *err)
 {
-    if (list->size + size + 1 > list->capacity) {
-        size_t capacity = 2 * list->capacity + size + 256;
-        char *grown = realloc(list->text, capacity);
-        if (grown == NULL)
-            return err_set(err, ERR_MEMORY, "list of files");
-        list->text = grown;
-        list->capacity = capacity;
+    size_t capacity = 3;
+    for (size_t i = 0; i < count; i++)
+        capacity += 2 * (strlen(root) + strlen(objects[i].key) + 1) + 3;
+    char *buffer = malloc(capacity);
+    if (buffer == NULL) {
+        err_set(err, ERR_MEMORY, "list of files");
+        return NULL;
     }
-    memcpy(list->text + list->size, data, size);
-    list->size += size;
-    list->text[list->size] = '\0';
-    return ERR_OK;
-}
-
-static int duckdb_silver_on_file(void *context, struct bytes path, struct err *err)
-{
-    struct duckdb_silver_list *list = context;
-    char plain[DUCKDB_SILVER_QUOTE_SIZE / 2], quoted[DUCKDB_SILVER_QUOTE_SIZE];
-    if (path.size >= sizeof(plain))
-        return ERR_OK; /* no path of the lake's */
-    memcpy(plain, path.data, path.size);
-    plain[path.size] = '\0';
-    if (!duckdb_session_quote(plain, quoted, sizeof(quoted)))
-        return ERR_OK;
-    int result = list->count++ > 0 ? duckdb_silver_list_add(list, ",", 1, err) : ERR_OK;
-    return result == ERR_OK ? duckdb_silver_list_add(list, quoted, strlen(quoted), err) : result;
-}
-
-static int duckdb_silver_glob_sql(const char *const *patterns, int count, char *sql, size_t size,
-                                  struct err *err)
-{
-    struct text out = text_begin(sql, size);
-    for (int i = 0; i < count; i++) {
-        char quoted[DUCKDB_SILVER_QUOTE_SIZE];
-        if (!duckdb_session_quote(patterns[i], quoted, sizeof(quoted)))
-            return err_set(err, ERR_INVALID, "%.80s: the path is too long", patterns[i]);
-        text_add_format(&out, "%sSELECT file FROM glob(%s)", i > 0 ? " UNION ALL " : "", quoted);
+    struct text out = text_begin(buffer, capacity);
+    text_add(&out, "[");
+    for (size_t i = 0; i < count; i++) {
+        char path[LAKE_FILE_PATH_SIZE], quoted[2 * LAKE_FILE_PATH_SIZE + 2];
+        if (snprintf(path, sizeof(path), "%s/%s", root, objects[i].key) >= (int)sizeof(path) ||
+            !duckdb_session_quote(path, quoted, sizeof(quoted))) {
+            err_set(err, ERR_INVALID, "%s: the path is too long", objects[i].key);
+            free(buffer);
+            return NULL;
+        }
+        text_add_format(&out, "%s%s", i > 0 ? "," : "", quoted);
     }
-    text_add(&out, " ORDER BY file");
+    text_add(&out, "]");
     text_end(&out);
-    return out.truncated ? err_set(err, ERR_INVALID, "the paths are too long") : ERR_OK;
-}
-
-int duckdb_silver_glob(struct duckdb_session *session, const char *const *patterns, int count,
-                       char **text, size_t *found, struct err *err)
-{
-    char sql[DUCKDB_SILVER_GLOB_SIZE];
-    struct duckdb_silver_list list = {0};
-    *text = NULL;
-    *found = 0;
-    int result = duckdb_silver_glob_sql(patterns, count, sql, sizeof(sql), err);
-    if (result == ERR_OK)
-        result = duckdb_silver_list_add(&list, "[", 1, err);
-    if (result == ERR_OK)
-        result = duckdb_silver_query(session, sql, duckdb_silver_on_file, &list, err);
-    if (result == ERR_OK)
-        result = duckdb_silver_list_add(&list, "]", 1, err);
-    if (result != ERR_OK) {
-        free(list.text);
-        return result;
-    }
-    *text = list.text;
-    *found = list.count;
-    return ERR_OK;
+    return buffer;
 }

@@ -5,6 +5,7 @@
 #define BTCAST_EDGE_DUCKDB_DUCKDB_SILVER_H
 
 #include "edge/duckdb/duckdb_session.h"
+#include "edge/lake/lake_files.h"
 
 struct duckdb_silver_value {
     const char *name; /* without its signs */
@@ -27,10 +28,9 @@ int duckdb_silver_lines(struct duckdb_session *session, const char *name,
 char *duckdb_silver_sql(const char *name, const struct duckdb_silver_value *values, int count,
                         struct err *err);
 
-/* The files of up to three glob patterns as a list for @files@: "['a','b']", the caller's to free;
- * *found: how many there are. */
-#define DUCKDB_SILVER_PATTERNS_MAX 4
-int duckdb_silver_glob(struct duckdb_session *session, const char *const *patterns, int count,
-                       char **list, size_t *found, struct err *err) MUST_CHECK;
+/* The files of these objects below root as a list for @files@: "['a','b']", the caller's to free.
+ * NULL: no memory, or a path is too long. */
+char *duckdb_silver_files(const char *root, const struct lake_entry *objects, size_t count,
+                          struct err *err);
 
 #endif

@@ -4,10 +4,11 @@
 #define BTCAST_EDGE_DUCKDB_DUCKDB_TRAINING_H
 
 #include "base/err.h"
+#include "edge/lake/lake_files.h"
 #include "learn/train/dataset.h"
 
 struct duckdb_training_options {
-    const char *folder; /* of the lake */
+    struct lake_files *lake;
     const char *symbol;
     const char *library;    /* see duckdb_api_load */
     int64_t from_us, to_us; /* slot times, to excluded; to 0: all there is */

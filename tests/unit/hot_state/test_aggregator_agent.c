@@ -513,6 +513,23 @@ static void a_swap_of_unknown_outcome_keeps_the_right_book(void **state)
     assert_book_is_the_exchanges(scene);
 }
 
+static void a_renewal_behind_a_swap_is_not_refused_by_the_swaps_own_fence(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    while (scene->store.swaps == 0)
+        step(scene);
+    scene->nodes[0].client.held = true; /* the swap's answer waits, and so does the renewal's */
+    run(scene, 1000);
+    assert_true(scene->nodes[0].client.count >= 2);
+    scene->nodes[0].client.held = false;
+    run(scene, 100);
+    settle(scene);
+    assert_int_equal(status_of(scene, 0).fence, scene->store.fence);
+    assert_int_equal(status_of(scene, 0).writes_refused, 0);
+    assert_book_is_the_exchanges(scene);
+}
+
 static void an_anchor_older_than_the_buffer_is_refused(void **state)
 {
     struct scene *scene = *state;
@@ -806,6 +823,61 @@ static void lost_trades_come_back_with_the_anchor_for_both(void **state)
                   trades_since(&scene->market, scene->market.recv_us - 5000000));
 }
 
+/* --- the end of the known book ------------------------------------------------------ */
+
+static void price_that_nears_the_end_of_the_known_book_has_it_fetched_again(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1000);
+    scene->quiet = true;
+    scene->answering = false;
+    fake_market_eat(&scene->market, 5);
+    run(scene, 100);
+    assert_string_equal(scene->store.ask, "");
+    fake_market_eat(&scene->market, 2);
+    run(scene, 100);
+    assert_non_null(strstr(scene->store.ask, "end of the known book"));
+    assert_non_null(strstr(scene->store.ask, "\"levels\":1000"));
+    assert_true(status_of(scene, 0).book_live);
+    /* The exchange has more behind what was known. */
+    scene->market.asks_gone = 0;
+    scene->answering = true;
+    run(scene, 500);
+    assert_int_equal(scene->store.swaps, 2);
+    run(scene, 5000);
+    assert_int_equal(scene->store.swaps, 2);
+}
+
+static void price_that_runs_on_has_it_fetched_not_too_often(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1000);
+    scene->quiet = true;
+    for (int i = 0; i < 50; i++) {
+        scene->market.asks_gone = 0; /* until it has been fetched */
+        run(scene, 200);
+        fake_market_eat(&scene->market, 2);
+        run(scene, 1);
+        scene->market.asks_gone = 0;
+        run(scene, 399);
+    }
+    /* 30 s: at once, and each 10 s. */
+    assert_in_range(scene->store.swaps, 1 + 3, 1 + 4);
+}
+
+static void book_that_ends_at_the_price_is_not_fetched_for_ever(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1000);
+    scene->quiet = true;
+    fake_market_eat(&scene->market, 1);
+    run(scene, 25000);
+    assert_int_equal(scene->store.swaps, 2);
+}
+
 /* --- a silent market ------------------------------------------------------------------ */
 
 static void a_silent_market_has_rests_book_every_two_seconds(void **state)
@@ -893,6 +965,7 @@ int main(void)
         TEST(a_refused_swap_leaves_the_world_as_it_was),
         TEST(a_refused_swap_loses_no_record_that_came_meanwhile),
         TEST(a_swap_of_unknown_outcome_keeps_the_right_book),
+        TEST(a_renewal_behind_a_swap_is_not_refused_by_the_swaps_own_fence),
         TEST(an_anchor_older_than_the_buffer_is_refused),
         TEST(a_document_of_another_token_is_left_alone),
         TEST(a_live_book_can_be_anchored_by_force),
@@ -910,6 +983,9 @@ int main(void)
         TEST(live_keys_that_are_wrong_are_written_and_checked_again),
         TEST(a_store_that_is_always_wrong_is_not_asked_for_ever),
         TEST(lost_trades_come_back_with_the_anchor_for_both),
+        TEST(price_that_nears_the_end_of_the_known_book_has_it_fetched_again),
+        TEST(price_that_runs_on_has_it_fetched_not_too_often),
+        TEST(book_that_ends_at_the_price_is_not_fetched_for_ever),
         TEST(a_silent_market_has_rests_book_every_two_seconds),
         TEST(the_market_is_back_and_goes_on_from_rests_book),
         TEST(the_market_is_back_behind_a_gap),

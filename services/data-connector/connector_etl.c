@@ -14,6 +14,9 @@
 
 /* Objects come three at a time: a pass begins so long behind the first. */
 #define CONNECTOR_ETL_GATHER_US (1 * CLOCK_US_PER_S)
+/* Between two passes so many times what the last one took, `every_s` at most: a pass has costs of
+ * its own (what bronze has is listed), and the archive shares the cores with it. */
+#define CONNECTOR_ETL_RESTS     4
 #define CONNECTOR_ETL_PATH_SIZE LAKE_FILE_PATH_SIZE
 
 struct connector_etl {
@@ -65,12 +68,20 @@ static void connector_etl_show(struct connector_etl *self, int result, const str
 static void *connector_etl_thread(void *context)
 {
     struct connector_etl *self = context;
+    int64_t rest_us = CONNECTOR_ETL_GATHER_US;
     prctl(PR_SET_NAME, "etl");
     while (connector_etl_wait(self, self->options.every_us, true) &&
-           connector_etl_wait(self, CONNECTOR_ETL_GATHER_US, false)) {
+           connector_etl_wait(self, rest_us, false)) {
         struct err err = {0};
+        const int64_t begin_us = loop_mono_us();
         int result = etl_job_pass(self->job, &err);
         connector_etl_show(self, result, &err);
+        const int64_t took_us = loop_mono_us() - begin_us;
+        rest_us = CONNECTOR_ETL_RESTS * took_us;
+        if (rest_us < CONNECTOR_ETL_GATHER_US)
+            rest_us = CONNECTOR_ETL_GATHER_US;
+        if (rest_us > self->options.every_us)
+            rest_us = self->options.every_us;
     }
     return NULL;
 }

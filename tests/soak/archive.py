@@ -97,22 +97,30 @@ def lake_bytes(run):
     return len(objects), sum(map(os.path.getsize, objects))
 
 
-def in_bronze(modules, run, tops):
-    """Records of all epochs, and how many of them are distinct numbers from 1 to the epoch's top."""
-    total = distinct = 0
-    for epoch, top in tops.items():
+def bronze_epochs(modules, lake):
+    """{epoch: (records, distinct numbers, highest number)} of a lake, an epoch at a time: a set of all
+    would not fit."""
+    folder = f"{lake}/bronze/sbe/{test_bronze.SYMBOL}/*/*/*/*"
+    names = map(os.path.basename, glob.glob(f"{folder}/[tdb]*.parquet"))
+    found = {}
+    for epoch in sorted({name.split("_")[3].split("-")[0] for name in names}):
         parts = []
         for kind, where in (("trades", "trade_index = 0"), ("depth", "true"), ("bba", "true")):
-            files = f"{run.lake}/bronze/sbe/{test_bronze.SYMBOL}/*/*/*/*/{kind}_*_{epoch}-*.parquet"
+            files = f"{folder}/{kind}_*_{epoch}-*.parquet"
             if glob.glob(files):
                 parts.append(f"SELECT seq FROM read_parquet('{files}') WHERE {where}")
-        if not parts:
-            continue
-        rows = test_bronze.foreign(modules, f"""SELECT count(*), count(DISTINCT seq) FILTER (seq BETWEEN 1
-            AND {top}) FROM ({" UNION ALL ".join(parts)})""")
-        total += int(rows[0][0])
-        distinct += int(rows[0][1])
-    return total, distinct
+        rows = test_bronze.foreign(modules, "SELECT count(*), count(DISTINCT seq), max(seq) FROM "
+                                            f"({' UNION ALL '.join(parts)})")
+        found[int(epoch)] = tuple(map(int, rows[0]))
+    return found
+
+
+def in_bronze(modules, run, tops):
+    """Records of all epochs, and how many of them are distinct numbers from 1 to the epoch's top."""
+    found = bronze_epochs(modules, run.lake)
+    assert all(top <= tops[epoch] for epoch, (_, _, top) in found.items()), (found, tops)
+    return (sum(count for count, _, _ in found.values()),
+            sum(distinct for _, distinct, _ in found.values()))
 
 
 class Lake:

@@ -64,7 +64,7 @@ def node_modules():
 
 def foreign(modules, sql):
     done = subprocess.run(["node", os.path.join(harness.ROOT, "tests", "lib", "duckdb_read.js"),
-                           modules, sql], capture_output=True, text=True, timeout=60, check=False)
+                           modules, sql], capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 

@@ -74,14 +74,25 @@ class Postgres:
         return done.stdout.strip() if done.returncode == 0 else None
 
 
+class System(system.Up):
+    """`btcast up` that can be started again in its folder."""
+
+    def __init__(self, config, env):
+        self.words, self.env = ("--set", f"config.exchange_sim={config}"), env
+        super().__init__(*self.words, env=env, postgres="auto")
+        self.wait_live(60)
+
+    def again(self):
+        self.process = harness.start("up", "--data", os.path.join(self.folder, "data"), "--port-offset",
+                                     self.offset, "--postgres", "auto", *self.words, env=self.env)
+        self.wait_live(60)
+
+
 def start_system(postgres, rate):
     config = os.path.join(harness.temp_dir(), "sim.yaml")
     pathlib.Path(config).write_text(f"service: exchange-sim\nmarket:\n  rate: {rate / MARKET_FRAMES}\n"
                                     "  history_s: 60\n", encoding="ascii")
-    up = system.Up("--set", f"config.exchange_sim={config}", env={"DATABASE_URL": postgres.url},
-                   postgres="auto")
-    up.wait_live(60)
-    return up
+    return System(config, {"DATABASE_URL": postgres.url})
 
 
 def tops(up):
@@ -177,6 +188,23 @@ def check_features(postgres):
             "vectors_other_than_served": int(postgres.ask("SELECT count(*) FROM feature_skew"))}
 
 
+def tell_skew(postgres):
+    """What differs, for people."""
+    print(postgres.ask("""SELECT 'slots ' || min(slot) || ' to ' || max(slot) || ', features ' || string_agg(
+        DISTINCT at::text, ' ') FROM (SELECT slot, at FROM feature_skew, generate_series(1, cardinality(features))
+        AS at WHERE features[at] IS DISTINCT FROM served_features[at]) AS different"""), file=sys.stderr)
+
+
+def stop(up):
+    """Until all is durable: what a stop has no time for, the next start has in its journal."""
+    for _ in range(5):
+        up.stop()
+        if "event=archive_closed durable=1" in up.process.log():
+            return
+        up.again()
+    raise AssertionError("the archive does not close")
+
+
 def check_bronze(up, seen):
     """After the end: every number of each epoch up to what was seen in the streams, once."""
     lake = os.path.join(up.folder, "data", "lake")
@@ -200,13 +228,15 @@ def measure(options):
     until = wait_loaded(up, postgres)
     slots, entries = published(up)
     seen = tops(up)
-    up.stop()
+    stop(up)
     result = {"frames_per_second": round(rate), "kills": course.killed,
               "spool_max_mb": round(course.spool_most / 1e6, 1), "slots": len(slots),
               "slots_missing": max(slots) - min(slots) + 1 - len(slots),
               "slots_double": entries - len(slots)}
     result.update(check_log(slots, postgres, until))
     result.update(check_features(postgres))
+    if result["vectors_other_than_served"]:
+        tell_skew(postgres)
     result.update(check_bronze(up, seen))
     result["load"] = round(os.getloadavg()[0], 1)
     return result

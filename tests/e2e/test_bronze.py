@@ -248,7 +248,7 @@ def test_while_the_lake_is_away_the_spool_keeps_it_and_a_full_one_stops_the_read
     assert ingestor.wait(120) == 0, ingestor.log()
     wait_until(lambda: run.component("lake").get("spool_bytes", 0) >= 1 << 20,
                "the spool is full", 60)
-    ingestor = run.feed(0.05, 0)
+    ingestor = run.feed(0.15, 0) # another block, whose file has no room
     assert ingestor.wait(120) == 0, ingestor.log()
     wait_until(lambda: run.component("archive").get("paused"), "the full spool stops the reading",
                60)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The private PostgreSQL of `btcast up`, its migrations, and the model registry, seen with psql."""
+import glob
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import harness as h
 
 MODEL = os.path.join(h.ROOT, "models", "baseline.onnx")
+MIGRATIONS = len(glob.glob(os.path.join(h.ROOT, "sql", "*.sql")))
 
 
 def private_up(folder, offset):
@@ -36,7 +38,7 @@ def test_up_runs_a_private_postgres_that_survives_restarts():
     status, url, _ = h.run("db", "url", "--data", folder, env={"DATABASE_URL": ""})
     url = url.strip()
     assert status == 0 and url.startswith("host=/var/tmp/btcast-"), url
-    assert psql(url, "SELECT count(*) FROM schema_migration") == "4"
+    assert psql(url, "SELECT count(*) FROM schema_migration") == str(MIGRATIONS)
     assert psql(url, "SHOW listen_addresses") == ""
     psql(url, "INSERT INTO load_position VALUES ('kept', '7')")
     # The predictions log follows the stream, and learns what came of each.
@@ -92,12 +94,12 @@ def test_migrate_shows_tries_and_applies():
     psql(url, "CREATE DATABASE other")
     env = {"DATABASE_URL": url.replace("dbname=postgres", "dbname=other")}
     status, out, _ = h.run("db", "migrate", "--status", env=env)
-    assert status == 0 and out.count("pending") == 4, out
+    assert status == 0 and out.count("pending") == MIGRATIONS, out
     status, out, _ = h.run("db", "migrate", "--dry-run", env=env)
-    assert status == 0 and out.count("would apply") == 4, out
+    assert status == 0 and out.count("would apply") == MIGRATIONS, out
     assert psql(env["DATABASE_URL"], "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == "0"
     status, out, _ = h.run("db", "migrate", env=env)
-    assert status == 0 and out.count("applied now") == 4, out
+    assert status == 0 and out.count("applied now") == MIGRATIONS, out
     psql(env["DATABASE_URL"], "UPDATE schema_migration SET sha256 = repeat('0', 64) WHERE version = 2")
     status, _, err = h.run("db", "migrate", env=env)
     assert status == 1 and "002_feature_store.sql" in err and "changed" in err, err

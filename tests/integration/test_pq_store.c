@@ -430,9 +430,12 @@ static void settle(const struct prediction_log *log)
     }
 }
 
+#define FOLLOW_US_MAX INT64_C(60000000)
+
 static void follow_until(struct prediction_log *log, const char *sql, const char *wanted)
 {
-    for (int i = 0; i < 10000; i++) {
+    const int64_t end_us = loop_mono_us() + FOLLOW_US_MAX;
+    for (int i = 0; loop_mono_us() < end_us; i++) {
         prediction_log_do_work(log, loop_mono_us());
         turn();
         if (i % 10 == 0)
@@ -440,7 +443,10 @@ static void follow_until(struct prediction_log *log, const char *sql, const char
         if (i % 10 == 0 && strcmp(pg_fixture_ask(&pg, sql), wanted) == 0)
             return;
     }
-    fail_msg("%s: never %s", sql, wanted);
+    fail_msg("%s: %s, never %s; %llu read, %llu missing, %llu refused, phase %d, waiting %d", sql,
+             pg_fixture_ask(&pg, sql), wanted, (unsigned long long)log->stats.read,
+             (unsigned long long)log->stats.missing, (unsigned long long)log->stats.refused,
+             (int)log->phase, row_loader_waiting(&log->predictions));
 }
 
 static void predictions_are_logged_once_with_their_outcomes(void **state)

@@ -226,8 +226,6 @@ int pq_server_become(const struct pq_server_options *options, struct err *err)
     snprintf(text[count++], sizeof(text[0]), "-clisten_addresses=");
     snprintf(text[count++], sizeof(text[0]), "-cfsync=%s", sync);
     snprintf(text[count++], sizeof(text[0]), "-cfull_page_writes=%s", sync);
-    /* Loads are repeated from their positions, so the last moment may be lost. */
-    snprintf(text[count++], sizeof(text[0]), "-csynchronous_commit=off");
     snprintf(text[count++], sizeof(text[0]), "-cshared_buffers=%dMB", options->memory_mb);
     snprintf(text[count++], sizeof(text[0]), "-cmax_connections=24");
     snprintf(text[count++], sizeof(text[0]), "-cmax_wal_size=256MB");

@@ -75,7 +75,7 @@ static int train(const struct dataset *dataset, const float *x, const float *y,
     struct fit_options options;
     struct fit_data data = {x, y, split->slice[SPLIT_TRAIN], split->slice[SPLIT_VALID]};
     struct fit *fit;
-    search_defaults(1, EPOCHS, &options);
+    search_defaults(1, EPOCHS, dataset->count, &options);
     options.batch = BATCH;
     options.patience = EPOCHS + 1;
     int rc = fit_open(&options, &data, &fit, err);

@@ -214,7 +214,9 @@ static int etl_job_read(struct etl_job *job, struct err *err)
                                             .library = job->options.library,
                                             .from_us =
                                                 recv_us / ETL_JOB_MINUTE_US * ETL_JOB_MINUTE_US,
-                                            .to_us = job->until_us};
+                                            .to_us = job->until_us,
+                                            .after_epoch = epoch,
+                                            .after_seq = seq};
     int result = duckdb_bronze_open(&options, &bronze, err);
     if (result == ERR_OK)
         result = etl_job_replay(job, bronze, err);

@@ -36,7 +36,7 @@ static const struct train_number {
 } train_numbers[] = {
     {"--seed", 0, INT64_MAX, "1"},
     {"--trials", 1, SEARCH_TRIALS_MAX, "8"},
-    {"--epochs", 1, FIT_EPOCHS_MAX, "60"},
+    {"--epochs", 1, FIT_EPOCHS_MAX, "20"},
     {"--folds", 0, REPORT_FOLDS_MAX, "3"},
     {"--threads", 1, TRAIN_THREADS_MAX, NULL},
     {"--batch", 1, 65536, NULL},
@@ -422,7 +422,7 @@ const struct command command_train = {
         "  --report FILE            another place for the HTML page\n"
         "  --seed N                 of everything random (default 1)\n"
         "  --trials N               settings tried by successive halving (default 8)\n"
-        "  --epochs N               at most so many for each (default 60)\n"
+        "  --epochs N               of each, while the rate falls (default 20)\n"
         "  --batch N                rows a step of the first trial (default 256)\n"
         "  --folds N                of the walk-forward test (default 3)\n"
         "  --shares N,N,N,N         parts that train, validate, calibrate, test (default "

@@ -25,7 +25,7 @@ static int run_open_trials(const struct train_run_options *options, struct train
                             .y = run->y,
                             .train = run->split.slice[SPLIT_TRAIN],
                             .valid = run->split.slice[SPLIT_VALID]};
-    search_defaults(options->seed, options->epochs, &base);
+    search_defaults(options->seed, options->epochs, data.train.end - data.train.begin, &base);
     if (options->batch > 0)
         base.batch = options->batch;
     search_draw(&base, options->seed, drawn, options->trials);

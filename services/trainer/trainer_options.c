@@ -34,7 +34,7 @@ static const struct config_field trainer_fields[] = {
     NUMBER("train.every_h", every_h, 0, 8760, "6", "hours between trainings; 0: on request only"),
     NUMBER("train.hours", hours, 1, 87600, "168", "hours of data that a training looks back"),
     NUMBER("train.trials", trials, 1, 64, "4", "settings tried by successive halving"),
-    NUMBER("train.epochs", epochs, 1, 1000, "40", "at most so many for each"),
+    NUMBER("train.epochs", epochs, 1, 1000, "20", "of each, while the learning rate falls"),
     NUMBER("train.folds", folds, 0, 16, "2", "of the walk-forward test"),
     NUMBER("train.threads", threads, 1, 64, "1", "trainings at a time"),
     NUMBER("train.seed", seed, 0, 9e15, "1", "of everything random"),

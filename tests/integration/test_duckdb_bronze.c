@@ -181,6 +181,16 @@ static void expect(struct duckdb_bronze *bronze, uint64_t epoch, uint64_t seq)
         assert_memory_equal(found.payload.data, wanted.payload.data, wanted.payload.size);
 }
 
+/* The first record behind the controls. */
+static void expect_first(struct duckdb_bronze *bronze, uint64_t epoch, uint64_t seq)
+{
+    struct record found = {.kind = RECORD_HOLE};
+    while (record_is_control(&found))
+        assert_int_equal(duckdb_bronze_next(bronze, &found, NULL), ERR_OK);
+    assert_int_equal(found.epoch, epoch);
+    assert_int_equal(found.seq, seq);
+}
+
 static void expect_control(struct duckdb_bronze *bronze, enum record_kind kind, const char *text)
 {
     struct record found;
@@ -254,6 +264,37 @@ static void a_range_of_time_is_read_alone(void **state)
         expect(bronze, 1, seq);
     expect_end(bronze);
     assert_true(duckdb_bronze_counters(bronze)->files <= 6);
+    duckdb_bronze_close(bronze);
+}
+
+static void blocks_behind_the_place_are_not_opened(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    struct duckdb_bronze *bronze = NULL;
+    const uint64_t edge = ARCHIVE_BLOCK_SEQS;
+    append_range(1, edge - 20, edge + 19);
+    append_range(2, 1, 8);
+    append_control(1, edge - 10, RECORD_HOLE, "sixteen bytes...");
+    write_lake();
+    /* The last of the first block is behind the place, the one before it is not. */
+    for (uint64_t after = edge - 2; after < edge; after++) {
+        struct duckdb_bronze_options options = {
+            .lake = files, .symbol = SYMBOL, .after_epoch = 1, .after_seq = after};
+        if (duckdb_bronze_open(&options, &bronze, &err) != ERR_OK)
+            fail_msg("%s", err.text);
+        const bool whole = after == edge - 2;
+        expect_first(bronze, 1, whole ? edge - 20 : edge);
+        duckdb_bronze_close(bronze);
+    }
+    struct duckdb_bronze_options options = {
+        .lake = files, .symbol = SYMBOL, .after_epoch = 1, .after_seq = 2 * edge};
+    assert_int_equal(duckdb_bronze_open(&options, &bronze, &err), ERR_OK);
+    expect_control(bronze, RECORD_HOLE, "sixteen bytes...");
+    for (uint64_t seq = 1; seq <= 8; seq++)
+        expect(bronze, 2, seq);
+    expect_end(bronze);
+    assert_int_equal(duckdb_bronze_counters(bronze)->files, 4);
     duckdb_bronze_close(bronze);
 }
 
@@ -383,6 +424,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(records_come_in_the_order_of_the_world_with_controls_in_their_places),
         T(a_range_of_time_is_read_alone),
+        T(blocks_behind_the_place_are_not_opened),
         T(a_record_in_two_objects_is_given_once),
         T(a_frame_that_is_not_what_was_written_is_left_out_and_counted),
         T(what_is_no_object_is_put_aside_and_the_rest_is_read),

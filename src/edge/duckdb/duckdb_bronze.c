@@ -285,11 +285,27 @@ int duckdb_bronze_next(struct duckdb_bronze *bronze, struct record *record, stru
 
 /* --- open and close --------------------------------------------------------------------- */
 
-static int bronze_start(struct duckdb_bronze *bronze, struct err *err)
+/* The first file of the kind with a record behind the place. */
+static size_t bronze_first_after(const struct bronze_list *list, int kind, uint64_t epoch,
+                                 uint64_t seq)
+{
+    size_t at = list->first[kind];
+    for (; at < list->first[kind + 1]; at++) {
+        const struct archive_block *block = &list->files[at].identity;
+        if (record_compare(block->epoch, (block->block + 1) * ARCHIVE_BLOCK_SEQS - 1, epoch, seq) >
+            0)
+            break;
+    }
+    return at;
+}
+
+static int bronze_start(struct duckdb_bronze *bronze, const struct duckdb_bronze_options *options,
+                        struct err *err)
 {
     int result = bronze_load_controls(bronze, err);
     for (int i = 0; i < DUCKDB_BRONZE_LANES && result == ERR_OK; i++) {
-        bronze->lanes[i].next = bronze->list.first[i];
+        bronze->lanes[i].next =
+            bronze_first_after(&bronze->list, i, options->after_epoch, options->after_seq);
         bronze->lanes[i].end = bronze->list.first[i + 1];
         result = bronze_cursor_next(bronze, &bronze->lanes[i], err);
     }
@@ -314,7 +330,7 @@ int duckdb_bronze_open(const struct duckdb_bronze_options *options, struct duckd
             bronze_list_make(bronze->lake, options->symbol, bronze->from_us / BRONZE_KEY_MINUTE_US,
                              bronze->to_us / BRONZE_KEY_MINUTE_US, &bronze->list, err);
     if (result == ERR_OK)
-        result = bronze_start(bronze, err);
+        result = bronze_start(bronze, options, err);
     if (result != ERR_OK) {
         duckdb_bronze_close(bronze);
         return result;

@@ -19,6 +19,9 @@ struct duckdb_bronze_options {
     const char *symbol;
     const char *library;    /* see duckdb_api_load */
     int64_t from_us, to_us; /* receive times, to excluded; to 0: all there is */
+    /* Blocks whose records are all at or before this place are not opened: who goes on from it
+     * does not pay for what lies behind. (0, 0): all. Control records are given in any case. */
+    uint64_t after_epoch, after_seq;
 };
 
 struct duckdb_bronze_counters {

@@ -310,23 +310,27 @@ static void aggregator_anchor_swapped(struct aggregator *aggregator)
         aggregator_anchor_verify(aggregator);
 }
 
-static void aggregator_anchor_answers(struct aggregator *aggregator)
+static bool aggregator_anchor_answers(struct aggregator *aggregator)
 {
     struct aggregator_anchor *anchor = &aggregator->anchor;
-    if (aggregator_answered(&anchor->stage))
+    bool staged = aggregator_answered(&anchor->stage);
+    if (staged)
         aggregator_anchor_staged(aggregator);
-    if (aggregator_answered(&anchor->swap))
+    bool swapped = aggregator_answered(&anchor->swap);
+    if (swapped)
         aggregator_anchor_swapped(aggregator);
-    if (aggregator_answered(&anchor->verify))
+    bool verified = aggregator_answered(&anchor->verify);
+    if (verified)
         aggregator_anchor_verified(aggregator);
+    return staged || swapped || verified;
 }
 
 int aggregator_anchor_do_work(struct aggregator *aggregator)
 {
     struct aggregator_anchor *anchor = &aggregator->anchor;
-    aggregator_anchor_answers(aggregator);
+    bool answered = aggregator_anchor_answers(aggregator);
     if (anchor->step != AGGREGATOR_IDLE)
-        return 1;
+        return answered;
     if (!aggregator->lease.holds) {
         anchor->recheck = false;
         return 0;

@@ -159,7 +159,7 @@ struct aggregator {
     int64_t checkpoint_us; /* monotonic: next one */
     int64_t commit_us;
 
-    uint64_t resync_epoch, resync_seq; /* a checkpoint from here on will do */
+    uint64_t resync_epoch, resync_seq; /* a checkpoint from behind here will do */
 
     struct aggregator_anchor anchor;
     struct aggregator_outbox outbox;
@@ -183,6 +183,8 @@ bool aggregator_anchor_busy(const struct aggregator *aggregator);
 
 int aggregator_flush_open(struct aggregator *aggregator, struct err *err) MUST_CHECK;
 int aggregator_flush_do_work(struct aggregator *aggregator, bool drained);
+/* For its time only: what else it needs wakes the process by itself when it comes. */
+bool aggregator_flush_waits(const struct aggregator *aggregator);
 
 int aggregator_anchor_open(struct aggregator *aggregator, struct err *err) MUST_CHECK;
 void aggregator_anchor_close(struct aggregator *aggregator);

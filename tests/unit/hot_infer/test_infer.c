@@ -500,6 +500,7 @@ static void infer_does_not_count_a_refusal_as_patience_with_the_other_replica(vo
     a->refused = b->refused = true;
     run(20000000);
     replica_restart(a);
+    a->refused = false;
     for (int ms = 0; ms < 5000 && a->infer.counters.holes_waited == 0; ms++)
         run(1000);
     assert_int_equal(a->infer.counters.holes_waited, 1);

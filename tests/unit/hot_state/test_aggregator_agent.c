@@ -297,6 +297,57 @@ static void a_standby_takes_over_soon_after_the_lease_ran_out(void **state)
     }
 }
 
+/* So many milliseconds without a record. */
+static void stand_still(struct scene *scene, int64_t ms)
+{
+    for (int64_t i = 0; i < ms; i++) {
+        scene->now.wall_us += 990;
+        scene->now.mono_us += 990;
+        settle(scene);
+    }
+}
+
+/* Its own checkpoint tells it nothing of what its successor's world is like. */
+static void a_relieved_writer_takes_its_successors_checkpoint_not_its_own(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    start(scene, 1);
+    run(scene, 3000);
+    assert_true(status_of(scene, 0).active);
+    stand_still(scene, 1500);
+    fake_market_tick(&scene->market);
+    stand_still(scene, 5); /* written with a checkpoint */
+    snprintf(scene->store.lease, sizeof(scene->store.lease), "b");
+    scene->store.lease_until_us = scene->now.mono_us + 2000000;
+    scene->store.fence += 1000000;
+    int loads = scene->store.loads;
+    stand_still(scene, 2000);
+    assert_false(status_of(scene, 0).active);
+    assert_true(status_of(scene, 1).active);
+    assert_true(scene->store.loads > loads);
+    assert_int_equal(status_of(scene, 0).resyncs, 0);
+    run(scene, 2500);
+    assert_int_equal(status_of(scene, 0).resyncs, 1);
+    run(scene, 1000);
+    settle(scene);
+    assert_same_world(scene, 0, 1);
+}
+
+/* What the store will do, it tells: nobody has to look all the time. */
+static void a_writer_without_a_store_does_not_spin(void **state)
+{
+    struct scene *scene = *state;
+    struct fake_node *node = start(scene, 0);
+    run(scene, 1000);
+    assert_true(status_of(scene, 0).active);
+    fake_client_break(&node->client);
+    node->client.disconnected = true;
+    run(scene, 300);
+    assert_true(aggregator_wait_us(node->aggregator, scene->now) > 0);
+    assert_int_equal(aggregator_do_work(node->aggregator, scene->now), 0);
+}
+
 static void a_woken_writer_writes_nothing(void **state)
 {
     struct scene *scene = *state;
@@ -954,6 +1005,8 @@ int main(void)
         TEST(a_flush_waits_for_the_drained_input_or_a_millisecond),
         TEST(a_standby_takes_over_within_two_seconds_without_loading),
         TEST(a_standby_takes_over_soon_after_the_lease_ran_out),
+        TEST(a_relieved_writer_takes_its_successors_checkpoint_not_its_own),
+        TEST(a_writer_without_a_store_does_not_spin),
         TEST(a_woken_writer_writes_nothing),
         TEST(a_clean_stop_hands_the_lease_over),
         TEST(a_standbys_world_equals_the_writers),

@@ -36,6 +36,11 @@ def start_system():
 def wait_served(url, slots):
     h.wait_until(lambda: int(psql(url, "SELECT count(*) FROM served_vector")) >= slots,
                  f"{slots} served vectors are in the store", 60 + 3 * slots, 0.5)
+    # On a machine that is short of time a slot may be served from an earlier tick than the one just
+    # before it, which is what the replay takes.
+    h.wait_until(lambda: int(psql(url, "SELECT count(*) FROM served_vector WHERE slot * 2000000 - "
+                                       "as_of_us BETWEEN 0 AND 20000")) >= slots // 2,
+                 f"{slots // 2} of them are of the slot's own tick", 60 + 30 * slots, 0.5)
 
 
 def compared(url):
@@ -125,8 +130,7 @@ def check_store(data, url, slots):
                                 "sum((details->>'different')::int)) FROM data_quality_metrics "
                                 "WHERE dataset = 'served_vector'"))
     print(f"{skew}; {done}")
-    # On a machine that is short of time a slot may be served from the tick before.
-    assert skew["different"] == 0 and skew["compared"] >= slots // 2, skew
+    assert skew["different"] == 0 and skew["compared"] >= slots // 2 - 1 > 0, skew
     assert psql(url, "SELECT count(*) FROM feature_skew") == "0"
     # What was served is what the prediction says it was made from.
     same = psql(url, "SELECT count(*) FILTER (WHERE (p.ingest_epoch, p.seq) = (s.ingest_epoch, "

@@ -51,7 +51,7 @@ def make():
     folder = h.temp_dir()
     capture = os.path.join(folder, "made.btc")
     assert h.run("exchange-sim", "--hours", HOURS, "--out", capture)[0] == 0
-    status, out, err = h.run("import", "--data", folder, "--json", capture)
+    status, out, err = h.run("import", "--data", folder, "--json", capture, timeout_s=300)
     assert status == 0 and json.loads(out)["refused"] == 0, err
     rows = os.path.join(folder, "rows.csv")
     system.replay(capture, "--features", rows)
@@ -200,7 +200,7 @@ def test_foreign_tools_find_what_was_sent_in_bronze_silver_and_the_store():
     env = {"DATABASE_URL": url}
     status, _, err = h.run("db", "migrate", "--wait", env=env, timeout_s=90)
     assert status == 0, err
-    status, out, err = h.run("etl", "--data", folder, "--json", env=env, timeout_s=120)
+    status, out, err = h.run("etl", "--data", folder, "--json", env=env, timeout_s=300)
     assert status == 0, err
     done = json.loads(out)
     assert done["holes"] == done["corrupt"] == done["rows_refused"] == 0, done

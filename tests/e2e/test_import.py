@@ -42,7 +42,7 @@ def write_zip(folder, name, *texts):
 
 
 def do_import(folder, *words):
-    status, out, err = harness.run("import", "--data", folder, "--json", *words, timeout_s=120)
+    status, out, err = harness.run("import", "--data", folder, "--json", *words, timeout_s=300)
     assert status == 0, err
     return json.loads(out)
 

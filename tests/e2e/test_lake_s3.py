@@ -62,7 +62,8 @@ def test_the_etl_by_hand_makes_the_same_silver_in_s3_as_in_a_folder():
     assert harness.run("exchange-sim", "--hours", 0.03, "--out", made)[0] == 0
     for folder, words in ((plain, ()), (remote, ("--lake", "s3://lake-1/deep"))):
         test_import.do_import(folder, made, *words)
-        status, out, err = harness.run("etl", "--data", folder, "--store", "none", "--json", *words)
+        status, out, err = harness.run("etl", "--data", folder, "--store", "none", "--json", *words,
+                                       timeout_s=300)
         assert status == 0, err
         done = json.loads(out)
         assert done["rows"] > 40 and done["holes"] == 0, done

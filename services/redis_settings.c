@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/log.h"
+
 #define REDIS_SETTINGS_WAIT_US 3000000
 
 const char *const redis_settings_key_styles[] = {"plain", "hashtag", NULL};
@@ -43,4 +45,22 @@ int redis_settings_wait(const struct redis_settings *settings, struct redis_link
         return ERR_OK;
     return err_set(err, ERR_CONNECTION, "redis.target: %s cannot be reached (require_redis is set)",
                    settings->target);
+}
+
+static void redis_settings_on_state(void *context, bool connected)
+{
+    const struct redis_settings *settings = context;
+    log_line(connected ? LOG_INFO : LOG_WARN, connected ? "redis_connected" : "redis_lost",
+             "target=%s", settings->target);
+}
+
+int redis_settings_open(struct redis_settings *settings, const char *name, struct metrics *metrics,
+                        struct loop *loop, struct redis_link **link, struct err *err)
+{
+    struct redis_link_options options = redis_settings_named(settings, name, metrics);
+    int result = redis_link_open(&options, loop, link, err);
+    if (result != ERR_OK)
+        return result;
+    redis_link_on_state(*link, redis_settings_on_state, settings);
+    return redis_settings_wait(settings, *link, loop, err);
 }

@@ -69,6 +69,11 @@ struct redis_link_options redis_settings_link(const struct redis_settings *setti
  * (redis_link_*): each link of a process under a name of its own. */
 struct redis_link_options redis_settings_named(const struct redis_settings *settings,
                                                const char *name, struct metrics *metrics);
+/* Opens the link of that name and says in the log when it comes and goes; settings are borrowed
+ * for as long as the link lives. If the connection is required, waits for it (redis_settings_wait).
+ * A link that was opened is the caller's, also when the wait fails. */
+int redis_settings_open(struct redis_settings *settings, const char *name, struct metrics *metrics,
+                        struct loop *loop, struct redis_link **link, struct err *err) MUST_CHECK;
 /* If the connection is required, waits for it a moment: ERR_CONNECTION without one. If not,
  * ERR_OK at once: the service starts and degrades. */
 int redis_settings_wait(const struct redis_settings *settings, struct redis_link *link,

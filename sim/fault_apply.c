@@ -7,6 +7,10 @@
 /* A replica is left alone while the other one has trouble, and so long after. */
 #define FAULT_REPLICA_REST_US 6000000
 
+/* After a crash of the writer the lease lives on for 2 s; a writer that is back by then keeps it.
+ */
+#define FAULT_TAKEOVER_US 2500000
+
 struct fault_call {
     struct faults *faults;
     struct simulation *simulation;
@@ -178,6 +182,19 @@ static bool fault_clock_jump(struct fault_call *call, struct process *process, i
                      (long long)process->wall_offset_us / 1000);
     fault_heal_at(call, process, FAULT_HEAL_CLOCK, until_us);
     return true;
+}
+
+/* The one that takes over believes that it is earlier than when the lease was last taken. */
+static bool fault_crash_behind(struct fault_call *call, int64_t until_us)
+{
+    struct process *heir = fault_active(call, false);
+    if (!process_is_up(heir))
+        return false;
+    heir->wall_offset_us = -fault_between(call, 2000000, 90000000);
+    simulation_trace(call->simulation, "FAULT wall clock of %s jumps by %lld ms", heir->name,
+                     (long long)heir->wall_offset_us / 1000);
+    fault_heal_at(call, heir, FAULT_HEAL_CLOCK, until_us);
+    return fault_crash(call, fault_active(call, true), until_us);
 }
 
 /* --- the store -------------------------------------------------------------------------- */
@@ -369,6 +386,8 @@ static bool fault_process(struct fault_call *call, enum fault_kind kind)
         return fault_crash(call, ingestor, soon_us);
     case FAULT_CRASH_ACTIVE:
         return fault_crash(call, fault_active(call, true), soon_us);
+    case FAULT_CRASH_BEHIND:
+        return fault_crash_behind(call, soon_us + FAULT_TAKEOVER_US);
     case FAULT_CRASH_STANDBY:
         return fault_crash(call, fault_active(call, false), soon_us);
     case FAULT_CRASH_COORDINATOR:

@@ -101,6 +101,21 @@ void faults_on_step(struct faults *faults, enum anchor_step step, int64_t span_u
     }
 }
 
+/* The seeds take all faults at all steps in turn, so that many seeds bring each pair equally
+ * often; where a row begins is drawn, for each place in the plan, so that what meets in one
+ * seed is another each time. */
+static void faults_aim(struct faults *faults, int at)
+{
+    const struct simulation_options *options = &faults->simulation->options;
+    const uint64_t pairs = (uint64_t)FAULT_COUNT * STEP_COUNT;
+    struct prng prng;
+    prng_init(&prng, options->seed / pairs * FAULT_AIMED_MAX + (uint64_t)at);
+    uint64_t pair = (options->seed + prng_below(&prng, pairs)) % pairs;
+    faults->aimed[at].kind =
+        options->only == FAULT_COUNT ? (enum fault_kind)(pair % FAULT_COUNT) : options->only;
+    faults->aimed[at].step = (enum anchor_step)(pair / FAULT_COUNT);
+}
+
 static enum fault_kind faults_draw(struct faults *faults)
 {
     enum fault_kind only = faults->simulation->options.only;
@@ -128,9 +143,7 @@ void faults_open(struct faults *faults, struct simulation *simulation)
     int64_t at_us = from_us;
     for (int i = 0; i < FAULT_AIMED_MAX && at_us < simulation->end_us; i++) {
         at_us += (int64_t)prng_below(&faults->prng, FAULTS_SPACE_US / 2);
-        faults->aimed[i].kind = faults_draw(faults);
-        faults->aimed[i].step = (enum anchor_step)prng_below(&faults->prng, STEP_COUNT);
-        faults->aimed_count = i + 1;
+        faults_aim(faults, i);
         virtual_queue_add(&simulation->queue, at_us, faults_on_episode, faults, NULL, (uint64_t)i);
         at_us += FAULTS_SPACE_US;
     }

@@ -22,6 +22,8 @@
     X(FAULT_REFUSE, "refuse", "cut, and not let in again for a while")                             \
     X(FAULT_CRASH_INGESTOR, "crash-ingestor", "kill -9 of the ingestor")                           \
     X(FAULT_CRASH_ACTIVE, "crash-active", "kill -9 of the writing aggregator")                     \
+    X(FAULT_CRASH_BEHIND, "crash-behind",                                                          \
+      "kill -9 of the writing aggregator while the other one's clock is far behind")               \
     X(FAULT_CRASH_STANDBY, "crash-standby", "kill -9 of the other aggregator")                     \
     X(FAULT_CRASH_COORDINATOR, "crash-coordinator", "kill -9 of the coordinator at work")          \
     X(FAULT_CRASH_DETECTOR, "crash-detector", "kill -9 of the gap detector")                       \
@@ -77,8 +79,6 @@ struct faults {
         enum anchor_step step;
         bool fired;
     } aimed[FAULT_AIMED_MAX];
-    int aimed_count;
-    int aimed_at;                    /* the first that waits for its step; aimed_count: none */
     int aimed_open;                  /* those before this one may fire */
     int64_t replica_bad_until_us[2]; /* a replica in trouble: the other one is left alone */
     int64_t last_end_us;             /* when the last one is over */

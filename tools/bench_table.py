@@ -37,6 +37,8 @@ ROWS = [
     ("bronze.feed", None, "100,000 frames/s", False),
 ]
 
+LONG_RUNS = "## Long runs\n"
+
 
 def read(path):
     values = collections.defaultdict(list)
@@ -87,7 +89,10 @@ def main():
         text = ["# Benchmarks", "",
                 "Made by `make bench` (`tools/bench.sh --write`): medians of five runs; read the ratios,",
                 "not the absolutes.", "", f"Machine: {machine()}.", ""] + lines + [""]
-        pathlib.Path("BENCHMARKS.md").write_text("\n".join(text), encoding="utf-8")
+        path = pathlib.Path("BENCHMARKS.md")
+        # What long runs have shown stands behind the table, and stays.
+        _, mark, rest = path.read_text(encoding="utf-8").partition(LONG_RUNS)
+        path.write_text("\n".join(text) + ("\n" + mark + rest if mark else ""), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,6 +21,11 @@ python3 tests/soak/kills.py || status=1
 python3 tests/soak/store.py --seconds 600 --away 0 --kills 100 || status=1
 echo "soak: PostgreSQL away for ten minutes at about 5,000 frames/s"
 python3 tests/soak/store.py || status=1
+echo "soak: a tenth of a day, archived, rebuilt and loaded"
+python3 tests/soak/tenth_day.py --hours 1.2 || status=1
+python3 tests/soak/tenth_day.py --hours 2.4 || status=1
+echo "soak: live vectors against bronze at 1,000 slots, about 35 minutes"
+python3 tests/soak/bronze_replay.py || status=1
 echo "soak: the trainer against the oracle"
 python3 tests/soak/train.py || status=1
 echo "soak: a training killed a hundred times"
@@ -38,7 +43,7 @@ build/tests/test_etl || status=1
 ctest --test-dir build --output-on-failure -L e2e --timeout 3600 || status=1
 tools/fuzz.sh 5000000 || status=1
 echo "soak: 10,000 seeds of the simulation"
-build/btcast-sim --seeds 1..10000 --jobs "$(nproc)" --table || status=1
+tools/sim_sweep.py --seeds 1..10000 --jobs "$(nproc)" || status=1
 echo "soak: its mutants"
 tools/sim_mutants.py --seeds 500 --jobs "$(nproc)" || status=1
 exit "$status"

@@ -113,13 +113,6 @@ static int64_t aggregator_service_step(void *context, struct clock_now now)
     return work > 0 ? 0 : aggregator_wait_us(self->aggregator, now);
 }
 
-static void aggregator_service_redis_state(void *context, bool connected)
-{
-    struct aggregator_service *self = context;
-    log_line(connected ? LOG_INFO : LOG_WARN, connected ? "redis_connected" : "redis_lost",
-             "target=%s", self->options.redis.target);
-}
-
 /* The consumer's and the producer's callbacks come while the aggregator is open. */
 static void aggregator_service_on_record(void *context, const struct stream_record *record,
                                          const char *position)
@@ -140,13 +133,8 @@ static void aggregator_service_on_put(void *context, uint64_t ticket,
 static int aggregator_service_open_store(struct aggregator_service *self, struct err *err)
 {
     const struct aggregator_service_options *options = &self->options;
-    struct redis_link_options link =
-        redis_settings_named(&options->redis, "aggregator", &self->service.metrics);
-    int result = redis_link_open(&link, self->service.loop, &self->link, err);
-    if (result != ERR_OK)
-        return result;
-    redis_link_on_state(self->link, aggregator_service_redis_state, self);
-    result = redis_settings_wait(&options->redis, self->link, self->service.loop, err);
+    int result = redis_settings_open(&self->options.redis, "aggregator", &self->service.metrics,
+                                     self->service.loop, &self->link, err);
     if (result != ERR_OK)
         return result;
     return redis_state_open(

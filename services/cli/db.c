@@ -10,31 +10,41 @@
 #include "edge/postgres/pq_migrate.h"
 #include "edge/postgres/pq_server.h"
 #include "services/cli/commands.h"
+#include "services/cli/db_backup.h"
 #include "services/cli/db_target.h"
 #include "services/cli/up_folder.h"
 #include "services/service.h"
 #include "services/service_options.h"
 
-#define DB_MEMORY_MB    32
-#define DB_WAIT_S       60
-#define DB_WAIT_STEP_US (20 * CLOCK_US_PER_MS)
+#define DB_MEMORY_MB     32
+#define DB_WAIT_S        60
+#define DB_WAIT_STEP_US  (20 * CLOCK_US_PER_MS)
+#define DB_KEEP_DAYS_MAX 36500
 
 struct db_options {
-    const char *verb, *data;
+    const char *verb, *data, *lake, *keep_days;
+    int64_t days;
+    bool daily;
     enum pq_migrate_mode mode;
     bool wait;
 };
 
 static int db_parse(int argc, char **argv, struct db_options *options, struct err *err)
 {
-    static const char *const known[] = {"--data", "--dry-run", "--status", "--wait", NULL};
+    static const char *const known[] = {"--data", "--dry-run",   "--status", "--wait",
+                                        "--lake", "--keep-days", "--daily",  NULL};
     int result = ERR_OK;
     options->data = ".btcast";
     options->mode = PQ_MIGRATE_APPLY;
     for (int at = 1; at < argc && result == ERR_OK; at++) {
         if (service_options_flag(argc, argv, &at, "--data", &options->data, &result, err))
             continue;
-        if (strcmp(argv[at], "--dry-run") == 0)
+        if (service_options_flag(argc, argv, &at, "--lake", &options->lake, &result, err) ||
+            service_options_flag(argc, argv, &at, "--keep-days", &options->keep_days, &result, err))
+            continue;
+        if (strcmp(argv[at], "--daily") == 0)
+            options->daily = true;
+        else if (strcmp(argv[at], "--dry-run") == 0)
             options->mode = PQ_MIGRATE_DRY;
         else if (strcmp(argv[at], "--status") == 0)
             options->mode = PQ_MIGRATE_STATUS;
@@ -45,8 +55,12 @@ static int db_parse(int argc, char **argv, struct db_options *options, struct er
         else
             result = service_options_unknown(argv[at], known, err);
     }
+    options->days = DB_BACKUP_KEEP_DAYS;
+    if (result == ERR_OK && options->keep_days != NULL)
+        result = service_options_number("--keep-days", options->keep_days, 0, DB_KEEP_DAYS_MAX,
+                                        &options->days, err);
     if (result == ERR_OK && options->verb == NULL)
-        result = err_set(err, ERR_CONFIG, "expected migrate, url or serve");
+        result = err_set(err, ERR_CONFIG, "expected migrate, url, backup or serve");
     return result;
 }
 
@@ -116,6 +130,29 @@ static int db_serve(const struct db_options *options, struct err *err)
     return pq_server_become(&server, err);
 }
 
+static int db_dump(const struct db_options *options, struct err *err)
+{
+    char target[PQ_TARGET_SIZE], lake[512];
+    struct db_backup_result made;
+    int result = db_target_choose(options->data, target, err);
+    if (result != ERR_OK)
+        return result;
+    snprintf(lake, sizeof(lake), "%.400s/lake", options->data);
+    struct db_backup_options backup = {.target = target,
+                                       .lake = options->lake != NULL ? options->lake : lake,
+                                       .folder = options->data,
+                                       .keep_days = options->days,
+                                       .daily = options->daily};
+    result = db_backup(&backup, loop_wall_us(), &made, err);
+    if (made.made)
+        printf("%s: %lld bytes\n", made.key, (long long)made.bytes);
+    if (made.removed > 0)
+        printf("%d older removed\n", made.removed);
+    if (result == ERR_OK && !made.made)
+        printf("today has one already\n");
+    return result;
+}
+
 static int db_run(int argc, char **argv)
 {
     struct db_options options = {0};
@@ -127,11 +164,13 @@ static int db_run(int argc, char **argv)
         result = db_migrate(&options, &err);
     else if (strcmp(options.verb, "url") == 0)
         result = db_url(&options, &err);
+    else if (strcmp(options.verb, "backup") == 0)
+        result = db_dump(&options, &err);
     else if (strcmp(options.verb, "serve") == 0)
         result = db_serve(&options, &err);
     else
-        result =
-            err_set(&err, ERR_CONFIG, "expected migrate, url or serve, found %s", options.verb);
+        result = err_set(&err, ERR_CONFIG, "expected migrate, url, backup or serve, found %s",
+                         options.verb);
     fflush(stdout);
     if (result == ERR_OK)
         return 0;
@@ -141,10 +180,11 @@ static int db_run(int argc, char **argv)
 
 const struct command command_db = {
     .name = "db",
-    .summary = "the SQL store: migrations, address, private server",
+    .summary = "the SQL store: migrations, address, backup, private server",
     .usage =
         "usage: btcast db migrate [--dry-run | --status] [--wait] [--data DIR]\n"
         "       btcast db url [--data DIR]\n"
+        "       btcast db backup [--lake LAKE] [--keep-days N] [--daily] [--data DIR]\n"
         "       btcast db serve [--data DIR]\n"
         "\n"
         "migrate brings the tables up to date: the numbered files of this build that were not\n"
@@ -153,6 +193,10 @@ const struct command command_db = {
         "  --dry-run   runs what is pending and takes all of it back\n"
         "  --status    shows what is applied and what is pending\n"
         "  --wait      waits up to 60 s for a server that is just starting\n"
+        "backup puts a dump (pg_dump) into the lake's gold/rdbms_backups and removes old ones.\n"
+        "  --lake LAKE    a folder or s3://bucket/prefix (default: DIR/lake)\n"
+        "  --keep-days N  the days whose dumps stay (default 30; 0: all)\n"
+        "  --daily        nothing when today (UTC) has one\n"
         "url prints the address, for psql. serve becomes the private server of DIR (`btcast up\n"
         "--postgres private` runs it).\n"
         "\n"

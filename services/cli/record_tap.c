@@ -55,7 +55,7 @@ static void record_tap_envelope(struct record_tap *tap, enum stream_name stream,
         if (record_is_control(&record))
             tap->options.record(tap->options.context, &record);
         else
-            merge_push(tap->merge, &record, tap->wait.now_us);
+            merge_push(tap->merge, stream, &record, tap->wait.now_us);
     }
 }
 
@@ -90,7 +90,9 @@ int record_tap_open(const struct record_tap_options *options, struct loop *loop,
 {
     struct merge_options merge = {.hold_us = MERGE_HOLD_US_REDIS,
                                   .arena_bytes_max = RECORD_TAP_ARENA,
-                                  .records_max = RECORD_TAP_RECORDS};
+                                  .records_max = RECORD_TAP_RECORDS,
+                                  .patience_us = MERGE_PATIENCE_US,
+                                  .lanes = STREAM_CONTROL};
     struct record_tap *tap = calloc(1, sizeof(*tap));
     if (tap == NULL)
         return err_set(err, ERR_MEMORY, "recorder");
@@ -153,6 +155,6 @@ int64_t record_tap_do_work(struct record_tap *tap, int64_t mono_us)
 
 void record_tap_finish(struct record_tap *tap)
 {
-    merge_expire(tap->merge, tap->wait.now_us + MERGE_HOLD_US_REDIS);
+    merge_expire(tap->merge, tap->wait.now_us + MERGE_PATIENCE_US);
     record_slots_finish(tap->slots);
 }

@@ -3,6 +3,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -90,6 +91,51 @@ static void watch_view_accuracy(const char *page, struct text *out)
                     outcomes, hits * 100, error_bp, zero_bp);
 }
 
+static const char *watch_view_string(json_t *object, const char *name)
+{
+    const char *text = json_string_value(json_object_get(object, name));
+    return text != NULL ? text : "";
+}
+
+static json_t *watch_view_component(const struct watch_answers *answers, const char *service,
+                                    const char *component, json_t **health)
+{
+    *health = NULL;
+    for (int i = 0; i < ROSTER_COUNT; i++)
+        if (strcmp(roster[i].name, service) == 0 && answers->health[i] != NULL)
+            *health = json_loads(answers->health[i], 0, NULL);
+    return json_object_get(json_object_get(*health, "components"), component);
+}
+
+/* Who serves, how the one beside it does, and what the trainer is at. */
+static void watch_view_learning(const struct watch_answers *answers, struct text *out)
+{
+    json_t *connector;
+    json_t *trainer;
+    json_t *models = watch_view_component(answers, "data-connector", "models", &connector);
+    json_t *training = watch_view_component(answers, "trainer", "training", &trainer);
+    const char *production = watch_view_string(models, "production");
+    if (strcmp(watch_view_string(models, "status"), "off") != 0 && models != NULL)
+        text_add_format(out, "  learning    serving %.60s; %.200s" WATCH_EOL,
+                        production[0] != '\0' ? production : "the built-in model",
+                        watch_view_string(models, "judgement"));
+    if (watch_view_string(models, "last_move")[0] != '\0')
+        text_add_format(out, "              %.160s" WATCH_EOL,
+                        watch_view_string(models, "last_move"));
+    if (training != NULL) {
+        bool runs = json_is_true(json_object_get(training, "running"));
+        const char *last = watch_view_string(training, "last_result");
+        text_add_format(out, "  training    %s: %.160s" WATCH_EOL, runs ? "now" : "last",
+                        runs              ? watch_view_string(training, "progress")
+                        : last[0] != '\0' ? last
+                                          : "none yet");
+    }
+    if (models != NULL || training != NULL)
+        text_add(out, WATCH_EOL);
+    json_decref(connector);
+    json_decref(trainer);
+}
+
 static void watch_view_services(const struct watch_answers *answers, bool colour, struct text *out)
 {
     for (int i = 0; i < ROSTER_COUNT; i++) {
@@ -110,6 +156,7 @@ void watch_view_write(const struct watch_answers *answers, int64_t wall_us, bool
     watch_view_prediction(answers->prediction, wall_us, colour, out);
     watch_view_stages(answers->metrics != NULL ? answers->metrics : "", out);
     watch_view_accuracy(answers->metrics != NULL ? answers->metrics : "", out);
+    watch_view_learning(answers, out);
     watch_view_services(answers, colour, out);
     text_add(out, "\033[J");
 }

@@ -14,6 +14,8 @@
 
 /* Objects come three at a time: a pass begins so long behind the first. */
 #define CONNECTOR_ETL_GATHER_US (1 * CLOCK_US_PER_S)
+/* The store or the lake may be back: sooner than by schedule. */
+#define CONNECTOR_ETL_RETRY_US (5 * CLOCK_US_PER_S)
 /* Between two passes so many times what the last one took, `every_s` at most: a pass has costs of
  * its own (what bronze has is listed), and the archive shares the cores with it. */
 #define CONNECTOR_ETL_RESTS     4
@@ -65,23 +67,28 @@ static void connector_etl_show(struct connector_etl *self, int result, const str
         log_info("etl_works", "symbol=%s", self->symbol);
 }
 
+static int64_t connector_etl_rest_us(const struct connector_etl *self, int64_t took_us)
+{
+    int64_t rest_us = CONNECTOR_ETL_RESTS * took_us;
+    if (rest_us < CONNECTOR_ETL_GATHER_US)
+        rest_us = CONNECTOR_ETL_GATHER_US;
+    return rest_us > self->options.every_us ? self->options.every_us : rest_us;
+}
+
 static void *connector_etl_thread(void *context)
 {
     struct connector_etl *self = context;
-    int64_t rest_us = CONNECTOR_ETL_GATHER_US;
+    int64_t wait_us = self->options.every_us, rest_us = CONNECTOR_ETL_GATHER_US;
     prctl(PR_SET_NAME, "etl");
-    while (connector_etl_wait(self, self->options.every_us, true) &&
-           connector_etl_wait(self, rest_us, false)) {
+    while (connector_etl_wait(self, wait_us, true) && connector_etl_wait(self, rest_us, false)) {
         struct err err = {0};
         const int64_t begin_us = loop_mono_us();
         int result = etl_job_pass(self->job, &err);
+        wait_us = result != ERR_OK && CONNECTOR_ETL_RETRY_US < self->options.every_us
+                      ? CONNECTOR_ETL_RETRY_US
+                      : self->options.every_us;
         connector_etl_show(self, result, &err);
-        const int64_t took_us = loop_mono_us() - begin_us;
-        rest_us = CONNECTOR_ETL_RESTS * took_us;
-        if (rest_us < CONNECTOR_ETL_GATHER_US)
-            rest_us = CONNECTOR_ETL_GATHER_US;
-        if (rest_us > self->options.every_us)
-            rest_us = self->options.every_us;
+        rest_us = connector_etl_rest_us(self, loop_mono_us() - begin_us);
     }
     return NULL;
 }

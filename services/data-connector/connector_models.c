@@ -1,33 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/data-connector/connector_models.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
 #include "edge/file/sha256_hex.h"
 #include "edge/file/whole_file.h"
-#include "hot/infer/model_watch.h"
 #include "model/baseline.h"
-#include "services/built_in_model.h"
+#include "services/data-connector/connector_registry.h"
 
 /* An artifact that could not be had is tried again after this. */
 #define CONNECTOR_MODELS_RETRY_US (30 * CLOCK_US_PER_S)
-
-/* What the registry says, from the thread to the loop. */
-struct connector_models_word {
-    bool connected, known; /* known: roles below are the registry's */
-    struct {
-        bool there; /* false for production: leave it as it is */
-        char version[PQ_JUDGE_VERSION_SIZE], sha[PQ_JUDGE_SHA_SIZE], path[PQ_JUDGE_PATH_SIZE];
-    } roles[MODEL_ROLES];
-    uint64_t promoted, rolled_back, outcomes, rounds, failures;
-    char words[320], last_move[256];
-};
 
 /* One role on its way into Redis. */
 struct connector_models_role {
@@ -43,144 +29,15 @@ struct connector_models_role {
 
 struct connector_models {
     struct connector_models_options options;
-    struct built_in_model built_in;
-    struct loop *loop;
+    struct connector_registry *registry;
     struct redis_link *link;
     struct redis_model *redis;
     struct connector_models_role roles[MODEL_ROLES];
-    struct connector_models_word now; /* the loop's copy */
+    struct connector_registry_word now; /* the loop's copy */
     bool pointing;
     int64_t next_us, now_us;
     struct metric *promoted, *rolled_back, *outcomes, *connected, *refused;
-
-    pthread_t thread;
-    bool running;
-    pthread_mutex_t mutex; /* over what follows */
-    pthread_cond_t wake;
-    bool stopping;
-    struct connector_models_word word;
 };
-
-/* --- the thread: SQL ------------------------------------------------------------------- */
-
-struct connector_models_sql {
-    struct pq_sync sync;
-    struct pq_judge judge;
-    struct log_limit limit;
-    int64_t good_us; /* the last round that was, or the start */
-};
-
-static void connector_models_take_role(struct connector_models_word *word, enum model_role role,
-                                       const struct pq_judge_model *model)
-{
-    word->roles[role].there = model != NULL && model->there;
-    if (!word->roles[role].there)
-        return;
-    snprintf(word->roles[role].version, PQ_JUDGE_VERSION_SIZE, "%s", model->version);
-    snprintf(word->roles[role].sha, PQ_JUDGE_SHA_SIZE, "%s", model->sha256);
-    snprintf(word->roles[role].path, PQ_JUDGE_PATH_SIZE, "%s", model->path);
-}
-
-/* What was taken out without another to come back leaves the built-in model. */
-static void connector_models_take_built_in(const struct connector_models *models,
-                                           struct connector_models_word *word)
-{
-    struct pq_judge_model model = {.there = true};
-    snprintf(model.version, sizeof(model.version), "%s", models->built_in.version);
-    snprintf(model.sha256, sizeof(model.sha256), "%s", models->built_in.sha256);
-    snprintf(model.path, sizeof(model.path), "%s", PQ_JUDGE_BUILT_IN);
-    connector_models_take_role(word, MODEL_PRODUCTION, &model);
-}
-
-static void connector_models_say(struct connector_models *models,
-                                 const struct connector_models_sql *sql, int result)
-{
-    struct connector_models_word word;
-    pthread_mutex_lock(&models->mutex);
-    word = models->word;
-    pthread_mutex_unlock(&models->mutex);
-    word.connected = result == ERR_OK;
-    word.rounds++;
-    word.failures += result != ERR_OK;
-    if (result == ERR_OK) {
-        const struct pq_judge *judge = &sql->judge;
-        word.known = true;
-        word.promoted = judge->promoted;
-        word.rolled_back = judge->rolled_back;
-        word.outcomes = judge->rival == PQ_JUDGE_NO_RIVAL ? 0 : judge->judge.outcomes;
-        connector_models_take_role(&word, MODEL_PRODUCTION, &judge->production);
-        if (!judge->production.there && judge->served_before)
-            connector_models_take_built_in(models, &word);
-        connector_models_take_role(&word, MODEL_SHADOW, pq_judge_shadow(judge));
-        pq_judge_words(judge, word.words, sizeof(word.words));
-        snprintf(word.last_move, sizeof(word.last_move), "%s", judge->last_move);
-    }
-    pthread_mutex_lock(&models->mutex);
-    models->word = word;
-    pthread_mutex_unlock(&models->mutex);
-    loop_wake(models->loop);
-}
-
-static void connector_models_round(struct connector_models *models,
-                                   struct connector_models_sql *sql)
-{
-    struct err err = {0};
-    uint64_t skipped, moves = sql->judge.promoted + sql->judge.rolled_back;
-    int result = sql->sync.connection != NULL
-                     ? ERR_OK
-                     : pq_sync_open(&sql->sync, models->options.database, &err);
-    if (result == ERR_OK)
-        result = pq_judge_round(&sql->judge, &sql->sync, &err);
-    if (sql->judge.promoted + sql->judge.rolled_back != moves)
-        log_info("model_moved", "what=\"%s\"", sql->judge.last_move);
-    int64_t mono_us = loop_mono_us();
-    if (result == ERR_OK)
-        sql->good_us = mono_us;
-    /* Not when everything is only starting. */
-    if (result != ERR_OK && mono_us - sql->good_us > CONNECTOR_MODELS_RETRY_US &&
-        log_limit_pass(&sql->limit, mono_us, &skipped))
-        log_warn("registry_away", "reason=\"%s\" skipped=%llu", err.text,
-                 (unsigned long long)skipped);
-    if (result != ERR_OK)
-        pq_sync_close(&sql->sync);
-    connector_models_say(models, sql, result);
-}
-
-/* True when it is to end. */
-static bool connector_models_rest(struct connector_models *models)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += CONNECTOR_MODELS_EVERY_US / CLOCK_US_PER_S;
-    pthread_mutex_lock(&models->mutex);
-    if (!models->stopping)
-        pthread_cond_timedwait(&models->wake, &models->mutex, &until);
-    bool stopping = models->stopping;
-    pthread_mutex_unlock(&models->mutex);
-    return stopping;
-}
-
-static void *connector_models_thread(void *context)
-{
-    struct connector_models *models = context;
-    struct connector_models_sql *sql = calloc(1, sizeof(*sql));
-    if (sql == NULL)
-        return NULL;
-    struct pq_judge_options options = {.name = models->options.name,
-                                       .symbol = models->options.symbol,
-                                       .rules = model_rules_defaults,
-                                       .promote = models->options.promote};
-    built_in_model_tell(&models->built_in, &options);
-    pq_judge_init(&sql->judge, &options);
-    sql->good_us = loop_mono_us();
-    sql->limit = (struct log_limit){.interval_us = 60 * CLOCK_US_PER_S};
-    do
-        connector_models_round(models, sql);
-    while (!connector_models_rest(models));
-    pq_sync_close(&sql->sync);
-    free(sql);
-    return NULL;
-}
 
 /* --- the loop: bytes --------------------------------------------------------------------- */
 
@@ -346,7 +203,7 @@ static void connector_models_look(struct connector_models *models, bool again)
 }
 
 static void connector_models_count(struct connector_models *models,
-                                   const struct connector_models_word *word)
+                                   const struct connector_registry_word *word)
 {
     metric_add(models->promoted, word->promoted - models->now.promoted);
     metric_add(models->rolled_back, word->rolled_back - models->now.rolled_back);
@@ -358,12 +215,10 @@ int connector_models_do_work(struct connector_models *models, int64_t mono_us)
 {
     if (models == NULL)
         return 0;
-    struct connector_models_word word;
+    struct connector_registry_word word;
     models->now_us = mono_us;
     redis_link_do_work(models->link, mono_us);
-    pthread_mutex_lock(&models->mutex);
-    word = models->word;
-    pthread_mutex_unlock(&models->mutex);
+    connector_registry_read(models->registry, &word);
     bool news = word.rounds != models->now.rounds;
     if (news)
         connector_models_count(models, &word);
@@ -383,7 +238,7 @@ void connector_models_status(struct connector_models *models,
     *status = (struct connector_models_status){.wanted = models != NULL};
     if (models == NULL)
         return;
-    const struct connector_models_word *now = &models->now;
+    const struct connector_registry_word *now = &models->now;
     status->connected = now->connected;
     snprintf(status->production, sizeof(status->production), "%.63s",
              now->roles[MODEL_PRODUCTION].there ? now->roles[MODEL_PRODUCTION].version : "");
@@ -426,20 +281,6 @@ static void connector_models_metrics(struct connector_models *models, struct met
                                       "Artifacts that could not be had or have another hash.");
 }
 
-static int connector_models_start(struct connector_models *models, struct err *err)
-{
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_mutex_init(&models->mutex, NULL);
-    pthread_cond_init(&models->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    if (pthread_create(&models->thread, NULL, connector_models_thread, models) != 0)
-        return err_set(err, ERR_MEMORY, "no thread for the registry");
-    models->running = true;
-    return ERR_OK;
-}
-
 int connector_models_open(const struct connector_models_options *options, struct loop *loop,
                           struct metrics *metrics, struct connector_models **out, struct err *err)
 {
@@ -451,32 +292,30 @@ int connector_models_open(const struct connector_models_options *options, struct
         return err_set(err, ERR_MEMORY, "registry");
     *out = models;
     models->options = *options;
-    models->loop = loop;
     for (int i = 0; i < MODEL_ROLES; i++)
         models->roles[i] =
             (struct connector_models_role){.models = models, .role = (enum model_role)i};
     connector_models_metrics(models, metrics);
     struct redis_link_options link = redis_settings_named(options->redis, "registry", metrics);
-    int result = built_in_model(&models->built_in, err);
-    if (result == ERR_OK)
-        result = redis_link_open(&link, loop, &models->link, err);
+    int result = redis_link_open(&link, loop, &models->link, err);
     if (result == ERR_OK)
         result = redis_model_open(models->link, (enum state_key_style)options->redis->key_style,
                                   options->symbol, &models->redis, err);
-    return result == ERR_OK ? connector_models_start(models, err) : result;
+    if (result != ERR_OK)
+        return result;
+    struct connector_registry_options registry = {.database = options->database,
+                                                  .symbol = options->symbol,
+                                                  .name = options->name,
+                                                  .promote = options->promote};
+    return connector_registry_open(&registry, loop, &models->registry, err);
 }
 
 void connector_models_close(struct connector_models *models)
 {
     if (models == NULL)
         return;
-    if (models->running) {
-        pthread_mutex_lock(&models->mutex);
-        models->stopping = true;
-        pthread_cond_signal(&models->wake);
-        pthread_mutex_unlock(&models->mutex);
-        pthread_join(models->thread, NULL);
-    }
+    if (models->registry != NULL)
+        connector_registry_close(models->registry);
     if (models->link != NULL)
         redis_link_close(models->link);
     if (models->redis != NULL)

@@ -1,7 +1,7 @@
-/* The model registry's hand in the data-connector (its part model-reg): every 5 s a thread of its
- * own reads the registry in SQL and judges (edge/postgres/pq_judge), and the service's loop makes
- * Redis say the same: the artifact's bytes under their hash, then the pointers. SQL or the lake
- * away: what stands in Redis stays. SPDX-License-Identifier: Apache-2.0 */
+/* The model registry's hand in the data-connector (its part model-reg): the service's loop makes
+ * Redis say what the registry in SQL says (connector_registry): the artifact's bytes under their
+ * hash, then the pointers. SQL or the lake away: what stands in Redis stays.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_SERVICES_DATA_CONNECTOR_CONNECTOR_MODELS_H
 #define BTCAST_SERVICES_DATA_CONNECTOR_CONNECTOR_MODELS_H
 
@@ -13,7 +13,6 @@
 #include "learn/lake/object_port.h"
 #include "services/redis_settings.h"
 
-#define CONNECTOR_MODELS_EVERY_US (5 * CLOCK_US_PER_S)
 /* Bytes are asserted again this often in any case, before their time to live ends. */
 #define CONNECTOR_MODELS_REPEAT_US (3600 * CLOCK_US_PER_S)
 

@@ -13,6 +13,7 @@
 #include "learn/lake/archiver.h"
 #include "services/cli/commands.h"
 #include "services/cli/ports.h"
+#include "services/data-connector/connector_backup.h"
 #include "services/data-connector/connector_etl.h"
 #include "services/data-connector/connector_lake.h"
 #include "services/data-connector/connector_models.h"
@@ -58,6 +59,7 @@ struct data_connector {
     struct connector_etl_metrics etl_metrics;
     uint64_t etl_blocks;             /* that it was told of */
     struct connector_models *models; /* NULL: no registry */
+    struct connector_backup backup;
     struct lake_spool *spool;
     struct block_journal *journal;
     struct duckdb_archive *engine;
@@ -170,6 +172,7 @@ static int64_t data_connector_step(void *context, struct clock_now now)
     data_connector_tell(self);
     done += connector_models_do_work(self->models, now.mono_us);
     redis_link_do_work(self->link, now.mono_us);
+    connector_backup_do_work(&self->backup, now.mono_us);
     if (now.mono_us >= self->board_us)
         data_connector_show(self, now);
     return done > 0 ? 0 : DATA_CONNECTOR_WAIT_US;
@@ -223,13 +226,6 @@ static void data_connector_finish(struct data_connector *self)
              durable, (unsigned long long)lake_spool_files(self->spool));
 }
 
-static void data_connector_redis_state(void *context, bool connected)
-{
-    struct data_connector *self = context;
-    log_line(connected ? LOG_INFO : LOG_WARN, connected ? "redis_connected" : "redis_lost",
-             "target=%s", self->options.redis.target);
-}
-
 /* --- wiring ------------------------------------------------------------------------- */
 
 /* Threads made after this inherit it. */
@@ -251,14 +247,8 @@ static void data_connector_folder(const char *setting, const char *data, const c
 
 static int data_connector_open_redis(struct data_connector *self, struct err *err)
 {
-    const struct connector_options *options = &self->options;
-    struct redis_link_options link =
-        redis_settings_named(&options->redis, "data-connector", &self->service.metrics);
-    int result = redis_link_open(&link, self->service.loop, &self->link, err);
-    if (result != ERR_OK)
-        return result;
-    redis_link_on_state(self->link, data_connector_redis_state, self);
-    return redis_settings_wait(&options->redis, self->link, self->service.loop, err);
+    return redis_settings_open(&self->options.redis, "data-connector", &self->service.metrics,
+                               self->service.loop, &self->link, err);
 }
 
 static void data_connector_on_record(void *context, const struct stream_record *record,
@@ -400,6 +390,12 @@ static int data_connector_open(struct data_connector *self, struct err *err)
         result = data_connector_open_models(self, err);
     if (result != ERR_OK)
         return result;
+    self->backup =
+        (struct connector_backup){.database = self->options.backup ? self->options.database : "",
+                                  .lake = self->lake,
+                                  .data = self->options.common.data_dir,
+                                  .keep_days = self->options.backup_keep_days};
+    connector_backup_open(&self->backup, &self->service.metrics, loop_now().mono_us);
     result =
         archiver_open(&(struct archiver_options){.symbol = self->options.symbol,
                                                  .archive = self->archive,
@@ -417,6 +413,7 @@ static int data_connector_open(struct data_connector *self, struct err *err)
 static void data_connector_close(struct data_connector *self)
 {
     connector_etl_close(self->etl);
+    connector_backup_close(&self->backup);
     if (self->consumer != NULL)
         redis_consumer_close(self->consumer);
     if (self->link != NULL)

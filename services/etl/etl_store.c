@@ -23,9 +23,10 @@ static void etl_store_on_refused(void *context, struct bytes row, const char *wh
 
 static int etl_store_open_loaders(struct etl_store *self, const char *symbol, struct err *err)
 {
-    const struct store_load *loads[ETL_TABLES] = {&self->features.load, &etl_rows_mid_load,
+    const struct store_load *loads[ETL_TABLES] = {&self->features.load, &self->mids,
                                                   &etl_rows_bar_load, &etl_rows_quality_load};
     etl_rows_feature_load(&self->features);
+    etl_rows_mid_load(&self->mids);
     int result = ERR_OK;
     for (int i = 0; i < ETL_TABLES && result == ERR_OK; i++) {
         struct row_loader_options options = {.port = pq_store_port(self->store),

@@ -20,6 +20,7 @@ struct etl_store {
     struct pq_store *store; /* NULL: no database is wanted */
     struct row_loader loaders[ETL_TABLES];
     struct feature_rows_sql features;
+    struct store_load mids;
     const atomic_bool *stop;
     int64_t position; /* slot up to which the store has all rows; 0: none */
     bool asked, has_position;

@@ -154,29 +154,27 @@ static int admin_state(const struct sim_exchange *exchange, struct text *reply)
 
 static void admin_stall(struct sim_exchange *exchange, enum sim_fault_kind kind)
 {
-    struct sim_fault *fault = &exchange->faults.list[kind];
+    struct sim_fault fault = sim_faults_done(&exchange->faults, kind, exchange->client_count);
     int64_t until_us =
-        fault->until_us ? fault->until_us : exchange->now.wall_us + SIM_STALL_DEFAULT_US;
+        fault.until_us ? fault.until_us : exchange->now.wall_us + SIM_STALL_DEFAULT_US;
     for (int i = 0; i < exchange->client_count; i++) {
         if (kind == SIM_FAULT_STALL)
             exchange->clients[i]->stalled_until_us = until_us;
         else
             exchange->clients[i]->half_open_until_us = until_us;
-        fault->hits++;
     }
-    fault->left = 0;
-    fault->until_us = 0;
 }
 
 static void admin_shutdown(struct sim_exchange *exchange)
 {
-    struct sim_fault *fault = &exchange->faults.list[SIM_FAULT_SERVER_SHUTDOWN];
+    struct sim_fault fault =
+        sim_faults_done(&exchange->faults, SIM_FAULT_SERVER_SHUTDOWN, exchange->client_count);
     char notice[64], wrapped[128];
     long long ms = (long long)(exchange->now.wall_us / CLOCK_US_PER_MS);
     int size = snprintf(notice, sizeof(notice), "{\"e\":\"serverShutdown\",\"E\":%lld}", ms);
     int wrapped_size =
         snprintf(wrapped, sizeof(wrapped), "{\"stream\":\"!serverShutdown\",\"data\":%s}", notice);
-    int64_t after_us = fault->value >= 0 ? fault->value * CLOCK_US_PER_MS : ADMIN_SHUTDOWN_US;
+    int64_t after_us = fault.value >= 0 ? fault.value * CLOCK_US_PER_MS : ADMIN_SHUTDOWN_US;
     for (int i = 0; i < exchange->client_count; i++) {
         struct sim_client *client = exchange->clients[i];
         bool wrap = client->options.json && client->options.combined;
@@ -184,9 +182,7 @@ static void admin_shutdown(struct sim_exchange *exchange)
                         wrap ? bytes_of(wrapped, (size_t)wrapped_size)
                              : bytes_of(notice, (size_t)size));
         client->close_at_us = exchange->now.mono_us + after_us;
-        fault->hits++;
     }
-    fault->left = 0;
 }
 
 /* POST /control/faults: message and REST faults wait for their turn, the others act now. */
@@ -197,14 +193,13 @@ static int admin_faults(struct sim_exchange *exchange, struct bytes body, struct
     enum sim_fault_kind kind;
     int rc = sim_faults_order(&exchange->faults, body, exchange->now.wall_us, &kind, &err);
     if (rc != ERR_OK)
-        return admin_refuse(reply, 400, err.text);
+        return admin_refuse(reply, rc == ERR_FULL ? 409 : 400, err.text);
     if (kind == SIM_FAULT_STALL || kind == SIM_FAULT_HALF_OPEN)
         admin_stall(exchange, kind);
     if (kind == SIM_FAULT_SERVER_SHUTDOWN)
         admin_shutdown(exchange);
     if (kind == SIM_FAULT_CUT) {
-        exchange->faults.list[kind].hits += (uint64_t)exchange->client_count;
-        exchange->faults.list[kind].left = 0;
+        sim_faults_done(&exchange->faults, kind, exchange->client_count);
         *cut = true;
     }
     return admin_done(reply);

@@ -79,25 +79,20 @@ bool sim_book_full(const struct sim_book *book, enum sim_cadence cadence)
     return book->changes[cadence]->count + 2 > SIM_CHANGES_MAX;
 }
 
-/* Is a strictly better than b (nearer to the touch)? */
-static bool sim_book_better(enum sim_side_name side, int64_t a, int64_t b)
-{
-    return side == SIM_BID ? a > b : a < b;
-}
-
-/* Number of levels strictly worse than price: its index if present, else its place. */
+/* Number of levels strictly worse than price: its index if present, else its place. Halves
+ * without a branch that depends on the data: where changes happen cannot be predicted. */
 static int sim_book_place(const struct sim_side *side, enum sim_side_name name, int64_t price)
 {
-    int low = 0;
-    int high = side->count;
-    while (low < high) {
-        int middle = (low + high) / 2;
-        if (sim_book_better(name, price, side->levels[middle].price))
-            low = middle + 1;
-        else
-            high = middle;
+    const int64_t sign = name == SIM_BID ? 1 : -1; /* worse is less */
+    const int64_t wanted = sign * price;
+    const struct sbe_level *from = side->levels;
+    int left = side->count;
+    while (left > 1) {
+        int half = left / 2;
+        from += sign * from[half - 1].price < wanted ? half : 0;
+        left -= half;
     }
-    return low;
+    return (int)(from - side->levels) + (left == 1 && sign * from->price < wanted);
 }
 
 static bool sim_book_is(const struct sim_side *side, int at, int64_t price)
@@ -108,7 +103,7 @@ static bool sim_book_is(const struct sim_side *side, int at, int64_t price)
 static void sim_book_note(struct sim_book *book, enum sim_side_name name, int64_t price)
 {
     for (int i = 0; i < SIM_CADENCE_COUNT; i++)
-        if (!sim_book_full(book, (enum sim_cadence)i))
+        if (!book->silent[i] && !sim_book_full(book, (enum sim_cadence)i))
             sim_changes_add(book->changes[i], name, price);
 }
 

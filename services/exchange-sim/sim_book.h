@@ -42,7 +42,8 @@ struct sim_changes {
 struct sim_book {
     struct sim_side sides[2];
     int64_t last_id;
-    bool top_changed; /* the best ten of a side changed since the caller cleared it */
+    bool top_changed;               /* the best ten of a side changed since the caller cleared it */
+    bool silent[SIM_CADENCE_COUNT]; /* changes of this cadence are not gathered */
     struct sim_changes *changes[SIM_CADENCE_COUNT];
 };
 

@@ -141,7 +141,8 @@ static int capture_file(const char *path, FILE **file, struct err *err)
 static int capture_open_market(struct capture *capture, struct err *err)
 {
     const struct sim_options *options = capture->options;
-    struct sim_feed_options feed = {.tops_max = 1, .depth20 = options->depth20};
+    struct sim_feed_options feed = {
+        .tops_max = 1, .depth20 = options->depth20, .frames_only = true};
     snprintf(feed.symbol, sizeof(feed.symbol), "%s", options->symbol);
     int rc = sim_feed_open(&capture->feed, &feed, capture_frame, capture, err);
     if (rc != ERR_OK)
@@ -152,11 +153,23 @@ static int capture_open_market(struct capture *capture, struct err *err)
                                         .price = options->price,
                                         .diff_interval_us =
                                             options->diff_interval_ms * CLOCK_US_PER_MS,
-                                        .move_scale = 1};
+                                        .move_scale = 1,
+                                        .fast_only = true};
     struct sim_sink sink = sim_feed_sink(&capture->feed);
     rc = sim_market_open(&capture->market, &market, &sink, err);
     if (rc != ERR_OK)
         sim_feed_close(&capture->feed);
+    return rc;
+}
+
+static int capture_open_oracle(struct capture *capture, struct err *err)
+{
+    const char *path = capture->options->capture_oracle;
+    if (path[0] == '\0')
+        return ERR_OK;
+    int rc = capture_file(path, &capture->oracle, err);
+    if (rc == ERR_OK && fputs("slot,oracle_bp\n", capture->oracle) < 0)
+        capture->failed = true;
     return rc;
 }
 
@@ -168,8 +181,6 @@ static void capture_header(struct capture *capture)
     snprintf(header.symbol, sizeof(header.symbol), "%s", capture->options->symbol);
     capture_write_header(&header, bytes);
     if (fwrite(bytes, 1, sizeof(bytes), capture->file) != sizeof(bytes))
-        capture->failed = true;
-    if (capture->oracle && fputs("slot,oracle_bp\n", capture->oracle) < 0)
         capture->failed = true;
 }
 
@@ -204,8 +215,8 @@ static int capture_both(struct capture *capture, struct err *err)
 {
     const struct sim_options *options = capture->options;
     int rc = capture_file(options->capture_out, &capture->file, err);
-    if (rc == ERR_OK && options->capture_oracle[0])
-        rc = capture_file(options->capture_oracle, &capture->oracle, err);
+    if (rc == ERR_OK)
+        rc = capture_open_oracle(capture, err);
     if (rc == ERR_OK) {
         (void)setvbuf(capture->file, NULL, _IOFBF, CAPTURE_FILE_BUFFER);
         capture_header(capture);
@@ -274,8 +285,15 @@ int sim_capture_records(const struct sim_options *options, sim_capture_fn record
     capture->record = record;
     capture->context = context;
     capture->err = err;
-    capture_run(capture);
-    rc = capture->code;
+    rc = capture_open_oracle(capture, err);
+    if (rc == ERR_OK) {
+        capture_run(capture);
+        rc = capture->code;
+    }
+    struct err unused;
+    int closed = capture_finish(capture, &capture->oracle, options->capture_oracle,
+                                rc == ERR_OK ? err : &unused);
+    rc = rc == ERR_OK ? closed : rc;
     *result = capture->result;
     capture_close(capture);
     return rc;

@@ -21,7 +21,8 @@ int sim_capture_write(const struct sim_options *options, struct sim_capture_resu
                       struct err *err) MUST_CHECK;
 
 /* The same hours, each record handed out instead of written: for a training that needs no file.
- * What record returns other than ERR_OK ends it with that result. No oracle. */
+ * The oracle's CSV is written when it is named. What record returns other than ERR_OK ends it
+ * with that result. */
 typedef int (*sim_capture_fn)(void *context, const struct record *record, struct err *err);
 int sim_capture_records(const struct sim_options *options, sim_capture_fn record, void *context,
                         struct sim_capture_result *result, struct err *err) MUST_CHECK;

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "wire/sbe.h"
 
@@ -75,27 +76,45 @@ static int64_t fault_number(const json_t *order, const char *key, int64_t initia
 
 static void fault_clear(struct sim_faults *faults)
 {
-    for (int i = 0; i < SIM_FAULT_COUNT; i++) {
-        faults->list[i].left = 0;
-        faults->list[i].until_us = 0;
-    }
+    for (int i = 0; i < SIM_FAULT_COUNT; i++)
+        faults->kinds[i].count = 0;
+}
+
+static bool fault_is_due(const struct sim_fault *fault, int64_t wall_us)
+{
+    return fault->left > 0 || wall_us < fault->until_us;
+}
+
+/* Room for one more behind those that are still due; NULL when there is none. */
+static struct sim_fault *fault_room(struct sim_fault_orders *orders, int64_t wall_us)
+{
+    int kept = 0;
+    for (int i = 0; i < orders->count; i++)
+        if (fault_is_due(&orders->list[i], wall_us))
+            orders->list[kept++] = orders->list[i];
+    orders->count = kept;
+    return kept < SIM_FAULT_ORDERS_MAX ? &orders->list[kept] : NULL;
 }
 
 static int fault_set(struct sim_faults *faults, const json_t *order, enum sim_fault_kind kind,
                      int64_t wall_us, struct err *err)
 {
-    struct sim_fault *fault = &faults->list[kind];
+    struct sim_fault *fault = fault_room(&faults->kinds[kind], wall_us);
     const char *stream = json_string_value(json_object_get(order, "stream"));
     int64_t count = fault_number(order, "count", 1);
     int64_t ms = fault_number(order, "ms", -1);
     if (count < 0 || count > FAULT_COUNT_MAX || ms < -1 || ms > FAULT_COUNT_MAX)
         return err_set(err, ERR_MALFORMED, "count and ms must be 0 to %d", FAULT_COUNT_MAX);
+    if (fault == NULL)
+        return err_set(err, ERR_FULL, "%d orders of %s wait already", SIM_FAULT_ORDERS_MAX,
+                       fault_kinds[kind].name);
     fault->stream = stream ? fault_stream_parse(stream) : -1;
     if (stream && (fault->stream < 0 || !fault_applies(kind, (enum sim_stream)fault->stream)))
         return err_set(err, ERR_MALFORMED, "%s does not apply to stream \"%.40s\"",
                        fault_kinds[kind].name, stream);
-    bool lasting = kind == SIM_FAULT_REFUSE || kind == SIM_FAULT_TLS_FAIL ||
-                   kind == SIM_FAULT_STALL || kind == SIM_FAULT_HALF_OPEN;
+    bool lasting = kind == SIM_FAULT_REFUSE || kind == SIM_FAULT_REFUSE_STREAMS ||
+                   kind == SIM_FAULT_TLS_FAIL || kind == SIM_FAULT_STALL ||
+                   kind == SIM_FAULT_HALF_OPEN;
     fault->until_us = lasting && ms >= 0 ? wall_us + ms * CLOCK_US_PER_MS : 0;
     fault->left = fault->until_us ? 0 : count;
     fault->value = ms;
@@ -104,6 +123,7 @@ static int fault_set(struct sim_faults *faults, const json_t *order, enum sim_fa
     if (kind == SIM_FAULT_STALE_SNAPSHOT)
         fault->value = fault_number(order, "ids", 1000);
     fault->extra = fault_number(order, "retry_after", 1);
+    faults->kinds[kind].count++;
     return ERR_OK;
 }
 
@@ -130,16 +150,22 @@ int sim_faults_order(struct sim_faults *faults, struct bytes json, int64_t wall_
     return rc;
 }
 
-bool sim_faults_on(const struct sim_faults *faults, enum sim_fault_kind kind, int64_t wall_us)
+/* stream -1: of something else than a message. */
+static struct sim_fault *fault_find(struct sim_faults *faults, enum sim_fault_kind kind, int stream,
+                                    int64_t wall_us)
 {
-    const struct sim_fault *fault = &faults->list[kind];
-    return fault->left > 0 || wall_us < fault->until_us;
+    struct sim_fault_orders *orders = &faults->kinds[kind];
+    for (int i = 0; i < orders->count; i++) {
+        struct sim_fault *fault = &orders->list[i];
+        if (fault_is_due(fault, wall_us) && (fault->stream < 0 || fault->stream == stream))
+            return fault;
+    }
+    return NULL;
 }
 
-void sim_faults_hit(struct sim_faults *faults, enum sim_fault_kind kind)
+static void fault_hit(struct sim_faults *faults, enum sim_fault_kind kind, struct sim_fault *fault)
 {
-    struct sim_fault *fault = &faults->list[kind];
-    fault->hits++;
+    faults->kinds[kind].hits++;
     if (fault->left > 0)
         fault->left--;
 }
@@ -147,10 +173,18 @@ void sim_faults_hit(struct sim_faults *faults, enum sim_fault_kind kind)
 const struct sim_fault *sim_faults_take(struct sim_faults *faults, enum sim_fault_kind kind,
                                         int64_t wall_us)
 {
-    if (!sim_faults_on(faults, kind, wall_us))
-        return NULL;
-    sim_faults_hit(faults, kind);
-    return &faults->list[kind];
+    struct sim_fault *fault = fault_find(faults, kind, -1, wall_us);
+    if (fault != NULL)
+        fault_hit(faults, kind, fault);
+    return fault;
+}
+
+struct sim_fault sim_faults_done(struct sim_faults *faults, enum sim_fault_kind kind, int hits)
+{
+    struct sim_fault_orders *orders = &faults->kinds[kind];
+    PRE(orders->count > 0);
+    orders->hits += (uint64_t)hits;
+    return orders->list[--orders->count];
 }
 
 static void fault_store_count(uint8_t *frame, size_t size)
@@ -215,16 +249,20 @@ static size_t fault_spoil(struct sim_faults *faults, enum sim_fault_kind kind, s
     return message.size;
 }
 
-static int fault_due(const struct sim_faults *faults, enum sim_stream stream, int64_t wall_us)
+/* The order that the message falls to, NULL for none. */
+static struct sim_fault *fault_of(struct sim_faults *faults, enum sim_stream stream,
+                                  int64_t wall_us, enum sim_fault_kind *kind)
 {
     for (int i = 0; i < SIM_FAULT_COUNT; i++) {
-        const struct sim_fault *fault = &faults->list[i];
-        if (fault_applies((enum sim_fault_kind)i, stream) &&
-            (fault->stream < 0 || fault->stream == (int)stream) &&
-            sim_faults_on(faults, (enum sim_fault_kind)i, wall_us))
-            return i;
+        struct sim_fault *fault = NULL;
+        if (fault_applies((enum sim_fault_kind)i, stream))
+            fault = fault_find(faults, (enum sim_fault_kind)i, (int)stream, wall_us);
+        if (fault != NULL) {
+            *kind = (enum sim_fault_kind)i;
+            return fault;
+        }
     }
-    return -1;
+    return NULL;
 }
 
 static void fault_release(struct sim_faults *faults, sim_publish_fn publish, void *context)
@@ -241,25 +279,32 @@ static void fault_hold(struct sim_faults *faults, enum sim_stream stream, struct
     faults->held_stream = (int)stream;
 }
 
-void sim_faults_pass(struct sim_faults *faults, enum sim_stream stream, struct bytes message,
-                     int64_t wall_us, sim_publish_fn publish, void *context)
+static void fault_apply(struct sim_faults *faults, enum sim_fault_kind kind, enum sim_stream stream,
+                        struct bytes message, sim_publish_fn publish, void *context)
 {
-    bool overtakes = faults->held_stream == (int)stream;
-    int kind = overtakes ? -1 : fault_due(faults, stream, wall_us);
-    if (kind == SIM_FAULT_REORDER && faults->held_stream >= 0)
-        kind = -1; /* one message waits at a time */
-    if (kind >= 0)
-        sim_faults_hit(faults, (enum sim_fault_kind)kind);
-    if (kind < 0) {
-        publish(context, stream, message);
-    } else if (kind == SIM_FAULT_DUPLICATE) {
+    if (kind == SIM_FAULT_DUPLICATE) {
         publish(context, stream, message);
         publish(context, stream, message);
     } else if (kind == SIM_FAULT_REORDER) {
         fault_hold(faults, stream, message);
     } else if (kind != SIM_FAULT_DROP) {
-        size_t size = fault_spoil(faults, (enum sim_fault_kind)kind, message);
+        size_t size = fault_spoil(faults, kind, message);
         publish(context, stream, bytes_of(faults->scratch, size));
+    }
+}
+
+void sim_faults_pass(struct sim_faults *faults, enum sim_stream stream, struct bytes message,
+                     int64_t wall_us, sim_publish_fn publish, void *context)
+{
+    bool overtakes = faults->held_stream == (int)stream;
+    enum sim_fault_kind kind = SIM_FAULT_COUNT;
+    struct sim_fault *fault = overtakes ? NULL : fault_of(faults, stream, wall_us, &kind);
+    /* Of those to be overtaken one waits at a time. */
+    if (fault == NULL || (kind == SIM_FAULT_REORDER && faults->held_stream >= 0)) {
+        publish(context, stream, message);
+    } else {
+        fault_hit(faults, kind, fault);
+        fault_apply(faults, kind, stream, message, publish, context);
     }
     if (overtakes)
         fault_release(faults, publish, context);
@@ -269,12 +314,16 @@ void sim_faults_tell(const struct sim_faults *faults, int64_t wall_us, struct te
 {
     text_add_char(text, '{');
     for (int i = 0; i < SIM_FAULT_COUNT; i++) {
-        const struct sim_fault *fault = &faults->list[i];
-        int64_t left_ms =
-            fault->until_us > wall_us ? (fault->until_us - wall_us) / CLOCK_US_PER_MS : 0;
+        const struct sim_fault_orders *orders = &faults->kinds[i];
+        int64_t left = 0, left_ms = 0;
+        for (int k = 0; k < orders->count; k++) {
+            int64_t ms = (orders->list[k].until_us - wall_us) / CLOCK_US_PER_MS;
+            left += orders->list[k].left;
+            left_ms = ms > left_ms ? ms : left_ms;
+        }
         text_add_format(text, "%s\"%s\":{\"left\":%lld,\"left_ms\":%lld,\"hits\":%llu}",
-                        i ? "," : "", fault_kinds[i].name, (long long)fault->left,
-                        (long long)left_ms, (unsigned long long)fault->hits);
+                        i ? "," : "", fault_kinds[i].name, (long long)left, (long long)left_ms,
+                        (unsigned long long)orders->hits);
     }
     text_add_char(text, '}');
 }

@@ -24,6 +24,7 @@
     X(SIM_FAULT_REORDER, "reorder", SIM_FAULT_OF_MESSAGE)                                          \
     X(SIM_FAULT_DROP, "drop", SIM_FAULT_OF_MESSAGE)                                                \
     X(SIM_FAULT_REFUSE, "refuse", SIM_FAULT_OF_CONNECTION)                                         \
+    X(SIM_FAULT_REFUSE_STREAMS, "refuse_streams", SIM_FAULT_OF_CONNECTION)                         \
     X(SIM_FAULT_TLS_FAIL, "tls_fail", SIM_FAULT_OF_CONNECTION)                                     \
     X(SIM_FAULT_STALL, "stall", SIM_FAULT_OF_CONNECTION)                                           \
     X(SIM_FAULT_HALF_OPEN, "half_open", SIM_FAULT_OF_CONNECTION)                                   \
@@ -47,17 +48,26 @@ enum sim_fault_kind {
         SIM_FAULT_COUNT
 };
 
+/* Orders of one kind that wait or last side by side; one more is refused. */
+#define SIM_FAULT_ORDERS_MAX 16
+
 struct sim_fault {
     int stream;       /* enum sim_stream; -1: any it applies to */
     int64_t left;     /* how many more; with `ms` of a lasting fault: until until_us */
     int64_t until_us; /* wall time; 0: not by time */
     int64_t value;    /* status, milliseconds or ids, as the kind says */
     int64_t extra;    /* Retry-After of http_status */
+};
+
+/* The oldest that is due and fits is taken. */
+struct sim_fault_orders {
+    struct sim_fault list[SIM_FAULT_ORDERS_MAX];
+    int count;
     uint64_t hits;
 };
 
 struct sim_faults {
-    struct sim_fault list[SIM_FAULT_COUNT];
+    struct sim_fault_orders kinds[SIM_FAULT_COUNT];
     uint8_t *scratch; /* a changed message */
     uint8_t *held;    /* a message that waits to be overtaken */
     size_t held_size;
@@ -67,16 +77,15 @@ struct sim_faults {
 int sim_faults_open(struct sim_faults *faults, struct err *err) MUST_CHECK;
 void sim_faults_close(struct sim_faults *faults);
 /* {"fault":NAME,"stream":…,"count":N,"ms":N,"status":N,"retry_after":N,"ids":N} or
- * {"fault":"clear"}. *kind is the one set, SIM_FAULT_COUNT after clear. ERR_MALFORMED with
- * the reason. */
+ * {"fault":"clear"}. *kind is the one ordered, SIM_FAULT_COUNT after clear. ERR_MALFORMED with
+ * the reason; ERR_FULL. */
 int sim_faults_order(struct sim_faults *faults, struct bytes json, int64_t wall_us,
                      enum sim_fault_kind *kind, struct err *err) MUST_CHECK;
-/* Takes one hit of a fault that is due; NULL otherwise. */
+/* Takes one hit of a fault that is due; NULL otherwise. Valid until the next order. */
 const struct sim_fault *sim_faults_take(struct sim_faults *faults, enum sim_fault_kind kind,
                                         int64_t wall_us);
-/* True while a lasting fault is on; counts no hit. */
-bool sim_faults_on(const struct sim_faults *faults, enum sim_fault_kind kind, int64_t wall_us);
-void sim_faults_hit(struct sim_faults *faults, enum sim_fault_kind kind);
+/* Takes the order that was just given back, of a fault that is done at once, with its hits. */
+struct sim_fault sim_faults_done(struct sim_faults *faults, enum sim_fault_kind kind, int hits);
 /* Passes the message on through `publish`, spoiled, twice, later or not at all. */
 void sim_faults_pass(struct sim_faults *faults, enum sim_stream stream, struct bytes message,
                      int64_t wall_us, sim_publish_fn publish, void *context);

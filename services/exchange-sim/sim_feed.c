@@ -106,7 +106,8 @@ static void feed_trades(void *context, int64_t time_us, int64_t matched_us,
     struct sim_feed *feed = context;
     int64_t event_us = sim_clock_wall(&feed->clock, time_us);
     int64_t transact_us = sim_clock_wall(&feed->clock, matched_us);
-    sim_tape_add(&feed->tape, transact_us, trades, count);
+    if (!feed->options.frames_only)
+        sim_tape_add(&feed->tape, transact_us, trades, count);
     feed_send(feed, SIM_STREAM_TRADE,
               sbe_encode_trades(feed->out, SIM_MESSAGE_MAX, feed->options.symbol, SIM_SCALE,
                                 event_us, transact_us, trades, (uint32_t)count));
@@ -137,7 +138,8 @@ static void feed_diff(void *context, int64_t time_us, enum sim_cadence cadence,
     struct sim_feed *feed = context;
     int64_t event_us = sim_clock_wall(&feed->clock, time_us);
     if (cadence == SIM_CADENCE_FAST) {
-        sim_tape_copy(&feed->tape, event_us, feed->book);
+        if (!feed->options.frames_only)
+            sim_tape_copy(&feed->tape, event_us, feed->book);
         feed_send(feed, SIM_STREAM_DEPTH,
                   sbe_encode_diff(feed->out, SIM_MESSAGE_MAX, feed->options.symbol, SIM_SCALE,
                                   event_us, diff->first_id, diff->last_id, diff->levels[SIM_BID],
@@ -171,7 +173,8 @@ static void feed_snapshot(void *context, int64_t time_us, int64_t id, const stru
 static void feed_top(void *context, const struct sim_book *book)
 {
     struct sim_feed *feed = context;
-    sim_tape_add_top(&feed->tape, book);
+    if (!feed->options.frames_only)
+        sim_tape_add_top(&feed->tape, book);
 }
 
 struct sim_sink sim_feed_sink(struct sim_feed *feed)

@@ -46,6 +46,7 @@ struct sim_feed_options {
     char symbol[SIM_SYMBOL_SIZE];
     int64_t tops_max;
     bool depth20;
+    bool frames_only; /* nobody asks REST or reads JSON: no tape is kept */
 };
 
 struct sim_feed {

@@ -57,7 +57,8 @@ static void market_schedule(struct sim_market *market)
     market->due_us[SIM_EVENT_LEAN] = market_grid(market->now_us, MARKET_LEAN_US);
     market->due_us[SIM_EVENT_SNAPSHOT] = market_grid(market->now_us, MARKET_SNAPSHOT_US);
     market->due_us[SIM_EVENT_DIFF] = market_grid(market->now_us, market->options.diff_interval_us);
-    market->due_us[SIM_EVENT_DIFF_100MS] = market_grid(market->now_us, MARKET_DIFF_100MS_US);
+    market->due_us[SIM_EVENT_DIFF_100MS] =
+        market->options.fast_only ? INT64_MAX : market_grid(market->now_us, MARKET_DIFF_100MS_US);
 }
 
 int sim_market_open(struct sim_market *market, const struct sim_market_options *options,
@@ -79,6 +80,7 @@ int sim_market_open(struct sim_market *market, const struct sim_market_options *
         sim_book_close(&market->book);
         return err_set(err, ERR_MEMORY, "simulated market");
     }
+    market->book.silent[SIM_CADENCE_100MS] = options->fast_only;
     sim_flow_fill(market);
     market_schedule(market);
     return ERR_OK;

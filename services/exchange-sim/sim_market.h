@@ -27,6 +27,7 @@ struct sim_market_options {
     double price;             /* first best bid */
     int64_t diff_interval_us; /* 20 ms, as the exchange does now */
     double move_scale;        /* multiplies sweep sizes; 1 for the calibrated market */
+    bool fast_only;           /* the diffs of SIM_CADENCE_100MS are wanted by nobody */
 };
 
 enum sim_market_event {

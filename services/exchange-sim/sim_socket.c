@@ -41,7 +41,9 @@ void sim_session_reset_tcp(struct sim_session *session)
 
 static bool socket_refused(struct sim_server *server)
 {
-    return sim_faults_take(&server->exchange->faults, SIM_FAULT_REFUSE, loop_wall_us()) != NULL;
+    struct sim_faults *faults = &server->exchange->faults;
+    return sim_faults_take(faults, SIM_FAULT_REFUSE, loop_wall_us()) != NULL ||
+           sim_faults_take(faults, SIM_FAULT_REFUSE_STREAMS, loop_wall_us()) != NULL;
 }
 
 /* SBE streams want the key; JSON streams are public. Returns the refusal's status or 0. */

@@ -3,14 +3,14 @@
 #define BTCAST_SERVICES_GAP_OPTIONS_H
 
 #include "services/redis_settings.h"
+#include "services/rest_settings.h"
 #include "services/service.h"
 
 struct gap_service_options {
     struct service_common common;
     char symbol[24];
     struct redis_settings redis;
-    char rest_url[192];
-    char ca_file[192];
+    struct rest_settings rest;
     bool once;
     int64_t silence_ms, price_jump_bp, skew_ms, trade_hole_min;
     int64_t hint_hold_s, cooldown_s, overdue_s;

@@ -5,9 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "edge/https/https_rest.h"
 #include "edge/redis/redis_gap.h"
-#include "edge/redis/redis_silence.h"
 #include "recover/gap/gap_detector.h"
 #include "recover/gap/gap_json.h"
 #include "services/cli/commands.h"
@@ -27,7 +25,6 @@ struct gap_service {
     struct redis_link *link;
     struct redis_gap *store;
     struct redis_silence silence;
-    struct https *https;
     struct https_rest rest;
     struct rest_desk desk;
     struct gap_detector *detector;
@@ -111,47 +108,19 @@ static int64_t gap_service_step(void *context, struct clock_now now)
     return GAP_SERVICE_WAIT_US;
 }
 
-static void gap_service_redis_state(void *context, bool connected)
-{
-    struct gap_service *self = context;
-    log_line(connected ? LOG_INFO : LOG_WARN, connected ? "redis_connected" : "redis_lost",
-             "target=%s", self->options.redis.target);
-}
-
 /* --- wiring ------------------------------------------------------------------------- */
 
 static int gap_service_open_redis(struct gap_service *self, struct err *err)
 {
     struct gap_service_options *options = &self->options;
-    struct redis_link_options link =
-        redis_settings_named(&options->redis, "gap-detector", &self->service.metrics);
     options->redis.require |= options->once; /* a judgement of nothing is none */
-    int result = redis_link_open(&link, self->service.loop, &self->link, err);
+    int result = redis_settings_open(&options->redis, "gap-detector", &self->service.metrics,
+                                     self->service.loop, &self->link, err);
     if (result != ERR_OK)
         return result;
-    redis_link_on_state(self->link, gap_service_redis_state, self);
-    result = redis_settings_wait(&options->redis, self->link, self->service.loop, err);
-    if (result != ERR_OK)
-        return result;
-    self->silence.link = self->link;
-    if (options->redis.key_style == STATE_KEYS_HASHTAG)
-        snprintf(self->silence.tag, sizeof(self->silence.tag), "%s", options->symbol);
+    rest_settings_silence(&options->redis, self->link, options->symbol, &self->silence);
     return redis_gap_open(self->link, (enum state_key_style)options->redis.key_style,
                           options->symbol, &self->store, err);
-}
-
-static int gap_service_open_rest(struct gap_service *self, struct err *err)
-{
-    const struct gap_service_options *options = &self->options;
-    struct https_options https = {.ca_file = options->ca_file[0] != 0 ? options->ca_file : NULL,
-                                  .user_agent = "btcast/" BTCAST_VERSION};
-    int result = https_open(&https, self->service.loop, &self->https, err);
-    if (result != ERR_OK)
-        return result;
-    self->rest.https = self->https;
-    self->rest.base = options->rest_url;
-    self->rest.timeout_us = GAP_SERVICE_REST_TIMEOUT_US;
-    return ERR_OK;
 }
 
 static int gap_service_open_detector(struct gap_service *self, struct err *err)
@@ -184,14 +153,15 @@ static int gap_service_open_detector(struct gap_service *self, struct err *err)
 static int gap_service_open(struct gap_service *self, struct err *err)
 {
     int result = service_options_symbol(self->options.symbol, err);
-    if (result == ERR_OK && https_check_url(self->options.rest_url, err) != ERR_OK)
-        result = err_wrap(err, ERR_CONFIG, "rest_url");
+    if (result == ERR_OK)
+        result = rest_settings_check(&self->options.rest, err);
     if (result != ERR_OK)
         return result;
     result = http_board_open(sizeof(struct gap_detector_status), &self->board);
     if (result != ERR_OK)
         return err_set(err, result, "out of memory");
-    result = gap_service_open_rest(self, err);
+    result = rest_settings_open(&self->options.rest, self->service.loop,
+                                GAP_SERVICE_REST_TIMEOUT_US, &self->rest, err);
     if (result == ERR_OK)
         result = gap_service_open_redis(self, err);
     return result == ERR_OK ? gap_service_open_detector(self, err) : result;
@@ -199,8 +169,8 @@ static int gap_service_open(struct gap_service *self, struct err *err)
 
 static void gap_service_close(struct gap_service *self)
 {
-    if (self->https != NULL)
-        https_close(self->https);
+    if (self->rest.https != NULL)
+        https_close(self->rest.https);
     if (self->link != NULL)
         redis_link_close(self->link);
     if (self->store != NULL)
@@ -258,7 +228,7 @@ static int gap_service_run(int argc, char **argv)
         status = service_refuse(definition.name, &err);
     } else if (gap_service_serve(&self, &definition, &status) == ERR_OK) {
         log_info("started", "symbol=%s redis=%s rest=%s once=%s", self.options.symbol,
-                 self.options.redis.target, self.options.rest_url,
+                 self.options.redis.target, self.options.rest.url,
                  self.options.once ? "true" : "false");
         self.began_us = loop_mono_us();
         service_run(&self.service, gap_service_step, &self);

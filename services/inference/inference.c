@@ -125,13 +125,6 @@ static void inference_clock_step(void *context, int64_t step_us)
     log_warn("clock_step", "step_us=%lld followed=slowly", (long long)step_us);
 }
 
-static void inference_redis_state(void *context, bool connected)
-{
-    struct inference *inference = context;
-    log_line(connected ? LOG_INFO : LOG_WARN, connected ? "redis_connected" : "redis_lost",
-             "target=%s", inference->options.redis.target);
-}
-
 static void inference_shadow(void *context, const struct infer_shadow *shadow)
 {
     inference_models_shadow(&((struct inference *)context)->models, shadow);
@@ -167,13 +160,9 @@ static int64_t inference_step(void *context, struct clock_now now)
 static int inference_open_redis(struct inference *inference, struct err *err)
 {
     const struct inference_options *options = &inference->options;
-    struct redis_link_options link =
-        redis_settings_named(&options->redis, "inference", &inference->service.metrics);
-    int result = redis_link_open(&link, inference->service.loop, &inference->link, err);
-    if (result != ERR_OK)
-        return result;
-    redis_link_on_state(inference->link, inference_redis_state, inference);
-    result = redis_settings_wait(&options->redis, inference->link, inference->service.loop, err);
+    int result =
+        redis_settings_open(&inference->options.redis, "inference", &inference->service.metrics,
+                            inference->service.loop, &inference->link, err);
     if (result != ERR_OK)
         return result;
     return redis_infer_open(inference->link, (enum state_key_style)options->redis.key_style,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/inference/inference_models.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,9 @@
 #include "market/feature.h"
 #include "services/inference/inference_model.h"
 #include "services/service_folder.h"
+
+/* Refused files that are kept in <data>/models/quarantine; more are only counted. */
+#define INFERENCE_MODELS_ASIDE_MAX 16
 
 static void inference_models_path(const struct inference_models *models,
                                   char out[WHOLE_FILE_PATH_SIZE])
@@ -27,6 +31,33 @@ static void inference_models_keep(void *self, struct bytes file)
     inference_models_path(models, path);
     if (whole_file_replace(path, file, &err) != ERR_OK)
         log_warn("model_not_kept", "reason=\"%s\"", err.text);
+}
+
+/* How many files lie in the folder. */
+static int inference_models_count(const char *folder)
+{
+    int count = 0;
+    DIR *entries = opendir(folder);
+    if (entries == NULL)
+        return 0;
+    for (const struct dirent *entry; (entry = readdir(entries)) != NULL;)
+        count += entry->d_name[0] != '.';
+    closedir(entries);
+    return count;
+}
+
+static void inference_models_refuse(void *self, const char *sha, struct bytes file)
+{
+    const struct inference_models *models = self;
+    char folder[WHOLE_FILE_PATH_SIZE - 80], path[WHOLE_FILE_PATH_SIZE];
+    struct err err = {0};
+    snprintf(folder, sizeof(folder), "%.400s/quarantine", models->folder);
+    int result = service_folder_make(folder, &err);
+    if (result != ERR_OK || inference_models_count(folder) >= INFERENCE_MODELS_ASIDE_MAX)
+        return;
+    snprintf(path, sizeof(path), "%s/%.64s.onnx", folder, sha);
+    if (whole_file_replace(path, file, &err) != ERR_OK)
+        log_warn("model_not_put_aside", "reason=\"%s\"", err.text);
 }
 
 static int inference_models_pointer(void *self, model_pointer_fn done, void *context)
@@ -104,7 +135,8 @@ int inference_models_open(struct inference_models *models, const struct inferenc
     struct model_port port = {.self = models,
                               .pointer = inference_models_pointer,
                               .fetch = inference_models_fetch,
-                              .keep = inference_models_keep};
+                              .keep = inference_models_keep,
+                              .refuse = inference_models_refuse};
     const char *have[MODEL_ROLES] = {model_sha256(models->model), NULL};
     model_watch_init(&models->watch, &port, feature_schema_hash(), (enum mlp_kernel)options->kernel,
                      have);

@@ -14,18 +14,7 @@ static const struct config_field reanchor_fields[] = {
      .initial = "BTCUSDT",
      .help = "symbol to re-anchor, upper case"},
     REDIS_SETTINGS_FIELDS(struct reanchor_service_options),
-    {.path = "rest_url",
-     .type = CONFIG_TEXT,
-     .offset = AT(rest_url),
-     .size = ROOM(rest_url),
-     .initial = "http://127.0.0.1:8089",
-     .help = "the exchange's REST address, without /api"},
-    {.path = "tls.ca_file",
-     .type = CONFIG_TEXT,
-     .offset = AT(ca_file),
-     .size = ROOM(ca_file),
-     .initial = "",
-     .help = "certificates to trust instead of the system's"},
+    REST_SETTINGS_FIELDS(struct reanchor_service_options),
 };
 
 const struct config_schema reanchor_schema = {

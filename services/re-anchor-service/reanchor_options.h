@@ -3,14 +3,14 @@
 #define BTCAST_SERVICES_REANCHOR_OPTIONS_H
 
 #include "services/redis_settings.h"
+#include "services/rest_settings.h"
 #include "services/service.h"
 
 struct reanchor_service_options {
     struct service_common common;
     char symbol[24];
     struct redis_settings redis;
-    char rest_url[192];
-    char ca_file[192];
+    struct rest_settings rest;
 };
 
 extern const struct config_schema reanchor_schema;

@@ -6,9 +6,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "edge/https/https_rest.h"
 #include "edge/redis/redis_anchor.h"
-#include "edge/redis/redis_silence.h"
 #include "market/record.h"
 #include "recover/anchor/reanchor.h"
 #include "services/cli/commands.h"
@@ -26,7 +24,6 @@ struct reanchor_service {
     char owner[STATE_OWNER_SIZE];
     struct redis_link *link;
     struct redis_anchor *claim;
-    struct https *https;
     struct https_rest rest;
     struct redis_silence silence;
     struct reanchor *reanchor;
@@ -109,27 +106,16 @@ static int64_t reanchor_service_step(void *context, struct clock_now now)
     return REANCHOR_SERVICE_WAIT_US;
 }
 
-static void reanchor_service_redis_state(void *context, bool connected)
-{
-    struct reanchor_service *self = context;
-    log_line(connected ? LOG_INFO : LOG_WARN, connected ? "redis_connected" : "redis_lost",
-             "target=%s", self->options.redis.target);
-}
-
 /* --- wiring ------------------------------------------------------------------------- */
 
 static int reanchor_service_open_redis(struct reanchor_service *self, struct err *err)
 {
     const struct reanchor_service_options *options = &self->options;
-    struct redis_link_options link =
-        redis_settings_named(&options->redis, "re-anchor-service", &self->service.metrics);
-    int result = redis_link_open(&link, self->service.loop, &self->link, err);
+    int result = redis_settings_open(&self->options.redis, "re-anchor-service",
+                                     &self->service.metrics, self->service.loop, &self->link, err);
     if (result != ERR_OK)
         return result;
-    redis_link_on_state(self->link, reanchor_service_redis_state, self);
-    result = redis_settings_wait(&options->redis, self->link, self->service.loop, err);
-    if (result != ERR_OK)
-        return result;
+    rest_settings_silence(&options->redis, self->link, options->symbol, &self->silence);
     return redis_anchor_open(self->link, (enum state_key_style)options->redis.key_style,
                              options->symbol, &self->claim, err);
 }
@@ -137,25 +123,20 @@ static int reanchor_service_open_redis(struct reanchor_service *self, struct err
 static int reanchor_service_open(struct reanchor_service *self, struct err *err)
 {
     const struct reanchor_service_options *options = &self->options;
-    struct https_options https = {.ca_file = options->ca_file[0] != 0 ? options->ca_file : NULL,
-                                  .user_agent = "btcast/" BTCAST_VERSION};
     int result = service_options_symbol(options->symbol, err);
-    if (result == ERR_OK && https_check_url(options->rest_url, err) != ERR_OK)
-        result = err_wrap(err, ERR_CONFIG, "rest_url");
+    if (result == ERR_OK)
+        result = rest_settings_check(&options->rest, err);
     if (result != ERR_OK)
         return result;
     result = http_board_open(sizeof(struct reanchor_status), &self->board);
     if (result != ERR_OK)
         return err_set(err, result, "out of memory");
-    result = https_open(&https, self->service.loop, &self->https, err);
+    result = rest_settings_open(&options->rest, self->service.loop,
+                                REANCHOR_SERVICE_REST_TIMEOUT_US, &self->rest, err);
     if (result == ERR_OK)
         result = reanchor_service_open_redis(self, err);
     if (result != ERR_OK)
         return result;
-    self->rest.https = self->https;
-    self->rest.base = options->rest_url;
-    self->rest.timeout_us = REANCHOR_SERVICE_REST_TIMEOUT_US;
-    self->silence.link = self->link;
     snprintf(self->owner, sizeof(self->owner), "%d-%lld", (int)getpid(),
              (long long)self->service.started_wall_us);
     return reanchor_open(&(struct reanchor_options){.symbol = options->symbol,
@@ -177,8 +158,8 @@ static void reanchor_service_finish(struct reanchor_service *self)
 
 static void reanchor_service_close(struct reanchor_service *self)
 {
-    if (self->https != NULL)
-        https_close(self->https);
+    if (self->rest.https != NULL)
+        https_close(self->rest.https);
     if (self->link != NULL)
         redis_link_close(self->link);
     if (self->claim != NULL)
@@ -213,7 +194,7 @@ static int reanchor_service_run(int argc, char **argv)
         status = service_refuse(definition.name, &err);
     } else if (service_serve(&self.service, &definition, &status) == ERR_OK) {
         log_info("started", "symbol=%s redis=%s rest=%s", self.options.symbol,
-                 self.options.redis.target, self.options.rest_url);
+                 self.options.redis.target, self.options.rest.url);
         service_run(&self.service, reanchor_service_step, &self);
         reanchor_service_finish(&self);
     }

@@ -9,9 +9,7 @@
 #include "base/log.h"
 #include "edge/file/progress_file.h"
 #include "edge/file/view_file.h"
-#include "edge/https/https_rest.h"
 #include "edge/redis/redis_gap_feed.h"
-#include "edge/redis/redis_silence.h"
 #include "hot/ingest/tick_schedule.h"
 #include "recover/backfill/backfill.h"
 #include "recover/poll/poller.h"
@@ -43,7 +41,6 @@ struct rest_ingestor {
     struct service service;
     struct rest_ingestor_options options;
     struct redis_link *link;
-    struct https *https;
     struct https_rest rest;
     struct redis_silence silence;
     struct rest_desk desk;
@@ -198,13 +195,6 @@ static int64_t rest_ingestor_step(void *context, struct clock_now now)
     return REST_INGESTOR_WAIT_US;
 }
 
-static void rest_ingestor_redis_state(void *context, bool connected)
-{
-    struct rest_ingestor *self = context;
-    log_line(connected ? LOG_INFO : LOG_WARN, connected ? "redis_connected" : "redis_lost",
-             "target=%s", self->options.redis.target);
-}
-
 static void rest_ingestor_put_view(void *context, const struct rest_view *view)
 {
     view_file_put(((struct rest_ingestor *)context)->view_file, view);
@@ -214,27 +204,21 @@ static void rest_ingestor_put_view(void *context, const struct rest_view *view)
 
 static int rest_ingestor_open_redis(struct rest_ingestor *self, struct err *err)
 {
-    struct redis_link_options link =
-        redis_settings_named(&self->options.redis, "rest-ingestor", &self->service.metrics);
-    int result = redis_link_open(&link, self->service.loop, &self->link, err);
-    if (result != ERR_OK)
-        return result;
-    redis_link_on_state(self->link, rest_ingestor_redis_state, self);
-    self->silence.link = self->link;
-    return redis_settings_wait(&self->options.redis, self->link, self->service.loop, err);
+    int result = redis_settings_open(&self->options.redis, "rest-ingestor", &self->service.metrics,
+                                     self->service.loop, &self->link, err);
+    if (result == ERR_OK)
+        rest_settings_silence(&self->options.redis, self->link, self->options.symbol,
+                              &self->silence);
+    return result;
 }
 
 static int rest_ingestor_open_desk(struct rest_ingestor *self, struct err *err)
 {
     const struct rest_ingestor_options *options = &self->options;
-    struct https_options https = {.ca_file = options->ca_file[0] != 0 ? options->ca_file : NULL,
-                                  .user_agent = "btcast/" BTCAST_VERSION};
-    int result = https_open(&https, self->service.loop, &self->https, err);
+    int result = rest_settings_open(&options->rest, self->service.loop, REST_INGESTOR_TIMEOUT_US,
+                                    &self->rest, err);
     if (result != ERR_OK)
         return result;
-    self->rest.https = self->https;
-    self->rest.base = options->rest_url;
-    self->rest.timeout_us = REST_INGESTOR_TIMEOUT_US;
     rest_desk_open(&self->desk,
                    &(struct rest_desk_options){.symbol = options->symbol,
                                                .rest = https_rest_port(&self->rest),
@@ -330,8 +314,8 @@ static int rest_ingestor_open(struct rest_ingestor *self, struct err *err)
 {
     const struct rest_ingestor_options *options = &self->options;
     int result = service_options_symbol(options->symbol, err);
-    if (result == ERR_OK && https_check_url(options->rest_url, err) != ERR_OK)
-        result = err_wrap(err, ERR_CONFIG, "rest_url");
+    if (result == ERR_OK)
+        result = rest_settings_check(&options->rest, err);
     if (result == ERR_OK)
         result = service_folder_make(options->common.data_dir, err);
     if (result != ERR_OK)
@@ -351,8 +335,8 @@ static int rest_ingestor_open(struct rest_ingestor *self, struct err *err)
 /* First whoever still calls back, then whom it would call. */
 static void rest_ingestor_close(struct rest_ingestor *self)
 {
-    if (self->https != NULL)
-        https_close(self->https);
+    if (self->rest.https != NULL)
+        https_close(self->rest.https);
     if (self->link != NULL)
         redis_link_close(self->link);
     rest_archive_close(&self->archive);
@@ -388,7 +372,7 @@ static int rest_ingestor_run(int argc, char **argv)
         status = service_refuse(definition.name, &err);
     } else if (service_serve(&self.service, &definition, &status) == ERR_OK) {
         log_info("started", "symbol=%s redis=%s rest=%s period_s=%lld", self.options.symbol,
-                 self.options.redis.target, self.options.rest_url,
+                 self.options.redis.target, self.options.rest.url,
                  (long long)self.options.poll_period_s);
         service_run(&self.service, rest_ingestor_step, &self);
     }

@@ -26,9 +26,7 @@
 static const struct config_field rest_ingestor_fields[] = {
     REST_INGESTOR_TEXT("symbol", symbol, "BTCUSDT", "symbol to poll, upper case"),
     REDIS_SETTINGS_FIELDS(struct rest_ingestor_options),
-    REST_INGESTOR_TEXT("rest_url", rest_url, "http://127.0.0.1:8089",
-                       "the exchange's REST address, without /api"),
-    REST_INGESTOR_TEXT("tls.ca_file", ca_file, "", "certificates to trust instead of the system's"),
+    REST_SETTINGS_FIELDS(struct rest_ingestor_options),
     REST_INGESTOR_BOOL("poll.enabled", poll, "true", "depth, aggTrades and klines to bronze"),
     REST_INGESTOR_I64("poll.period_s", poll_period_s, 1, 86400, "60", "between polls"),
     REST_INGESTOR_I64("poll.lookback_s", poll_lookback_s, 1, 86400, "300",

@@ -3,14 +3,14 @@
 #define BTCAST_SERVICES_REST_INGESTOR_OPTIONS_H
 
 #include "services/redis_settings.h"
+#include "services/rest_settings.h"
 #include "services/service.h"
 
 struct rest_ingestor_options {
     struct service_common common;
     char symbol[24];
     struct redis_settings redis;
-    char rest_url[192];
-    char ca_file[192];
+    struct rest_settings rest;
     int64_t poll_period_s, poll_lookback_s, poll_page_limit;
     bool poll, view, backfill;
     char lake[256];

@@ -21,6 +21,7 @@ struct ingestor_options {
     int64_t rotation_s, watchdog_ms;
     struct redis_settings redis;
     int64_t ring_mib, spool_mib, stream_length_max;
+    char stream_readers[128];
     char replay_file[256];
     double replay_speed;
     int replay_end; /* 0: stop, 1: stay */

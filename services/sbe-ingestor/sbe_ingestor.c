@@ -74,6 +74,7 @@ static int sbe_ingestor_open_stream(struct sbe_ingestor *self, struct err *err)
         .context = self,
         .length_max = options->stream_length_max,
         .trim_checkpoint = true,
+        .readers = options->stream_readers,
         .metrics = &self->service.metrics,
     };
     memcpy(producer.symbol, options->symbol, sizeof(producer.symbol));

@@ -11,6 +11,7 @@
 #include "services/cli/commands.h"
 #include "services/service.h"
 #include "services/service_options.h"
+#include "services/trainer/train_failure.h"
 #include "services/trainer/train_load.h"
 #include "services/trainer/train_publish.h"
 #include "services/trainer/train_run.h"
@@ -20,7 +21,7 @@
 
 struct train {
     const char *capture, *features, *rows, *save_rows, *symbol;
-    const char *from, *to, *lake, *silver, *database, *gold, *name;
+    const char *from, *to, *lake, *silver, *database, *gold, *name, *shares;
     int64_t from_us, to_us, simulate_h, sim_seed;
     bool json, publish;
     struct train_run_options run;
@@ -35,7 +36,7 @@ static const struct train_number {
 } train_numbers[] = {
     {"--seed", 0, INT64_MAX, "1"},
     {"--trials", 1, SEARCH_TRIALS_MAX, "8"},
-    {"--epochs", 1, FIT_EPOCHS_MAX, "60"},
+    {"--epochs", 1, FIT_EPOCHS_MAX, "20"},
     {"--folds", 0, REPORT_FOLDS_MAX, "3"},
     {"--threads", 1, TRAIN_THREADS_MAX, NULL},
     {"--batch", 1, 65536, NULL},
@@ -70,6 +71,27 @@ static int train_take_numbers(const char *const *texts, struct train *train, str
     return ERR_OK;
 }
 
+/* "70,5,5,20": parts of train, valid, calibrate, test. */
+static int train_take_shares(struct train *train, struct err *err)
+{
+    const char *text = train->shares;
+    if (text == NULL)
+        return ERR_OK;
+    for (int i = 0; i < SPLIT_SLICES; i++) {
+        char *end;
+        long share = strtol(text, &end, 10);
+        if (end == text || share < 1 || share > 1000 || *end != (i + 1 < SPLIT_SLICES ? ',' : '\0'))
+            return err_set(
+                err, ERR_CONFIG,
+                "--shares: expected four numbers from 1 to 1000, joined by commas, found "
+                "\"%s\"",
+                train->shares);
+        train->run.share[i] = (double)share;
+        text = end + 1;
+    }
+    return ERR_OK;
+}
+
 /* True when argv[*at] is one of the flags with a text. */
 static bool train_text_flag(int argc, char **argv, int *at, struct train *train,
                             const char **numbers, int *rc, struct err *err)
@@ -94,6 +116,7 @@ static bool train_text_flag(int argc, char **argv, int *at, struct train *train,
         {"--database", &train->database},
         {"--gold", &train->gold},
         {"--name", &train->name},
+        {"--shares", &train->shares},
     };
     for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (service_options_flag(argc, argv, at, texts[i].flag, texts[i].value, rc, err))
@@ -132,7 +155,7 @@ static int train_check_database(struct train *train, struct err *err)
     const char *url = getenv(PQ_TARGET_ENV);
     if (train->database == NULL && url != NULL && url[0] != '\0')
         train->database = url;
-    bool stored = train->from != NULL && !train_of_lake(train);
+    bool stored = train->to != NULL && !train_of_lake(train);
     if ((stored || train->publish) && train->database == NULL)
         return err_set(err, ERR_CONFIG, "expected --database URL, or " PQ_TARGET_ENV " to be set");
     return ERR_OK;
@@ -140,9 +163,10 @@ static int train_check_database(struct train *train, struct err *err)
 
 static int train_check(struct train *train, struct err *err)
 {
-    bool ranged = train_of_lake(train) || train->from != NULL || train->to != NULL;
+    bool simulated = train->simulate_h > 0; /* --from then says when that market is */
+    bool ranged = train_of_lake(train) || (!simulated && train->from != NULL) || train->to != NULL;
     int sources = (train->capture != NULL) + (train->features != NULL) + (train->rows != NULL) +
-                  (train->simulate_h > 0) + ranged;
+                  simulated + ranged;
     if (sources != 1 || (train->lake != NULL && train->silver != NULL))
         return err_set(err, ERR_CONFIG,
                        "expected one of --capture, --features, --rows, --simulate, --lake, "
@@ -151,7 +175,11 @@ static int train_check(struct train *train, struct err *err)
         return err_set(err, ERR_CONFIG, "expected --out DIR");
     if (strlen(train->run.out) > 400)
         return err_set(err, ERR_CONFIG, "--out: the path is too long");
-    int rc = ranged ? train_check_range(train, err) : ERR_OK;
+    int rc = ERR_OK;
+    if (ranged)
+        rc = train_check_range(train, err);
+    else if (train->from != NULL)
+        rc = train_source_time("--from", train->from, &train->from_us, err);
     return rc == ERR_OK ? train_check_database(train, err) : rc;
 }
 
@@ -162,7 +190,7 @@ static int train_parse(int argc, char **argv, struct train *train, struct err *e
         "--report",   "--oracle",   "--version",  "--seed",      "--trials", "--epochs",
         "--folds",    "--threads",  "--batch",    "--json",      "--quiet",  "--simulate",
         "--sim-seed", "--from",     "--to",       "--lake",      "--silver", "--database",
-        "--gold",     "--name",     "--register", NULL};
+        "--gold",     "--name",     "--register", "--shares",    NULL};
     const char *numbers[TRAIN_NUMBERS];
     for (size_t i = 0; i < TRAIN_NUMBERS; i++)
         numbers[i] = train_numbers[i].initial;
@@ -180,6 +208,8 @@ static int train_parse(int argc, char **argv, struct train *train, struct err *e
             return rc;
     }
     int rc = train_take_numbers(numbers, train, err);
+    if (rc == ERR_OK)
+        rc = train_take_shares(train, err);
     return rc == ERR_OK ? train_check(train, err) : rc;
 }
 
@@ -195,7 +225,11 @@ static int train_load_any(const struct train *train, struct dataset *dataset, ui
     if (train->rows != NULL)
         return train_load_rows(train->rows, dataset, err);
     if (train->simulate_h > 0)
-        return train_source_simulate(train->symbol, (double)train->simulate_h, train->sim_seed,
+        return train_source_simulate(&(struct train_simulate){.symbol = train->symbol,
+                                                              .hours = (double)train->simulate_h,
+                                                              .seed = train->sim_seed,
+                                                              .from_us = train->from_us,
+                                                              .oracle = train->run.oracle},
                                      dataset, refused, err);
     if (train->lake != NULL)
         return train_source_lake(train->lake, train->symbol, train->from_us, train->to_us, dataset,
@@ -229,6 +263,29 @@ static int train_load(const struct train *train, struct dataset *dataset, struct
     return train->save_rows != NULL ? train_save_rows(train->save_rows, dataset, err) : ERR_OK;
 }
 
+static const char *train_experiment(const struct train *train)
+{
+    return train->simulate_h > 0 ? "simulated" : "recorded";
+}
+
+/* A run that is wanted in the registry and failed has its row there, too. */
+static void train_fail(const struct train *train, const struct dataset *dataset,
+                       const struct err *why)
+{
+    struct err err = {0};
+    struct train_failure failure = {.database = train->database,
+                                    .symbol = train->symbol,
+                                    .experiment = train_experiment(train),
+                                    .reason = why->text,
+                                    .version = train->run.version,
+                                    .seed = train->run.seed,
+                                    .from_us = train->from_us,
+                                    .to_us = train->to_us,
+                                    .dataset = dataset};
+    if (train->publish && train_failure_record(&failure, &err) != ERR_OK)
+        fprintf(stderr, "btcast train: the failure is not recorded: %s\n", err.text);
+}
+
 /* Into gold and the registry, when that is wanted. */
 static int train_keep(const struct train *train, const struct train_run *run, struct err *err)
 {
@@ -240,8 +297,7 @@ static int train_keep(const struct train *train, const struct train_run *run, st
                                             .database = train->publish ? train->database : NULL,
                                             .name = train->name,
                                             .symbol = train->symbol,
-                                            .experiment =
-                                                train->simulate_h > 0 ? "simulated" : "recorded"};
+                                            .experiment = train_experiment(train)};
     int rc = train_publish(&options, run, words, sizeof(words), err);
     if (rc == ERR_OK && !train->run.quiet)
         fprintf(stderr, "train: %s\n", words);
@@ -316,6 +372,8 @@ static int train_work(const struct train *train, struct err *err)
             train_print(&run);
         train_run_free(&run);
     }
+    if (rc != ERR_OK)
+        train_fail(train, &dataset, err);
     dataset_free(&dataset);
     return rc;
 }
@@ -343,7 +401,7 @@ const struct command command_train = {
         "seed give the same bytes. After a kill, the same command goes on where it was.\n\n"
         "  --capture FILE[,FILE…]   btcast or JSON captures in the order of time\n"
         "  --features CSV[,CSV…]    instead: rows of `btcast replay --features`\n"
-        "  --rows FILE              instead: rows of --save-rows\n"
+        "  --rows FILE[,FILE…]      instead: rows of --save-rows\n"
         "  --from T --to T          instead: rows of the SQL store, times like 2026-05-29T12:00 "
         "(UTC)\n"
         "  --lake LAKE              instead: the raw data of a lake (a folder, s3://…); --from and "
@@ -352,7 +410,7 @@ const struct command command_train = {
         "  --silver LAKE            instead: the rows that the ETL has made of it\n"
         "  --simulate HOURS         instead: a day of the built-in exchange, made while it is "
         "read\n"
-        "  --sim-seed N             which market that is (default 1001)\n"
+        "  --sim-seed N             which market that is (default 1001); --from T: when it is\n"
         "  --save-rows FILE         keep the finished rows for another training\n"
         "  --out DIR                where the results go (made when missing)\n"
         "  --gold LAKE              keep model and report in that lake (a folder, s3://…), too\n"
@@ -364,13 +422,16 @@ const struct command command_train = {
         "  --report FILE            another place for the HTML page\n"
         "  --seed N                 of everything random (default 1)\n"
         "  --trials N               settings tried by successive halving (default 8)\n"
-        "  --epochs N               at most so many for each (default 60)\n"
+        "  --epochs N               of each, while the rate falls (default 20)\n"
         "  --batch N                rows a step of the first trial (default 256)\n"
         "  --folds N                of the walk-forward test (default 3)\n"
+        "  --shares N,N,N,N         parts that train, validate, calibrate, test (default "
+        "60,10,10,20)\n"
         "  --threads N              trainings at a time (default: the cores); results do not "
         "depend on it\n"
         "  --version V              the model's version (default: from net, data and seed)\n"
-        "  --oracle CSV             the simulated exchange's yardstick, for the report only\n"
+        "  --oracle CSV[,CSV…]      the simulated exchange's yardstick, for the report only; with\n"
+        "                           --simulate it is written there\n"
         "  --symbol S               of a JSON capture (default BTCUSDT)\n"
         "  --json                   print report.json instead of the summary\n"
         "  --quiet                  no progress lines\n",

@@ -12,8 +12,6 @@
 #include "learn/train/row_maker.h"
 #include "services/replay/replay_json.h"
 
-#define LOAD_PATH_SIZE 1024
-
 /* --- captures ------------------------------------------------------------------------- */
 
 static int load_capture(const char *path, struct dataset *dataset, uint64_t *refused,
@@ -75,11 +73,10 @@ static int load_json(const char *path, const char *symbol, struct dataset *datas
     return rc;
 }
 
-/* The next of several names joined by commas; false at the end. */
-static bool load_next_path(const char **paths, char *path)
+bool train_load_path(const char **paths, char *path)
 {
     size_t size = strcspn(*paths, ",");
-    if (size == 0 || size >= LOAD_PATH_SIZE)
+    if (size == 0 || size >= TRAIN_PATH_SIZE)
         return false;
     memcpy(path, *paths, size);
     path[size] = '\0';
@@ -90,8 +87,8 @@ static bool load_next_path(const char **paths, char *path)
 int train_load_captures(const char *paths, const char *symbol, struct dataset *dataset,
                         uint64_t *refused, struct err *err)
 {
-    char path[LOAD_PATH_SIZE];
-    while (load_next_path(&paths, path)) {
+    char path[TRAIN_PATH_SIZE];
+    while (train_load_path(&paths, path)) {
         int rc = capture_file_is(path) ? load_capture(path, dataset, refused, err)
                                        : load_json(path, symbol, dataset, refused, err);
         if (rc != ERR_OK)
@@ -118,8 +115,8 @@ static int load_csv(FILE *file, struct dataset *dataset, struct err *err)
 
 int train_load_csv(const char *paths, struct dataset *dataset, struct err *err)
 {
-    char path[LOAD_PATH_SIZE];
-    while (load_next_path(&paths, path)) {
+    char path[TRAIN_PATH_SIZE];
+    while (train_load_path(&paths, path)) {
         FILE *file = fopen(path, "r");
         if (file == NULL)
             return err_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
@@ -134,8 +131,8 @@ int train_load_csv(const char *paths, struct dataset *dataset, struct err *err)
 
 /* --- the oracle ----------------------------------------------------------------------- */
 
-int train_load_oracle(const char *path, const struct dataset *dataset, struct split_range range,
-                      float *out, struct err *err)
+static int load_oracle(const char *path, const struct dataset *dataset, struct split_range range,
+                       size_t *row, float *out, struct err *err)
 {
     char line[256];
     long long slot;
@@ -143,18 +140,31 @@ int train_load_oracle(const char *path, const struct dataset *dataset, struct sp
     FILE *file = fopen(path, "r");
     if (file == NULL)
         return err_set(err, ERR_IO, "cannot read %s: %s", path, strerror(errno));
-    for (size_t i = 0; i < range.end - range.begin; i++)
-        out[i] = NAN;
-    size_t row = range.begin;
     while (fgets(line, sizeof(line), file) != NULL) {
         if (sscanf(line, "%lld,%lf", &slot, &value) != 2)
             continue; /* the header */
-        while (row < range.end && dataset->slot[row] < slot)
-            row++;
-        if (row < range.end && dataset->slot[row] == slot)
-            out[row - range.begin] = (float)value;
+        while (*row < range.end && dataset->slot[*row] < slot)
+            ++*row;
+        if (*row < range.end && dataset->slot[*row] == slot)
+            out[*row - range.begin] = (float)value;
     }
     bool failed = ferror(file) != 0;
     fclose(file);
     return failed ? err_set(err, ERR_IO, "cannot read %s", path) : ERR_OK;
+}
+
+int train_load_oracle(const char *paths, const struct dataset *dataset, struct split_range range,
+                      float *out, struct err *err)
+{
+    char path[TRAIN_PATH_SIZE];
+    size_t row = range.begin;
+    for (size_t i = 0; i < range.end - range.begin; i++)
+        out[i] = NAN;
+    while (train_load_path(&paths, path)) {
+        int rc = load_oracle(path, dataset, range, &row, out, err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    return *paths == '\0' ? ERR_OK
+                          : err_set(err, ERR_CONFIG, "--oracle: a name is empty or too long");
 }

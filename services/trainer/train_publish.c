@@ -9,15 +9,13 @@
 
 #include "edge/file/sha256_hex.h"
 #include "edge/file/whole_file.h"
-#include "edge/loop/loop.h"
 #include "edge/postgres/pq_registry.h"
 #include "learn/registry/feature_psi.h"
-#include "services/data-connector/connector_lake.h"
+#include "services/data-connector/lake_sync.h"
 #include "wire/onnx.h"
 
-#define PUBLISH_ACTOR      "trainer"
-#define PUBLISH_TIMEOUT_US (300 * CLOCK_US_PER_S)
-#define PUBLISH_SMALL      (256 * 1024)
+#define PUBLISH_ACTOR "trainer"
+#define PUBLISH_SMALL (256 * 1024)
 
 struct publish {
     const struct train_publish_options *options;
@@ -125,38 +123,6 @@ static int publish_prepare(struct publish *publish, struct err *err)
 
 /* --- gold ------------------------------------------------------------------------------ */
 
-struct publish_put {
-    bool done;
-    int result;
-    char text[200];
-};
-
-static void publish_on_put(void *context, const struct object_reply *reply)
-{
-    struct publish_put *put = context;
-    put->done = true;
-    put->result = reply->result;
-    snprintf(put->text, sizeof(put->text), "%s", reply->text);
-}
-
-static int publish_object(const struct object_port *objects, struct loop *loop, const char *key,
-                          const char *path, struct err *err)
-{
-    struct publish_put put = {0};
-    int64_t end_us = loop_mono_us() + PUBLISH_TIMEOUT_US;
-    int rc = objects->put(objects->self, key, path, publish_on_put, &put);
-    if (rc != ERR_OK)
-        return err_set(err, rc, "%s cannot be written into the lake", key);
-    while (!put.done && loop_mono_us() < end_us) {
-        objects->do_work(objects->self, loop_mono_us());
-        loop_run_once(loop, 1000);
-    }
-    if (put.done && put.result == ERR_OK)
-        return ERR_OK;
-    return err_set(err, put.done ? put.result : ERR_TIMEOUT, "%s: %s", key,
-                   put.done ? put.text : "the lake does not answer");
-}
-
 static void publish_key(const struct publish *publish, const char *name, char *out, size_t size)
 {
     char version[MODEL_VERSION_SIZE];
@@ -171,23 +137,34 @@ static int publish_gold(struct publish *publish, struct err *err)
 {
     static const char *const names[] = {"report.html", "report.json", "model.onnx"};
     char path[WHOLE_FILE_PATH_SIZE], key[OBJECT_KEY_SIZE];
-    struct connector_lake lake = {0};
-    struct loop *loop = NULL;
-    int rc = loop_open(&loop, err);
-    if (rc == ERR_OK)
-        rc = connector_lake_open(&lake, publish->options->lake, loop, err);
-    if (rc == ERR_OK) {
-        struct object_port objects = connector_lake_port(&lake);
-        for (int i = 0; i < 3 && rc == ERR_OK; i++) {
-            snprintf(path, sizeof(path), "%s/%s", publish->options->out, names[i]);
-            publish_key(publish, names[i], key, sizeof(key));
-            rc = publish_object(&objects, loop, key, path, err);
-        }
-        connector_lake_close(&lake);
+    struct lake_sync lake;
+    int rc = lake_sync_open(&lake, publish->options->lake, err);
+    if (rc != ERR_OK)
+        return rc;
+    for (int i = 0; i < 3 && rc == ERR_OK; i++) {
+        snprintf(path, sizeof(path), "%s/%s", publish->options->out, names[i]);
+        publish_key(publish, names[i], key, sizeof(key));
+        rc = lake_sync_put(&lake, key, path, err);
     }
-    if (loop != NULL)
-        loop_close(loop);
+    lake_sync_close(&lake);
     publish_key(publish, "model.onnx", publish->path, sizeof(publish->path));
+    return rc;
+}
+
+/* Behind the run's row, which gives it its number. */
+static int publish_results(const struct publish *publish, int64_t experiment, struct err *err)
+{
+    char path[WHOLE_FILE_PATH_SIZE], key[OBJECT_KEY_SIZE];
+    struct lake_sync lake;
+    if (publish->options->lake == NULL)
+        return ERR_OK;
+    int rc = lake_sync_open(&lake, publish->options->lake, err);
+    if (rc != ERR_OK)
+        return rc;
+    snprintf(path, sizeof(path), "%s/report.json", publish->options->out);
+    snprintf(key, sizeof(key), "gold/experiment_results/%" PRId64 "/report.json", experiment);
+    rc = lake_sync_put(&lake, key, path, err);
+    lake_sync_close(&lake);
     return rc;
 }
 
@@ -228,9 +205,9 @@ static const char publish_insert[] =
     "'valid_error'])::float8, $11::float8, $12::float8, $5::jsonb, $13, clock_timestamp() "
     "RETURNING experiment_id";
 
-static void publish_features(char *out, size_t size)
+void train_publish_features(char out[TRAIN_PUBLISH_FEATURES_SIZE])
 {
-    struct text text = text_begin(out, size);
+    struct text text = text_begin(out, TRAIN_PUBLISH_FEATURES_SIZE);
     for (int i = 0; i < FEATURE_COUNT; i++)
         text_add_format(&text, "%c%s", i == 0 ? '{' : ',', feature_name(i));
     text_add_char(&text, '}');
@@ -241,8 +218,9 @@ static int publish_experiment(struct publish *publish, int64_t *id, struct err *
 {
     const struct train_run *run = publish->run;
     const struct dataset *dataset = run->report.dataset;
-    char features[FEATURE_COUNT * 48], schema[24], from[24], to[24], seed[24], r2[32], hit[32];
-    publish_features(features, sizeof(features));
+    char features[TRAIN_PUBLISH_FEATURES_SIZE], schema[24], from[24], to[24], seed[24], r2[32],
+        hit[32];
+    train_publish_features(features);
     snprintf(schema, sizeof(schema), "%016" PRIx64, feature_schema_hash());
     snprintf(from, sizeof(from), "%" PRId64, dataset->slot[0]);
     snprintf(to, sizeof(to), "%" PRId64, dataset->slot[dataset->count - 1] + 1);
@@ -309,6 +287,8 @@ static int publish_register(struct publish *publish, char *stage, size_t size, s
 {
     int64_t experiment = 0;
     int rc = publish_experiment(publish, &experiment, err);
+    if (rc == ERR_OK)
+        rc = publish_results(publish, experiment, err);
     if (rc != ERR_OK)
         return rc;
     struct pq_registry_cause cause = {.actor = PUBLISH_ACTOR, .reason = "trained"};

@@ -18,4 +18,8 @@ struct train_publish_options {
 int train_publish(const struct train_publish_options *options, const struct train_run *run,
                   char *words, size_t size, struct err *err) MUST_CHECK;
 
+/* The names of the features as a text array of PostgreSQL. */
+#define TRAIN_PUBLISH_FEATURES_SIZE (FEATURE_COUNT * 48)
+void train_publish_features(char out[TRAIN_PUBLISH_FEATURES_SIZE]);
+
 #endif

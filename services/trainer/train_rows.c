@@ -103,7 +103,27 @@ static bool rows_clean(const struct dataset *rows)
     return true;
 }
 
-int train_load_rows(const char *path, struct dataset *dataset, struct err *err)
+/* The first file is taken as it is, a later one behind what is there. */
+static int rows_append(struct dataset *rows, struct dataset *dataset, struct err *err)
+{
+    if (dataset->count == 0) {
+        struct dataset empty = *dataset;
+        *dataset = *rows;
+        *rows = empty;
+        return ERR_OK;
+    }
+    if (rows->count > 0 && rows->slot[0] <= dataset->slot[dataset->count - 1])
+        return err_set(err, ERR_MALFORMED, "it begins before the file in front of it ends");
+    for (size_t i = 0; i < rows->count; i++) {
+        int rc = dataset_add_labelled(dataset, rows->slot[i], rows->values + i * FEATURE_COUNT,
+                                      rows->mid[i], rows->label_bp[i], err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    return ERR_OK;
+}
+
+static int rows_file(const char *path, struct dataset *dataset, struct err *err)
 {
     struct dataset rows;
     dataset_init(&rows);
@@ -118,8 +138,19 @@ int train_load_rows(const char *path, struct dataset *dataset, struct err *err)
         dataset_free(&rows);
         return err_wrap(err, rc, "%s", path);
     }
-    rows.counts.offered = rows.counts.kept = rows.count;
-    dataset_free(dataset);
-    *dataset = rows;
-    return ERR_OK;
+    rc = rows_append(&rows, dataset, err);
+    dataset_free(&rows);
+    return rc == ERR_OK ? ERR_OK : err_wrap(err, rc, "%s", path);
+}
+
+int train_load_rows(const char *paths, struct dataset *dataset, struct err *err)
+{
+    char path[TRAIN_PATH_SIZE];
+    while (train_load_path(&paths, path)) {
+        int rc = rows_file(path, dataset, err);
+        if (rc != ERR_OK)
+            return rc;
+    }
+    dataset->counts.offered = dataset->counts.kept = dataset->count;
+    return *paths == '\0' ? ERR_OK : err_set(err, ERR_CONFIG, "a file name is empty or too long");
 }

@@ -25,7 +25,7 @@ static int run_open_trials(const struct train_run_options *options, struct train
                             .y = run->y,
                             .train = run->split.slice[SPLIT_TRAIN],
                             .valid = run->split.slice[SPLIT_VALID]};
-    search_defaults(options->seed, options->epochs, &base);
+    search_defaults(options->seed, options->epochs, data.train.end - data.train.begin, &base);
     if (options->batch > 0)
         base.batch = options->batch;
     search_draw(&base, options->seed, drawn, options->trials);
@@ -160,11 +160,12 @@ static int run_folders(const struct train_run_options *options, struct err *err)
     return rc == ERR_OK ? run_folder(state, err) : rc;
 }
 
-static int run_prepare(const struct dataset *dataset, struct train_run *run,
-                       struct train_scaler *scaler, struct err *err)
+static int run_prepare(const struct train_run_options *options, const struct dataset *dataset,
+                       struct train_run *run, struct train_scaler *scaler, struct err *err)
 {
     struct split_range whole = {0, dataset->count};
-    int rc = split_cut(dataset, whole, run_share, &run->split, err);
+    int rc = split_cut(dataset, whole, options->share[0] > 0.0 ? options->share : run_share,
+                       &run->split, err);
     if (rc == ERR_OK)
         rc = train_scaler_fit(dataset, run->split.slice[SPLIT_TRAIN], scaler, err);
     if (rc != ERR_OK)
@@ -207,7 +208,7 @@ int train_run(const struct train_run_options *options, const struct dataset *dat
                                   .test = &run->test};
     int rc = run_folders(options, err);
     if (rc == ERR_OK)
-        rc = run_prepare(dataset, run, &scaler, err);
+        rc = run_prepare(options, dataset, run, &scaler, err);
     if (rc == ERR_OK)
         rc = run_train(options, run, err);
     if (rc != ERR_OK)

@@ -11,11 +11,12 @@
 struct train_run_options {
     const char *out;     /* folder: model.onnx, report.json, report.html; made when missing */
     const char *report;  /* another place for the HTML page, or NULL */
-    const char *oracle;  /* CSV of a simulated exchange, or NULL */
+    const char *oracle;  /* CSVs of simulated exchanges, joined by commas, or NULL */
     const char *version; /* NULL: made of net, data and seed */
     uint64_t seed;
     int trials, epochs, folds, threads;
-    int batch; /* of the first trial; 0: the default */
+    int batch;                  /* of the first trial; 0: the default */
+    double share[SPLIT_SLICES]; /* of the rows, in order; [0] 0: the default */
     bool quiet;
 };
 

@@ -56,26 +56,41 @@ static int source_end(struct row_maker *maker, int rc, uint64_t *refused, struct
     return rc;
 }
 
-int train_source_simulate(const char *symbol, double hours, int64_t seed, struct dataset *dataset,
+static int source_market(const struct train_simulate *simulate, struct sim_options *options,
+                         struct err *err)
+{
+    struct config_schema schema;
+    int rc = service_options_schema(&sim_schema, SIM_PORT, &schema, err);
+    if (rc != ERR_OK)
+        return rc;
+    rc = config_load(&schema, NULL, NULL, 0, options, err);
+    service_options_free(&schema);
+    if (rc == ERR_OK)
+        rc = service_options_symbol(simulate->symbol, err);
+    const char *oracle = simulate->oracle != NULL ? simulate->oracle : "";
+    if (rc == ERR_OK && strlen(oracle) >= sizeof(options->capture_oracle))
+        rc = err_set(err, ERR_CONFIG, "--oracle: the path is too long");
+    if (rc != ERR_OK)
+        return rc;
+    snprintf(options->symbol, sizeof(options->symbol), "%s", simulate->symbol);
+    snprintf(options->capture_oracle, sizeof(options->capture_oracle), "%s", oracle);
+    options->capture_hours = simulate->hours;
+    options->seed = simulate->seed;
+    if (simulate->from_us > 0)
+        options->capture_start_ms = simulate->from_us / CLOCK_US_PER_MS;
+    return ERR_OK;
+}
+
+int train_source_simulate(const struct train_simulate *simulate, struct dataset *dataset,
                           uint64_t *refused, struct err *err)
 {
     struct sim_options options;
     struct sim_capture_result result;
     struct row_maker *maker;
-    struct config_schema schema;
-    int rc = service_options_schema(&sim_schema, SIM_PORT, &schema, err);
+    int rc = source_market(simulate, &options, err);
     if (rc != ERR_OK)
         return rc;
-    rc = config_load(&schema, NULL, NULL, 0, &options, err);
-    service_options_free(&schema);
-    if (rc == ERR_OK)
-        rc = service_options_symbol(symbol, err);
-    if (rc != ERR_OK)
-        return rc;
-    snprintf(options.symbol, sizeof(options.symbol), "%s", symbol);
-    options.capture_hours = hours;
-    options.seed = seed;
-    rc = row_maker_open(symbol, dataset, &maker, err);
+    rc = row_maker_open(simulate->symbol, dataset, &maker, err);
     if (rc != ERR_OK)
         return rc;
     rc = sim_capture_records(&options, source_record, maker, &result, err);

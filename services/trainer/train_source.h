@@ -12,8 +12,15 @@
  * 1970, in microseconds. ERR_CONFIG naming the flag. */
 int train_source_time(const char *flag, const char *text, int64_t *us, struct err *err) MUST_CHECK;
 
+struct train_simulate {
+    const char *symbol;
+    double hours;
+    int64_t seed;
+    int64_t from_us;    /* wall time of its first record; 0: the exchange's default */
+    const char *oracle; /* CSV to write, or NULL */
+};
 /* The market of the built-in exchange with its own calibration and this seed. */
-int train_source_simulate(const char *symbol, double hours, int64_t seed, struct dataset *dataset,
+int train_source_simulate(const struct train_simulate *simulate, struct dataset *dataset,
                           uint64_t *refused, struct err *err) MUST_CHECK;
 /* Bronze of [from_us, to_us), to_us 0: to its end, through the same code as the live path. lake: a
  * folder, or s3://bucket/prefix, of which copies lie in a temporary folder meanwhile. */

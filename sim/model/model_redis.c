@@ -368,9 +368,7 @@ struct bytes model_hget(struct model_redis *redis, int key, const char *field)
 
 /* --- writes -------------------------------------------------------------------------- */
 
-/* Commands that may need memory are refused when there is none, unless the same script has
- * written already (Redis 7, scriptCall). */
-static bool model_may_grow(struct model_redis *redis)
+bool model_may_grow(struct model_redis *redis)
 {
     if (!redis->full || redis->wrote) {
         redis->wrote = true;

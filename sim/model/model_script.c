@@ -400,7 +400,8 @@ static redisReply *script_publish_judge(struct model_script_call *call, int64_t 
         return script_publish_answer(call, -2, top, NULL);
     bool allow_hole = !blob_same(script_arg(call, 2), BYTES_LITERAL("0"));
     if (top < slot - 1 && !allow_hole)
-        return script_publish_answer(call, -1, top, NULL);
+        return model_may_grow(call->redis) ? script_publish_answer(call, -1, top, NULL)
+                                           : script_refused(call);
     return NULL;
 }
 
@@ -679,7 +680,7 @@ static const struct {
     {"hand", 0x691b8b09, script_anchor_hand},
     {"drop", 0xbe7ac337, script_anchor_drop},
     {"read", 0xe575b18a, script_read},
-    {"publish", 0xa6cb6b58, script_publish},
+    {"publish", 0xcbe1f0ea, script_publish},
     {"gap_look", 0x47de8034, script_gap_look},
     {"gap_say", 0x91af6ac5, script_gap_say},
     {"silence", 0xb5d86308, script_silence},

@@ -60,6 +60,9 @@ struct blob *model_get(struct model_redis *redis, int key);
 /* The value of a hash's field; data NULL when absent. */
 struct bytes model_hget(struct model_redis *redis, int key, const char *field);
 
+/* A command that may need memory is refused (with error set) when there is none, unless the
+ * same call has written already (Redis 7, scriptCall). */
+bool model_may_grow(struct model_redis *redis);
 /* Writes. False: refused for lack of memory (error is set), the script ends. */
 bool model_set(struct model_redis *redis, int key, struct bytes value, int64_t expire_us);
 bool model_set_hash(struct model_redis *redis, int key, const struct bytes *pairs, int count);

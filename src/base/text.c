@@ -160,6 +160,15 @@ void text_add_json_string(struct text *text, const char *string, size_t size)
     text_add_char(text, '"');
 }
 
+void text_hex(struct bytes data, char *out)
+{
+    for (size_t i = 0; i < data.size; i++) {
+        *out++ = "0123456789abcdef"[data.data[i] >> 4];
+        *out++ = "0123456789abcdef"[data.data[i] & 15];
+    }
+    *out = '\0';
+}
+
 const char *text_end(struct text *text)
 {
     text->at[text->size] = '\0';

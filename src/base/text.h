@@ -36,6 +36,8 @@ void text_add_format(struct text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* A JSON string with quotes; control characters and non-UTF-8 bytes escaped. */
 void text_add_json_string(struct text *text, const char *string, size_t size);
+/* Lower case hexadecimal and a NUL: 2 * data.size + 1 bytes at `out`. */
+void text_hex(struct bytes data, char *out);
 /* NUL-terminates and returns the start of the buffer. */
 const char *text_end(struct text *text);
 

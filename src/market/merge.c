@@ -12,8 +12,14 @@ struct merge_waiting {
     int64_t since_us;
 };
 
+/* The newest record of a stream. */
+struct merge_lane {
+    uint64_t epoch, seq;
+};
+
 struct merge {
     struct merge_options options;
+    struct merge_lane lanes[MERGE_LANES_MAX];
     merge_emit_fn emit;
     void *context;
     struct merge_counters counters;
@@ -33,6 +39,8 @@ int merge_open(const struct merge_options *options, merge_emit_fn emit, void *co
     if (options->records_max < 1 || options->hold_us < 0)
         return err_set(err, ERR_INVALID,
                        "merge: records_max must be positive, hold_us not negative");
+    if (options->lanes < 1 || options->lanes > MERGE_LANES_MAX)
+        return err_set(err, ERR_INVALID, "merge: 1 to %d lanes", MERGE_LANES_MAX);
     size_t list = (size_t)options->records_max * sizeof(struct merge_waiting);
     struct merge *self = calloc(1, sizeof(*self) + list);
     uint8_t *arena = calloc(2, options->arena_bytes_max > 0 ? options->arena_bytes_max : 1);
@@ -42,6 +50,8 @@ int merge_open(const struct merge_options *options, merge_emit_fn emit, void *co
         return err_set(err, ERR_MEMORY, "merge: %zu bytes", list + 2 * options->arena_bytes_max);
     }
     self->options = *options;
+    if (self->options.patience_us < options->hold_us)
+        self->options.patience_us = options->hold_us;
     self->emit = emit;
     self->context = context;
     self->arena = arena;
@@ -65,6 +75,7 @@ void merge_start_after(struct merge *merge, uint64_t epoch, uint64_t seq)
     merge->first = 0;
     merge->count = 0;
     merge->arena_used = 0;
+    memset(merge->lanes, 0, sizeof(merge->lanes));
 }
 
 static struct merge_waiting *merge_at(const struct merge *merge, int index)
@@ -237,9 +248,19 @@ static bool merge_make_room(struct merge *merge, const struct record *record)
     return false;
 }
 
-void merge_push(struct merge *merge, const struct record *record, int64_t now_us)
+static void merge_see(struct merge_lane *lane, const struct record *record)
+{
+    if (record_compare(record->epoch, record->seq, lane->epoch, lane->seq) <= 0)
+        return;
+    lane->epoch = record->epoch;
+    lane->seq = record->seq;
+}
+
+void merge_push(struct merge *merge, int lane, const struct record *record, int64_t now_us)
 {
     PRE(!record_is_control(record));
+    PRE(lane >= 0 && lane < merge->options.lanes);
+    merge_see(&merge->lanes[lane], record);
     if (merge_has_passed(merge, record)) {
         merge->counters.duplicates++;
         return;
@@ -269,13 +290,30 @@ static int64_t merge_oldest_us(const struct merge *merge)
     return since_us;
 }
 
+/* No stream can still bring what lies before the first waiting record. Nobody sends what an
+ * older epoch left behind: a first record needs no other stream's word. */
+static bool merge_is_certain(const struct merge *merge)
+{
+    const struct record *first = &merge_at(merge, 0)->record;
+    if (merge->has_start && first->epoch != merge->epoch && first->seq == 1)
+        return true;
+    for (int i = 0; i < merge->options.lanes; i++) {
+        const struct merge_lane *lane = &merge->lanes[i];
+        if (record_compare(lane->epoch, lane->seq, first->epoch, first->seq) < 0)
+            return false;
+    }
+    return true;
+}
+
 int64_t merge_expire(struct merge *merge, int64_t now_us)
 {
     while (merge->count > 0) {
+        int64_t wait_us =
+            merge_is_certain(merge) ? merge->options.hold_us : merge->options.patience_us;
         /* since_us may be too early, since records leave: looked up again only when due. */
-        if (merge->since_us + merge->options.hold_us <= now_us)
+        if (merge->since_us + wait_us <= now_us)
             merge->since_us = merge_oldest_us(merge);
-        int64_t left_us = merge->since_us + merge->options.hold_us - now_us;
+        int64_t left_us = merge->since_us + wait_us - now_us;
         if (left_us > 0)
             return left_us;
         merge_give_up_first(merge);

@@ -1,7 +1,10 @@
 /* Merging the three streams of a symbol back into (epoch, seq) order: n+1 only; a
- * later record waits for the missing one at most hold_us, then a hole is declared
- * (DESIGN.md section 4). Copies what has to wait into a bounded arena; what arrives in
- * order passes through uncopied. SPDX-License-Identifier: Apache-2.0 */
+ * later record waits for the missing one, then a hole is declared (DESIGN.md section 4). Each
+ * stream ascends by itself: once all of them have shown something later than what is missing it
+ * cannot come any more, and hold_us is waited. As long as one has not, it may still bring it (its
+ * producer sends again after a failover, or hangs between two writes), and patience_us is waited.
+ * Copies what has to wait into a bounded arena; what arrives in order passes through uncopied.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_MARKET_MERGE_H
 #define BTCAST_MARKET_MERGE_H
 
@@ -13,6 +16,8 @@
 
 #define MERGE_HOLD_US_REDIS   50000
 #define MERGE_HOLD_US_KINESIS 1000000
+#define MERGE_PATIENCE_US     1000000
+#define MERGE_LANES_MAX       4
 
 struct merge; /* opaque */
 
@@ -35,6 +40,8 @@ struct merge_options {
     int64_t hold_us;
     size_t arena_bytes_max; /* waiting records; full: the hole is declared at once */
     int records_max;
+    int64_t patience_us; /* below hold_us: hold_us */
+    int lanes;           /* streams merged, 1 to MERGE_LANES_MAX */
 };
 
 struct merge_counters {
@@ -44,12 +51,13 @@ struct merge_counters {
 int merge_open(const struct merge_options *options, merge_emit_fn emit, void *context,
                struct merge **merge, struct err *err) MUST_CHECK;
 void merge_close(struct merge *merge);
-/* The next record wanted is the one after (epoch, seq). Without this call the lowest record
- * of the first hold_us starts the order: the streams are read one after the other, so the
- * first one seen need not be the first one there is. */
+/* The next record wanted is the one after (epoch, seq). Without this call the order starts with
+ * the lowest record of the first hold_us, or patience_us as long as a stream has shown none: the
+ * streams are read one after the other, so the first one seen need not be the first there is. */
 void merge_start_after(struct merge *merge, uint64_t epoch, uint64_t seq);
-/* A data record from any stream (payload borrowed for the call). now_us never falls. */
-void merge_push(struct merge *merge, const struct record *record, int64_t now_us);
+/* A data record from the stream `lane`, which ascends (payload borrowed for the call). now_us
+ * never falls. */
+void merge_push(struct merge *merge, int lane, const struct record *record, int64_t now_us);
 /* Declares holes whose wait is over. Returns microseconds until the next one is due, or
  * -1 when nothing waits. */
 int64_t merge_expire(struct merge *merge, int64_t now_us);

@@ -29,6 +29,7 @@ enum record_kind {
 enum record_flag {
     RECORD_SYNTHETIC_FRAME = 1, /* encoded by us from a JSON source */
     RECORD_SYNTHETIC_TIME = 2,  /* the source has no event time; recv_us stands in */
+    RECORD_CONNECTED = 4,       /* of a tick: a connection was opened since the last one */
 };
 
 /* Ordered by (epoch, seq). seq starts at 1 in each epoch and is gapless over the three

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/decimal.h"
+#include "market/record.h"
 #include "market/vector.h"
 #include "market/world_state.h"
 
@@ -210,7 +211,8 @@ static unsigned world_take_time(struct world *world, const struct event *event)
         slots_mark_bad(&world->slots, now_us); /* the lost records may be as late as this one */
     world->hole_is_open = false;
     windows_advance(&world->windows, now_us);
-    if (event->kind != EVENT_TICK || world->market_us == 0)
+    if (event->kind != EVENT_TICK || (event->flags & RECORD_CONNECTED) != 0 ||
+        world->market_us == 0)
         world->market_us = now_us;
     world->now_us = now_us;
     world->epoch = event->epoch;

@@ -65,9 +65,11 @@ struct world_view {
     int price_exponent, qty_exponent;
     bool book_live;    /* synced: false before the first anchor and after a gap */
     bool book_is_rest; /* the levels are an anchor's that came in silence, no diff since */
-    int64_t market_us; /* receive time of the last market frame; before one: of the first record */
-    int64_t join_min;  /* an anchor has to have at least this id; 0: any will do */
-    int64_t book_id;   /* lastUpdateId of the levels below; 0: never had a book */
+    /* receive time of the last market frame, or of a tick behind a connection that was opened;
+     * before either: of the first record */
+    int64_t market_us;
+    int64_t join_min; /* an anchor has to have at least this id; 0: any will do */
+    int64_t book_id;  /* lastUpdateId of the levels below; 0: never had a book */
     int64_t book_event_us;
     int bid_count, ask_count; /* levels present, at most WORLD_LEVELS */
     struct world_level bids[WORLD_LEVELS], asks[WORLD_LEVELS];
@@ -106,10 +108,13 @@ void world_close(struct world *world);
  * Returns enum world_effect bits. */
 unsigned world_apply(struct world *world, const struct event *event);
 void world_view(const struct world *world, struct world_view *view);
-/* Time without a market frame, by the order's own clock; 0 before the first record. */
+/* Time without a market frame and without a connection being opened, by the order's own clock; 0
+ * before the first record. A market with a connection but without frames is quiet: the ingestor
+ * opens another one every few seconds then. */
 int64_t world_silence_us(const struct world *world);
-/* As world_view has it. */
+/* As world_view has them. */
 bool world_book_is_rest(const struct world *world);
+bool world_book_is_near_edge(const struct world *world);
 const struct world_counters *world_counters(const struct world *world);
 /* Newest first; returns how many were filled (at most WORLD_SLOT_MIDS). */
 int world_slot_mids(const struct world *world, struct world_slot_mid *mids, int capacity);

@@ -47,7 +47,7 @@ struct world {
     int crossed_streak; /* diffs in a row that left the book crossed */
     bool hole_is_open;  /* records were lost just before the next one */
     bool book_is_rest;  /* an anchor that came in silence, no diff since */
-    int64_t market_us;  /* the last market frame, or the first record; 0: none yet */
+    int64_t market_us;  /* the exchange last showed itself, or the first record; 0: none yet */
     int64_t lag_us;     /* receive time minus exchange's time of the last frame that has one */
     struct world_pending pending;
 

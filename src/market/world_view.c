@@ -65,3 +65,8 @@ bool world_book_is_rest(const struct world *world)
 {
     return world->book_is_rest;
 }
+
+bool world_book_is_near_edge(const struct world *world)
+{
+    return book_is_near_known_edge(&world->book);
+}

@@ -116,21 +116,7 @@ class System(Scene):
     def pid(self, words):
         """The supervised process whose command line has these words, and none of those with a
         minus."""
-        wanted = [word for word in words if word[0] != "-"]
-        others = [word[1:] for word in words if word[0] == "-"]
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
-                  encoding="ascii") as f:
-            pids = f.read().split()
-        for pid in pids:
-            try:
-                with open(f"/proc/{pid}/cmdline", encoding="utf-8") as f:
-                    line = f.read().split("\0")
-            except (FileNotFoundError, ProcessLookupError):
-                continue # it ended meanwhile
-            if (all(word in line or word in line[0] for word in wanted) and
-                    not any(word in line for word in others)):
-                return int(pid)
-        return None
+        return next(iter(h.children(self.process.pid, *words)), None)
 
     def killed(self, name):
         """How often the supervisor has seen it killed."""

@@ -160,6 +160,28 @@ def run(*words, env=None, timeout_s=60, stdin=None):
     return done.returncode, done.stdout, done.stderr
 
 
+def children(parent, *words):
+    """{pid: command line} of the processes below `parent` whose command line has all the words, the
+    first one without its folder (redis-server gives itself a title), and none of those with a
+    minus."""
+    wanted = {word for word in words if word[0] != "-"}
+    others = {word[1:] for word in words if word[0] == "-"}
+    found = {}
+    for name in os.listdir("/proc"):
+        try:
+            with open(f"/proc/{name}/stat", encoding="utf-8", errors="replace") as f:
+                if int(f.read().rsplit(")", 1)[1].split()[1]) != parent:
+                    continue
+            with open(f"/proc/{name}/cmdline", encoding="utf-8", errors="replace") as f:
+                line = f.read().split("\0")
+        except (OSError, IndexError):
+            continue # none, or it ended meanwhile
+        has = {os.path.basename(line[0].split(" ")[0]), *line[1:]}
+        if wanted <= has and not others & has:
+            found[int(name)] = line
+    return found
+
+
 def wait_until(condition, what, timeout_s=20, every_s=0.02):
     """The first true value of condition(); an assertion that names `what` otherwise."""
     end = time.monotonic() + timeout_s
@@ -330,9 +352,11 @@ def run_tests(namespace):
         try:
             test()
             print(f"ok      {name} ({time.monotonic() - begin:.1f} s)", flush=True)
-        except Exception:  # pylint: disable=broad-except
+        except Exception as error:  # pylint: disable=broad-except
             traceback.print_exc()
-            print(f"FAILED  {name}", flush=True)
+            # Once more behind the logs that a message may carry: a cut output keeps its end.
+            reason = (str(error).splitlines() or [""])[0][:300]
+            print(f"FAILED  {name}: {type(error).__name__}: {reason}", flush=True)
             failed.append(name)
     print(f"{len(tests) - len(failed)} of {len(tests)} passed")
     raise SystemExit(1 if failed or not tests else 0)

@@ -65,20 +65,7 @@ class Up:
 
     def pids(self, *words):
         """Processes of this system whose command line has all the words."""
-        found = []
-        for name in os.listdir("/proc"):
-            if not name.isdigit():
-                continue
-            try:
-                with open(f"/proc/{name}/cmdline", "rb") as f:
-                    argv = f.read().decode(errors="replace").split("\0")
-                with open(f"/proc/{name}/stat") as f:
-                    parent = int(f.read().rsplit(")", 1)[1].split()[1])
-            except (OSError, IndexError, ValueError):
-                continue
-            if parent == self.process.pid and all(word in argv for word in words):
-                found.append(int(name))
-        return found
+        return list(harness.children(self.process.pid, *words))
 
     def stop(self):
         """A clean stop; its log when it was not one."""

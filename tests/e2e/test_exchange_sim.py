@@ -296,7 +296,7 @@ class Rules(unittest.TestCase):
             self.assertEqual(client.status, 404)
 
     def test_pings_want_pongs(self):
-        words = ("--set", "server.ping_interval_ms=300", "--set", "server.pong_timeout_ms=900")
+        words = ("--set", "server.ping_interval_ms=300", "--set", "server.pong_timeout_ms=3000") # of a slow client too
         with Exchange(*words) as exchange:
             with Socket(exchange, "/ws/btcusdt@trade", pongs=True) as polite:
                 for _ in range(6):
@@ -429,6 +429,14 @@ class Faults(unittest.TestCase):
             exchange.fault(fault="refuse", count=1)
             with self.assertRaises((OSError, EOFError)):
                 Socket(exchange, SBE_ALL)
+
+    def test_refused_streams_leave_rest_alone(self):
+        with Exchange() as exchange:
+            exchange.fault(fault="refuse_streams", ms=60000)
+            with self.assertRaises((OSError, EOFError)):
+                Socket(exchange, SBE_ALL)
+            self.assertEqual(exchange.get("/api/v3/ping")[0], 200)
+            self.assertEqual(exchange.hits("refuse_streams"), 1)
 
     def test_rest_fails_slows_breaks_off_and_serves_old_books_as_ordered(self):
         with Exchange() as exchange:

@@ -140,18 +140,7 @@ exec redis-server "$@"
 
     def pid(self, *words):
         """The supervised process whose command line has these words."""
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
-                  encoding="ascii") as f:
-            pids = f.read().split()
-        for pid in pids:
-            try:
-                with open(f"/proc/{pid}/cmdline", encoding="utf-8") as f:
-                    line = f.read().split("\0")
-            except (FileNotFoundError, ProcessLookupError):
-                continue # it ended meanwhile
-            if all(word in line or word in line[0] for word in words):
-                return int(pid)
-        return None
+        return next(iter(h.children(self.process.pid, *words)), None)
 
     def deaths(self, *names):
         """How often the supervisor has seen them killed."""

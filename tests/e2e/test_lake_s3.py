@@ -56,9 +56,31 @@ def test_an_import_makes_the_same_objects_in_s3_as_in_a_folder():
     assert not os.listdir(os.path.join(remote, "import", "spool"))
 
 
+def test_the_etl_by_hand_makes_the_same_silver_in_s3_as_in_a_folder():
+    store, plain, remote = Store(), harness.temp_dir(), harness.temp_dir()
+    made = os.path.join(plain, "made.btc")
+    assert harness.run("exchange-sim", "--hours", 0.03, "--out", made)[0] == 0
+    for folder, words in ((plain, ()), (remote, ("--lake", "s3://lake-1/deep"))):
+        test_import.do_import(folder, made, *words)
+        status, out, err = harness.run("etl", "--data", folder, "--store", "none", "--json", *words)
+        assert status == 0, err
+        done = json.loads(out)
+        assert done["rows"] > 40 and done["holes"] == 0, done
+        assert (done["objects_fetched"] > 0) == bool(words), done
+    wanted = {f"/lake-1/deep/silver/{name}": os.path.getsize(os.path.join(plain, "lake", "silver", name))
+              for name in objects_below(os.path.join(plain, "lake", "silver"))}
+    assert len(wanted) >= 2 and wanted.items() <= store.put().items(), (wanted, store.put())
+    status, _, err = harness.run("etl", "--data", remote, "--store", "none", "--lake", "s3://lake-1/deep",
+                                 "--cache-mb", "0")
+    assert status == 2 and "--cache-mb" in err, err
+    store.fail(*[503] * 40)
+    status, _, err = harness.run("etl", "--data", remote, "--store", "none", "--lake", "s3://lake-1/deep")
+    assert status == 1 and "bronze/sbe" in err, (status, err)
+
+
 def test_the_archive_puts_its_blocks_into_s3():
     store = Store()
-    run = test_bronze.Connector("--set", "lake=s3://lake-1")
+    run = test_bronze.Connector("--set", "lake=s3://lake-1", "--set", "etl.enabled=false")
     wait_until(lambda: run.component("redis_cluster").get("status") == "healthy",
                "the connector is up")
     store.fail(500, "pass", "close")
@@ -66,6 +88,22 @@ def test_the_archive_puts_its_blocks_into_s3():
     run.finish()
     kinds = {key.rsplit("/", 1)[1].split("_")[0] for key in store.put()}
     assert {"trades", "depth", "bba"} <= kinds, store.put()
+
+
+def test_the_connector_reads_again_what_it_has_put_into_s3():
+    Store()
+    run = test_bronze.Connector("--set", "lake=s3://lake-1", "--set", "etl.settle_s=0", "--set",
+                                "etl.patience_s=0", "--set", "etl.every_s=1")
+    wait_until(lambda: run.component("redis_cluster").get("status") == "healthy",
+               "the connector is up")
+    # More than a block of 65,536.
+    assert run.feed(0.15, 0).wait(120) == 0
+    wait_until(lambda: run.component("etl").get("records", 0) >= 60000, "the ETL has read the block", 120,
+               0.5)
+    port = harness.PORTS["data-connector"] + run.offset
+    assert harness.metric(port, "data_connector_etl_fetched_bytes_total") > 1e6
+    assert run.component("etl")["status"] == "healthy", run.health()
+    run.finish()
 
 
 if __name__ == "__main__":

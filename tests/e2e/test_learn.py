@@ -60,6 +60,11 @@ def test_the_loop_closes_while_predictions_go_on():
         assert row == "staging|completed|t|t|t|t|t|t", row
         gold = os.path.join(up.folder, "data", "lake", "gold", "model_artifacts", version)
         assert sorted(os.listdir(gold)) == ["model.onnx", "report.html", "report.json"]
+        number = registry.ask("SELECT experiment_id FROM ml_experiments WHERE status = 'completed'")
+        results = os.path.join(up.folder, "data", "lake", "gold", "experiment_results", number)
+        with open(os.path.join(results, "report.json"), "rb") as one, \
+                open(os.path.join(gold, "report.json"), "rb") as other:
+            assert one.read() == other.read()
         sha = registry.ask("SELECT artifact_sha256 FROM model_registry")
         # Its report refuses: nobody promotes it by mistake.
         registry.model("shadow", version)

@@ -9,34 +9,13 @@ import os
 import time
 
 import numpy as np
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
 import harness as h
+from artifacts import feature_names, linear_model
 from system import LONG, SYMBOL, Up, Vectors, check_every_slot, predictions
 
 SECONDS = 120 if LONG else 16
-BASELINE = os.path.join(h.ROOT, "models", "baseline.onnx")
 POINTERS = f"models:{SYMBOL}"
-
-
-def linear_model(version, weights, bias, schema=None):
-    """An artifact that answers weights · features + bias, with the baseline's metadata."""
-    known = {p.key: p.value for p in onnx.load(BASELINE).metadata_props}
-    metadata = {key: known[key] for key in ("btcast.schema", "btcast.features", "btcast.output")}
-    metadata["btcast.version"] = version
-    if schema:
-        metadata["btcast.schema"] = schema
-    constants = [numpy_helper.from_array(np.float32(weights).reshape(1, -1), "w"),
-                 numpy_helper.from_array(np.float32([bias]), "b")]
-    graph = helper.make_graph(
-        [helper.make_node("Gemm", ["features", "w", "b"], ["out"], transB=1)], version,
-        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", len(weights)])],
-        [helper.make_tensor_value_info("out", TensorProto.FLOAT, ["N", 1])], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)])
-    model.ir_version = 8
-    helper.set_model_props(model, metadata)
-    return model.SerializeToString()
 
 
 class Models:
@@ -52,11 +31,6 @@ class Models:
 
     def point(self, role, sha):
         self.redis("HSET", POINTERS, role, sha)
-
-
-def feature_names():
-    known = {p.key: p.value for p in onnx.load(BASELINE).metadata_props}
-    return known["btcast.features"].split(",")
 
 
 def random_models(count):
@@ -141,6 +115,10 @@ def test_what_cannot_be_used_leaves_the_model_in_place():
         h.wait_until(lambda: refused() == count, f"bad model {count} is refused", 10)
         next_slot_middle()
         assert version() == names[0]
+    aside = os.path.join(up.folder, "data", "models", "quarantine")
+    assert sorted(os.listdir(aside)) == sorted(f"{sha}.onnx" for sha in bad)
+    with open(os.path.join(aside, bad[0] + ".onnx"), "rb") as f:
+        assert f.read() == good[:-9]
     redis("DEL", POINTERS) # lost pointers take nothing out of production
     next_slot_middle()
     assert version() == names[0]

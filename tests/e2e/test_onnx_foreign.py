@@ -23,7 +23,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BUILD = pathlib.Path(os.environ.get("BTCAST") or ROOT / "build" / "btcast").parent
+BTCAST = pathlib.Path(os.environ.get("BTCAST") or ROOT / "build" / "btcast")
+BUILD = BTCAST.parent
 MODEL_RUN = BUILD / "tools" / "model-run"
 GRAPHS, ROWS = 20, 10_000
 TOLERANCE = 1e-6  # root mean square, in units of the output's standard deviation
@@ -138,7 +139,7 @@ def random_graph(seed):
 def exact(model, rows):
     """The graph in float64."""
     values = {i.name: numpy_helper.to_array(i).astype(np.float64) for i in model.graph.initializer}
-    values["x"] = rows.astype(np.float64)
+    values[model.graph.input[0].name] = rows.astype(np.float64)
     simple = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide,
               "MatMul": np.matmul, "Tanh": np.tanh, "Relu": lambda a: np.maximum(a, 0.0),
               "Sigmoid": lambda a: 1.0 / (1.0 + np.exp(-a)), "Identity": lambda a: a}
@@ -167,6 +168,13 @@ def run_ours(model, rows, *kernel):
     done = subprocess.run([MODEL_RUN, model, *kernel], input=rows.tobytes(), capture_output=True,
                           check=False)
     return done.returncode, np.frombuffer(done.stdout, np.float32), done.stderr.decode()
+
+
+def row_file(path):
+    """The vectors of a row file (docs/training.md): header, slots, mids, labels, then values."""
+    data = path.read_bytes()
+    count = int.from_bytes(data[16:24], "little")
+    return np.frombuffer(data, np.float32, offset=32 + 24 * count).reshape(count, -1)
 
 
 def node_modules():
@@ -229,6 +237,50 @@ class ForeignGraphs(unittest.TestCase):
               f"graphs by root mean square, {worst_met} by the worst of {ROWS} rows")
         self.assertEqual(used, {"Gemm", "MatMul", "Add", "Sub", "Mul", "Div", "Relu", "Tanh",
                                 "Sigmoid", "Identity"})
+
+    def test_a_trained_model_gives_the_numbers_of_onnx_runtime(self):
+        """Six simulated hours are trained on; 10,000 of their rows are compared. A row may be off
+        by 1e-6 standard deviations, or by one step of float32 at its output where that is more:
+        two programs that round differently cannot be held to less."""
+        modules = node_modules()
+        if modules is None:
+            self.skipTest("ONNX Runtime is not there")
+        saved, folder = self.path / "rows", self.path / "model"
+        done = subprocess.run(
+            [BTCAST, "train", "--simulate", "6", "--out", folder, "--save-rows", saved, "--trials",
+             "1", "--epochs", "8", "--folds", "0", "--quiet"], capture_output=True, text=True,
+            check=False)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = row_file(saved)[-ROWS:]
+        self.assertEqual(len(rows), ROWS)
+        rows.tofile(self.path / "in")
+        job = {"model": str(folder / "model.onnx"), "input": str(self.path / "in"),
+               "output": str(self.path / "out"), "columns": rows.shape[1]}
+        (self.path / "jobs.json").write_text(json.dumps([job]))
+        subprocess.run(["node", ROOT / "tests" / "lib" / "ort_run.js", modules,
+                        self.path / "jobs.json"], check=True)
+        truth = exact(onnx.load(job["model"]), rows)
+        theirs = np.fromfile(job["output"], np.float32).reshape(truth.shape)
+        status, ours, text = run_ours(job["model"], rows)
+        self.assertEqual(status, 0, text)
+        ours = ours.reshape(truth.shape)
+        for k, name in enumerate(("mean", "log scale")):
+            spread = truth[:, k].std()
+            apart = np.abs(ours[:, k].astype(np.float64) - theirs[:, k]) / spread
+            step = np.spacing(np.abs(theirs[:, k])) / spread
+            near = np.mean(apart <= np.maximum(TOLERANCE, step))
+            own, their = (distance(a[:, k:k + 1], truth[:, k:k + 1], truth[:, k:k + 1])
+                          for a in (ours, theirs))
+            rms = np.sqrt(np.mean(apart ** 2))
+            print(f"trained model, {name}: rms {rms:.1e}, worst row {apart.max():.1e}, "
+                  f"{100 * np.mean(apart <= TOLERANCE):.2f} % of rows within {TOLERANCE:g}, "
+                  f"{100 * near:.2f} % or within a float32 step (median {np.median(step):.1e}); "
+                  f"from float64: ours {own[0]:.1e}, {own[1]:.1e}, ONNX Runtime {their[0]:.1e}, "
+                  f"{their[1]:.1e}")
+            self.assertLessEqual(rms, TOLERANCE)
+            self.assertGreaterEqual(near, 0.995)
+            self.assertLessEqual(own[0], OWN_ERROR * max(their[0], TOLERANCE / 10))
+            self.assertLessEqual(apart.max(), 20 * TOLERANCE)
 
     def test_every_kernel_gives_the_same_bytes(self):
         for seed in range(GRAPHS):

@@ -87,7 +87,24 @@ def test_a_withheld_depth_frame_is_seen_and_made_good():
     running.stop()
 
 
-def test_a_silent_market_has_rests_book_until_it_is_back():
+def test_a_quiet_minute_gives_no_anchor():
+    if not system.LONG:
+        print("        only with BTCAST_LONG=1: it takes a minute")
+        return
+    running = Running()
+    first, controls = running.slots.newest(), running.controls()
+    assert running.exchange.ask("POST", "/control/pause", {"paused": True})[0] == 200
+    running.slots.wait(first + 32, 80) # slots of 2 s
+    assert running.client("HGET", system.KEYS[0], "source") == "sbe"
+    assert running.exchange.ask("POST", "/control/pause", {"paused": False})[0] == 200
+    running.slots.wait(running.slots.newest() + 2)
+    assert running.controls() == controls, "an anchor or a hole"
+    assert running.check_book(30) == "equal"
+    assert running.slots.missing(first, running.slots.newest()) == []
+    running.stop()
+
+
+def test_cut_off_the_book_is_rests_until_the_market_is_back():
     if not system.LONG:
         print("        only with BTCAST_LONG=1: it takes a minute")
         return
@@ -97,11 +114,12 @@ def test_a_silent_market_has_rests_book_until_it_is_back():
     def source():
         return running.client("HGET", system.KEYS[0], "source")
 
-    assert running.exchange.ask("POST", "/control/pause", {"paused": True})[0] == 200
+    running.exchange.fault("refuse_streams", ms=600000)
+    running.exchange.fault("cut")
     wait_until(lambda: source() == "rest", "the book is REST's", 60)
     wait_until(lambda: running.metric("aggregator", 'aggregator_reanchor_operations_total'
                                       '{status="success"}') >= 5, "REST books go on", 30)
-    assert running.exchange.ask("POST", "/control/pause", {"paused": False})[0] == 200
+    running.exchange.fault("clear")
     wait_until(lambda: source() == "sbe", "the market is back", 60)
     assert running.check_book(30) == "equal"
     running.slots.wait(running.slots.newest() + 1)

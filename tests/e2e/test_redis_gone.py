@@ -41,16 +41,6 @@ class Away(Scene):
     def latest(self):
         return h.get_json(h.PORTS["inference"] + self.offset, "/prediction")
 
-    def redis_pid(self):
-        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children",
-                  encoding="ascii") as f:
-            pids = f.read().split()
-        for pid in pids:
-            with open(f"/proc/{pid}/cmdline", encoding="utf-8") as f:
-                if f.read().startswith("redis-server"):
-                    return int(pid)
-        raise AssertionError("no redis-server")
-
 
 def middle_of_a_slot():
     now = time.time()
@@ -64,7 +54,8 @@ def test_redis_away_means_fallback_and_nothing_else():
     middle_of_a_slot()
     with open(away.gate, "w", encoding="ascii"):
         pass
-    os.kill(away.redis_pid(), signal.SIGKILL)
+    server, = h.children(away.process.pid, "redis-server")
+    os.kill(server, signal.SIGKILL)
     gone = time.time()
     served = {} # slot -> source, as the first replica serves them
     while time.time() < gone + AWAY_S:

@@ -130,7 +130,34 @@ def test_migrate_shows_tries_and_applies():
     done = subprocess.run(["psql", "-XAtq", url, "-c", "DELETE FROM model_deployment_log"],
                           capture_output=True, text=True, check=False)
     assert done.returncode != 0 and "not changed" in done.stderr
+    check_backup(folder, url)
     assert up.stop() == 0
+
+
+def check_backup(folder, url):
+    """A dump lies in gold and can be restored; older ones go, what is no dump stays."""
+    gold = os.path.join(folder, "lake", "gold", "rdbms_backups")
+    for name in ("2020-01-01/btcast_20200101_030000.sql", "notes.txt"):
+        os.makedirs(os.path.dirname(os.path.join(gold, name)), exist_ok=True)
+        open(os.path.join(gold, name), "w", encoding="ascii").close()
+    words = ("db", "backup", "--data", folder, "--daily", "--keep-days", "7")
+    status, out, err = h.run(*words, env={"DATABASE_URL": ""})
+    assert status == 0 and "1 older removed" in out, out + err
+    made = re.search(r"rdbms_backups/(\S+\.sql): \d+ bytes", out).group(1)
+    dumps = [os.path.relpath(os.path.join(at, name), gold)
+             for at, _, names in os.walk(gold) for name in names]
+    assert sorted(dumps) == sorted([made, "notes.txt"]), dumps
+    status, out, _ = h.run(*words, env={"DATABASE_URL": ""})
+    assert status == 0 and "today has one already" in out, out
+    psql(url, "CREATE DATABASE restored")
+    restored = url.replace("dbname=postgres", "dbname=restored")
+    subprocess.run(["psql", "-XAtq", restored, "-v", "ON_ERROR_STOP=1", "-f",
+                    os.path.join(gold, made)], check=True, capture_output=True)
+    for table in ("model_registry", "model_deployment_log", "schema_migration"):
+        ask = f"SELECT * FROM {table} ORDER BY 1"
+        assert psql(restored, ask) == psql(url, ask) != "", table
+    status, _, err = h.run("db", "backup", "--data", folder, env={"DATABASE_URL": "", "PATH": "/"})
+    assert status == 1 and "pg_dump is not there" in err, err
 
 
 def test_wrong_choices_are_configuration_errors():

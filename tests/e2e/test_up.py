@@ -16,17 +16,7 @@ SERVICES = ("exchange-sim", "re-anchor-service", "gap-detector", "rest-ingestor"
 def pids_of(parent):
     """Name -> pid of the processes below `up`, from their command lines."""
     found = {}
-    for entry in os.listdir("/proc"):
-        if not entry.isdigit():
-            continue
-        try:
-            with open(f"/proc/{entry}/stat", encoding="utf-8") as f:
-                if int(f.read().rsplit(")", 1)[1].split()[1]) != parent:
-                    continue
-            with open(f"/proc/{entry}/cmdline", "rb") as f:
-                words = f.read().decode().split("\0")
-        except OSError:
-            continue
+    for pid, words in h.children(parent).items():
         if len(words) < 2:
             continue  # not the program yet
         if words[1:3] == ["db", "migrate"]:
@@ -34,7 +24,7 @@ def pids_of(parent):
         name = "redis" if "redis-server" in words[0] else words[1]
         name = "postgres" if words[0].endswith("/postgres") or words[1] == "db" else name
         name = "recorder" if name == "record" else name
-        found[name + "-2" if "replica=2" in words else name] = int(entry)
+        found[name + "-2" if "replica=2" in words else name] = pid
     return found
 
 

@@ -12,13 +12,16 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-/* A connected socket to 127.0.0.1:port with a receive timeout of 5 s. */
+/* So long a reply is waited for: only one that never comes takes it, however slow the machine. */
+#define HTTP_FIXTURE_PATIENCE_S 30
+
+/* A connected socket to 127.0.0.1:port that waits for a reply no longer than that. */
 static inline int http_fixture_connect(int port)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct timeval limit = {.tv_sec = 5};
+    struct timeval limit = {.tv_sec = HTTP_FIXTURE_PATIENCE_S};
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     if (connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
         return fd;
@@ -46,8 +49,8 @@ static inline int http_fixture_count(const char *text, const char *part)
     return count;
 }
 
-/* Reads until `until` has come `times` times (NULL: to the end), the peer closed or 5 s
- * passed; NUL-terminated. */
+/* Reads until `until` has come `times` times (NULL: to the end), the peer closed or patience is
+ * at its end; NUL-terminated. */
 static inline size_t http_fixture_read(int fd, char *out, size_t size, const char *until, int times)
 {
     size_t length = 0;

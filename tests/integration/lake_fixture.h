@@ -81,25 +81,47 @@ static void lake_fixture_append(struct lake_fixture *fixture, const char *symbol
     assert_int_equal(result, ERR_OK);
 }
 
-/* Objects of the records with from_us <= recv_us < to_us. folder: for the spool. */
-static int lake_fixture_write(const char *capture, const char *symbol, const char *lake,
-                              const char *folder, int64_t from_us, int64_t to_us)
+static void lake_fixture_open(struct lake_fixture *fixture, const char *lake, const char *folder)
 {
-    struct lake_fixture fixture = {0};
+    struct err err = {0};
+    char spool[TEMP_DIR_SIZE + 32], aside[TEMP_DIR_SIZE + 32];
+    *fixture = (struct lake_fixture){0};
+    snprintf(spool, sizeof(spool), "%s/lake-spool", folder);
+    snprintf(aside, sizeof(aside), "%s/lake-aside", folder);
+    assert_int_equal(folder_objects_open(lake, &fixture->objects, &err), ERR_OK);
+    struct lake_spool_options options = {.folder = spool,
+                                         .objects = folder_objects_port(fixture->objects)};
+    assert_int_equal(lake_spool_open(&options, &fixture->spool, &err), ERR_OK);
+    struct duckdb_archive_options engine = {.quarantine_folder = aside, .spool = fixture->spool};
+    if (duckdb_archive_open(&engine, &fixture->archive, &err) != ERR_OK)
+        fail_msg("%s", err.text);
+    fixture->port = duckdb_archive_port(fixture->archive);
+}
+
+/* Everything that was asked for is in the lake. */
+static void lake_fixture_close(struct lake_fixture *fixture)
+{
+    struct archive_status status = {0};
+    for (int i = 0; i < 100000 && (fixture->done < fixture->asked || status.spool_files > 0); i++) {
+        lake_fixture_turn(fixture);
+        fixture->port.status(fixture->port.self, &status);
+    }
+    assert_int_equal(fixture->done, fixture->asked);
+    assert_int_equal(status.spool_files, 0);
+    duckdb_archive_close(fixture->archive);
+    lake_spool_close(fixture->spool);
+    folder_objects_close(fixture->objects);
+}
+
+/* Objects of the records with from_us <= recv_us < to_us. folder: for the spool. */
+static inline int lake_fixture_write(const char *capture, const char *symbol, const char *lake,
+                                     const char *folder, int64_t from_us, int64_t to_us)
+{
+    struct lake_fixture fixture;
     struct capture_file *file;
     struct record record;
     struct err err = {0};
-    char spool[TEMP_DIR_SIZE + 32], aside[TEMP_DIR_SIZE + 32];
-    snprintf(spool, sizeof(spool), "%s/lake-spool", folder);
-    snprintf(aside, sizeof(aside), "%s/lake-aside", folder);
-    assert_int_equal(folder_objects_open(lake, &fixture.objects, &err), ERR_OK);
-    struct lake_spool_options options = {.folder = spool,
-                                         .objects = folder_objects_port(fixture.objects)};
-    assert_int_equal(lake_spool_open(&options, &fixture.spool, &err), ERR_OK);
-    struct duckdb_archive_options engine = {.quarantine_folder = aside, .spool = fixture.spool};
-    if (duckdb_archive_open(&engine, &fixture.archive, &err) != ERR_OK)
-        fail_msg("%s", err.text);
-    fixture.port = duckdb_archive_port(fixture.archive);
+    lake_fixture_open(&fixture, lake, folder);
     assert_int_equal(capture_file_open(capture, &file, &err), ERR_OK);
     while (capture_file_next(file, &record) == ERR_OK)
         if (record.recv_us >= from_us && record.recv_us < to_us && record.kind != RECORD_SLOT)
@@ -107,17 +129,20 @@ static int lake_fixture_write(const char *capture, const char *symbol, const cha
     capture_file_close(file);
     for (int kind = 0; kind < ARCHIVE_KINDS; kind++)
         lake_fixture_finish(&fixture, kind);
-    struct archive_status status = {0};
-    for (int i = 0; i < 100000 && (fixture.done < fixture.asked || status.spool_files > 0); i++) {
-        lake_fixture_turn(&fixture);
-        fixture.port.status(fixture.port.self, &status);
-    }
-    assert_int_equal(fixture.done, fixture.asked);
-    assert_int_equal(status.spool_files, 0);
-    duckdb_archive_close(fixture.archive);
-    lake_spool_close(fixture.spool);
-    folder_objects_close(fixture.objects);
+    lake_fixture_close(&fixture);
     return fixture.asked;
+}
+
+/* The object of a REST reply. */
+static inline void lake_fixture_reply(const char *lake, const char *folder,
+                                      const struct archive_rest_reply *reply)
+{
+    struct lake_fixture fixture;
+    lake_fixture_open(&fixture, lake, folder);
+    assert_int_equal(fixture.port.rest(fixture.port.self, reply, lake_fixture_on_done, &fixture),
+                     ERR_OK);
+    fixture.asked++;
+    lake_fixture_close(&fixture);
 }
 
 #endif

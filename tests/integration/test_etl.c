@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 
 #include "base/log.h"
+#include "edge/duckdb/duckdb_session.h"
 #include "edge/duckdb/duckdb_training.h"
 #include "edge/postgres/pq_training.h"
 #include "integration/lake_fixture.h"
@@ -366,6 +367,87 @@ static void a_cut_object_is_put_aside_with_its_bytes_and_the_rest_goes_on(void *
     etl_job_close(job);
 }
 
+/* A reply of minute 59 + minute, and its object's path. */
+static void put_reply(const struct place *place, enum archive_rest type, int minute, int64_t id,
+                      const char *body, char path[TEMP_DIR_SIZE + 256])
+{
+    const int64_t at_us = START_MS * 1000 + minute * 60 * CLOCK_US_PER_S + 5 * CLOCK_US_PER_S;
+    struct archive_rest_reply reply = {.type = type,
+                                       .symbol = SYMBOL,
+                                       .requested_us = at_us - 1000,
+                                       .received_us = at_us,
+                                       .first_id = id,
+                                       .reason = "poll",
+                                       .body = bytes_text(body)};
+    char key[OBJECT_KEY_SIZE];
+    lake_fixture_reply(place->lake, folder, &reply);
+    assert_int_equal(bronze_key_of_reply(&reply, key), ERR_OK);
+    struct text out = text_begin(path, TEMP_DIR_SIZE + 256);
+    text_add_format(&out, "%s/%s", place->lake, key);
+    text_end(&out);
+    assert_false(out.truncated);
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+static int64_t integer_of(const char *sql)
+{
+    struct duckdb_session session = {0};
+    struct err err = {0};
+    int64_t value = -1;
+    assert_int_equal(duckdb_session_open(&session, NULL, 0, &err), ERR_OK);
+    if (duckdb_session_integers(&session, sql, &value, 1, &err) != ERR_OK)
+        fail_msg("%s", err.text);
+    duckdb_session_close(&session);
+    return value;
+}
+
+#define DEPTH_REPLY(id)                                                                            \
+    "{\"lastUpdateId\":" id ",\"bids\":[[\"60000.00\",\"1.5\"]],\"asks\":[[\"60001.00\",\"2.0\"]]" \
+                            "}"
+
+static void replies_that_cannot_be_read_are_put_aside_and_the_others_taken(void **state)
+{
+    (void)state;
+    static const char kline[] = "[[1767229140000,\"1\",\"2\",\"1\",\"2\",\"3.00000000\","
+                                "1767229199999,\"4\",5,\"1\",\"1\",\"0\"]]";
+    struct place place = place_of("rest", true);
+    char path[3][TEMP_DIR_SIZE + 256], sql[1024];
+    struct stat status;
+    put_reply(&place, ARCHIVE_REST_DEPTH, 2, 11, DEPTH_REPLY("11"), path[0]);
+    put_reply(&place, ARCHIVE_REST_DEPTH, 3, 12, DEPTH_REPLY("12"), path[1]);
+    put_reply(&place, ARCHIVE_REST_KLINES, 3, 1767229140000, kline, path[2]);
+    /* Other columns; and a half of one. */
+    snprintf(sql, sizeof(sql), "COPY (SELECT 1 AS one) TO '%s'", path[1]);
+    struct duckdb_session session = {0};
+    assert_int_equal(duckdb_session_open(&session, NULL, 0, NULL), ERR_OK);
+    assert_int_equal(duckdb_session_run(&session, sql, NULL), ERR_OK);
+    duckdb_session_close(&session);
+    assert_int_equal(stat(path[2], &status), 0);
+    assert_int_equal(truncate(path[2], status.st_size / 2), 0);
+    struct etl_job *job = open_job(&place, "", 0);
+    pass(job);
+    assert_int_equal(etl_job_counters(job)->silver.quarantined, 2);
+    assert_int_equal(etl_job_counters(job)->quarantined, 0);
+    etl_job_close(job);
+    check_rows(&place, false);
+    assert_int_equal(access(path[0], F_OK), 0);
+    for (int i = 1; i < 3; i++) {
+        char aside[2 * TEMP_DIR_SIZE + 256];
+        off_t size = i == 2 ? status.st_size / 2 : 0;
+        assert_int_not_equal(access(path[i], F_OK), 0);
+        snprintf(aside, sizeof(aside), "%s/quarantine/%s", place.lake,
+                 path[i] + strlen(place.lake) + 1);
+        struct stat found;
+        assert_int_equal(stat(aside, &found), 0);
+        assert_true(i == 2 ? found.st_size == size : found.st_size > 0);
+    }
+    snprintf(sql, sizeof(sql),
+             "SELECT sum(last_update_id)::BIGINT FROM '%s/silver/snapshots/" SYMBOL
+             "/*/*/*/*.parquet'",
+             place.lake);
+    assert_int_equal(integer_of(sql), 11);
+}
+
 static void killed_at_any_moment_and_with_the_store_away_it_is_the_same(void **state)
 {
     (void)state;
@@ -469,6 +551,7 @@ int main(void)
         cmocka_unit_test(a_missing_block_is_waited_for_and_one_that_comes_late_is_taken),
         cmocka_unit_test(bars_have_every_trade_to_the_last_digit),
         cmocka_unit_test(a_cut_object_is_put_aside_with_its_bytes_and_the_rest_goes_on),
+        cmocka_unit_test(replies_that_cannot_be_read_are_put_aside_and_the_others_taken),
         cmocka_unit_test(killed_at_any_moment_and_with_the_store_away_it_is_the_same),
         cmocka_unit_test(a_full_disk_ends_a_pass_and_loses_nothing),
         cmocka_unit_test(what_is_kept_is_checked_and_another_one_in_the_folder_is_refused),

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "edge/lake/folder_objects.h"
@@ -69,10 +70,82 @@ static void engine_bring_back(void)
 
 static int result_of_put;
 
+__attribute__((format(printf, 1, 2))) static const char *path_of(const char *format, ...)
+{
+    static char path[LAKE_FILE_PATH_SIZE];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(path, sizeof(path), format, args);
+    va_end(args);
+    return path;
+}
+
+static void touch(const char *path)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs("whole", file);
+    fclose(file);
+}
+
 static void on_put(void *context, const struct object_reply *reply)
 {
     (void)context;
     result_of_put = reply->result;
+}
+
+static void put_object(const struct object_port *port, const char *key)
+{
+    char path[TEMP_DIR_SIZE + 64];
+    touch(path_of("%s/in", folder));
+    snprintf(path, sizeof(path), "%s/in", folder);
+    result_of_put = 1;
+    assert_int_equal(port->put(port->self, key, path, on_put, NULL), ERR_OK);
+    port->do_work(port->self, 0);
+    assert_int_equal(result_of_put, ERR_OK);
+    unlink(path);
+}
+
+static bool is_there(const char *path)
+{
+    return access(path, F_OK) == 0;
+}
+
+/* The number of a process that is gone. */
+static int gone(void)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    return (int)pid;
+}
+
+static void a_put_removes_what_a_killed_one_left_in_its_folder(void **state)
+{
+    (void)state;
+    char path[LAKE_FILE_PATH_SIZE];
+    const int dead = gone();
+    engine_start();
+    struct object_port port = engine_open();
+    put_object(&port, "a/k");
+    put_object(&port, "b/k");
+    touch(path_of("%s/a/.begun-%d-0", lake, dead));
+    touch(path_of("%s/a/.begun-%d-1", lake, dead));
+    touch(path_of("%s/a/.begun-1-0", lake));      /* process 1 lives */
+    touch(path_of("%s/a/.begun-%d", lake, dead)); /* no name of ours */
+    touch(path_of("%s/a/%d-0", lake, dead));
+    touch(path_of("%s/b/.begun-%d-0", lake, dead));
+    put_object(&port, "a/l");
+    assert_true(is_there(path_of("%s/a/.begun-1-0", lake)) &&
+                is_there(path_of("%s/a/.begun-%d", lake, dead)));
+    assert_true(is_there(path_of("%s/a/%d-0", lake, dead)) &&
+                is_there(path_of("%s/b/.begun-%d-0", lake, dead)));
+    assert_true(is_there(path_of("%s/a/k", lake)) && is_there(path_of("%s/a/l", lake)));
+    snprintf(path, sizeof(path), "ls -A %s/a | wc -l | grep -qx 5", lake);
+    assert_int_equal(system(path), 0);
+    engine_close();
+    engine_stop();
 }
 
 static void a_beginning_that_was_left_is_never_an_object(void **state)
@@ -83,19 +156,8 @@ static void a_beginning_that_was_left_is_never_an_object(void **state)
     struct object_port port = engine_open();
     snprintf(path, sizeof(path), "%s/a", lake);
     assert_int_equal(mkdir(path, 0700), 0);
-    snprintf(path, sizeof(path), "%s/a/.begun-1-0", lake);
-    FILE *file = fopen(path, "w");
-    assert_non_null(file);
-    fclose(file);
-    snprintf(path, sizeof(path), "%s/in", folder);
-    file = fopen(path, "w");
-    assert_non_null(file);
-    fputs("whole", file);
-    fclose(file);
-    result_of_put = 1;
-    assert_int_equal(port.put(port.self, "a/k", path, on_put, NULL), ERR_OK);
-    port.do_work(port.self, 0);
-    assert_int_equal(result_of_put, ERR_OK);
+    touch(path_of("%s/a/.begun-1-0", lake)); /* process 1 lives */
+    put_object(&port, "a/k");
     /* What is put leaves no beginning of its own behind. */
     snprintf(path, sizeof(path), "ls -A %s/a | wc -l | grep -qx 2", lake);
     assert_int_equal(system(path), 0);
@@ -158,6 +220,7 @@ int main(void)
     };
     const struct CMUnitTest own[] = {
         cmocka_unit_test(a_beginning_that_was_left_is_never_an_object),
+        cmocka_unit_test(a_put_removes_what_a_killed_one_left_in_its_folder),
         cmocka_unit_test(the_spool_takes_its_files_up_again_in_order_and_leaves_foreign_ones_alone),
     };
     const int failed = object_contract_run(&engine);

@@ -10,15 +10,12 @@
 #include <string.h>
 
 #include "edge/redis/redis_anchor.h"
-#include "tests/lib/redis_fixture.h"
+#include "tests/integration/link_fixture.h"
 
 struct fixture {
-    struct redis_fixture redis;
-    struct loop *loop;
-    struct redis_link *link;
+    struct link_fixture on;
     struct redis_anchor *anchor;
     struct anchor_claim_port port;
-    int answers, result;
     /* the last look */
     char ask[128], flag[64], swapped[64];
     bool has_document;
@@ -29,15 +26,15 @@ static struct fixture fixture;
 static void on_answer(void *context, const struct anchor_reply *reply)
 {
     struct fixture *f = context;
-    f->answers++;
-    f->result = reply->result;
+    f->on.answers++;
+    f->on.result = reply->result;
 }
 
 static void on_look(void *context, const struct anchor_look *look)
 {
     struct fixture *f = context;
-    f->answers++;
-    f->result = look->result;
+    f->on.answers++;
+    f->on.result = look->result;
     snprintf(f->ask, sizeof(f->ask), "%.*s", (int)look->ask.size, (const char *)look->ask.data);
     snprintf(f->flag, sizeof(f->flag), "%s", look->flag);
     snprintf(f->swapped, sizeof(f->swapped), "%s", look->swapped);
@@ -46,15 +43,7 @@ static void on_look(void *context, const struct anchor_look *look)
 
 static int answer(int started)
 {
-    int64_t deadline_us = loop_mono_us() + 5000000;
-    int before = fixture.answers;
-    assert_int_equal(started, ERR_OK);
-    while (fixture.answers == before && loop_mono_us() < deadline_us) {
-        loop_run_once(fixture.loop, 1000);
-        fixture.port.do_work(fixture.port.self, loop_mono_us());
-    }
-    assert_int_equal(fixture.answers, before + 1);
-    return fixture.result;
+    return link_fixture_answer(&fixture.on, started);
 }
 
 static int claim(const char *token)
@@ -83,53 +72,37 @@ static void look(void)
     assert_int_equal(answer(fixture.port.look(fixture.port.self, on_look, &fixture)), ERR_OK);
 }
 
-static void connect_link(void)
-{
-    int64_t deadline_us = loop_mono_us() + 5000000;
-    while (!fixture.port.ready(fixture.port.self) && loop_mono_us() < deadline_us) {
-        redis_link_do_work(fixture.link, loop_mono_us());
-        loop_run_once(fixture.loop, 1000);
-    }
-    assert_true(fixture.port.ready(fixture.port.self));
-}
-
 static int group_setup(void **state)
 {
-    struct redis_link_options options = {.seed = 1};
     (void)state;
-    redis_fixture_start(&fixture.redis, NULL);
-    strcpy(options.target, fixture.redis.target);
-    assert_int_equal(loop_open(&fixture.loop, NULL), ERR_OK);
-    assert_int_equal(redis_link_open(&options, fixture.loop, &fixture.link, NULL), ERR_OK);
-    assert_int_equal(redis_anchor_open(fixture.link,
+    link_fixture_start(&fixture.on);
+    assert_int_equal(redis_anchor_open(fixture.on.link,
                                        (enum state_key_style)redis_fixture_key_style(), "BTCUSDT",
                                        &fixture.anchor, NULL),
                      ERR_OK);
     fixture.port = redis_anchor_port(fixture.anchor);
-    connect_link();
     return 0;
 }
 
 static int group_teardown(void **state)
 {
     (void)state;
-    redis_link_close(fixture.link);
+    redis_link_close(fixture.on.link);
     redis_anchor_close(fixture.anchor);
-    loop_close(fixture.loop);
-    redis_fixture_stop(&fixture.redis);
+    link_fixture_stop(&fixture.on);
     return 0;
 }
 
 static int setup(void **state)
 {
     (void)state;
-    redis_fixture_flush(&fixture.redis);
+    redis_fixture_flush(&fixture.on.redis);
     return 0;
 }
 
 static long long integer(const char *command)
 {
-    return redis_fixture_integer(&fixture.redis, command);
+    return redis_fixture_integer(&fixture.on.redis, command);
 }
 
 static void one_token_holds_the_flag(void **state)
@@ -189,8 +162,8 @@ static void a_look_sees_ask_flag_document_and_the_last_swap(void **state)
     assert_string_equal(fixture.flag, "");
     assert_string_equal(fixture.swapped, "");
     assert_false(fixture.has_document);
-    freeReplyObject(redis_fixture_command(&fixture.redis, "SET reanchor:ask:BTCUSDT why"));
-    freeReplyObject(redis_fixture_command(&fixture.redis, "HSET gap:BTCUSDT anchor_token t9"));
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "SET reanchor:ask:BTCUSDT why"));
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "HSET gap:BTCUSDT anchor_token t9"));
     look();
     assert_string_equal(fixture.ask, "why");
     assert_string_equal(fixture.swapped, "t9");
@@ -213,10 +186,10 @@ static void an_audit_record_is_an_event(void **state)
 static void a_damaged_key_is_an_error_and_the_port_lives_on(void **state)
 {
     (void)state;
-    freeReplyObject(redis_fixture_command(&fixture.redis, "LPUSH reanchor:BTCUSDT x"));
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "LPUSH reanchor:BTCUSDT x"));
     assert_int_equal(renew("a"), ERR_IO);
     assert_int_equal(answer(fixture.port.look(fixture.port.self, on_look, &fixture)), ERR_IO);
-    redis_fixture_flush(&fixture.redis);
+    redis_fixture_flush(&fixture.on.redis);
     assert_int_equal(claim("a"), ERR_OK);
 }
 
@@ -224,7 +197,7 @@ static void scripts_survive_a_script_flush(void **state)
 {
     (void)state;
     assert_int_equal(claim("a"), ERR_OK);
-    freeReplyObject(redis_fixture_command(&fixture.redis, "SCRIPT FLUSH"));
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "SCRIPT FLUSH"));
     assert_int_equal(renew("a"), ERR_OK);
     assert_int_equal(hand("a"), ERR_OK);
     assert_int_equal(drop("a"), ERR_OK);

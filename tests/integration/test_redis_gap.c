@@ -10,15 +10,12 @@
 #include <string.h>
 
 #include "edge/redis/redis_gap.h"
-#include "tests/lib/redis_fixture.h"
+#include "tests/integration/link_fixture.h"
 
 struct fixture {
-    struct redis_fixture redis;
-    struct loop *loop;
-    struct redis_link *link;
+    struct link_fixture on;
     struct redis_gap *gap;
     struct gap_port port;
-    int answers, result;
     /* the last look */
     int count;
     char first_id[GAP_ID_SIZE], first_kind[32], newest[GAP_ID_SIZE], swapped[64];
@@ -35,15 +32,15 @@ static void copy(char *out, size_t size, struct bytes from)
 static void on_done(void *context, int result)
 {
     struct fixture *f = context;
-    f->answers++;
-    f->result = result;
+    f->on.answers++;
+    f->on.result = result;
 }
 
 static void on_look(void *context, const struct gap_look *look)
 {
     struct fixture *f = context;
-    f->answers++;
-    f->result = look->result;
+    f->on.answers++;
+    f->on.result = look->result;
     f->count = look->count;
     f->first_id[0] = f->first_kind[0] = 0;
     if (look->count > 0) {
@@ -63,15 +60,7 @@ static void on_look(void *context, const struct gap_look *look)
 
 static int answer(int started)
 {
-    int64_t deadline_us = loop_mono_us() + 5000000;
-    int before = fixture.answers;
-    assert_int_equal(started, ERR_OK);
-    while (fixture.answers == before && loop_mono_us() < deadline_us) {
-        loop_run_once(fixture.loop, 1000);
-        fixture.port.do_work(fixture.port.self, loop_mono_us());
-    }
-    assert_int_equal(fixture.answers, before + 1);
-    return fixture.result;
+    return link_fixture_answer(&fixture.on, started);
 }
 
 static void look(const char *after)
@@ -94,17 +83,17 @@ static void say(const char *verdict, const char *ask, const char *swapped, const
 
 static void put(const char *command)
 {
-    freeReplyObject(redis_fixture_command(&fixture.redis, command));
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, command));
 }
 
 static long long integer(const char *command)
 {
-    return redis_fixture_integer(&fixture.redis, command);
+    return redis_fixture_integer(&fixture.on.redis, command);
 }
 
 static void assert_key(const char *key, const char *expected)
 {
-    redisReply *reply = redis_fixture_command(&fixture.redis, "GET %s", key);
+    redisReply *reply = redis_fixture_command(&fixture.on.redis, "GET %s", key);
     if (expected == NULL) {
         assert_int_equal(reply->type, REDIS_REPLY_NIL);
     } else {
@@ -116,33 +105,27 @@ static void assert_key(const char *key, const char *expected)
 
 static int group_setup(void **state)
 {
-    struct redis_link_options options = {.seed = 1};
     (void)state;
-    redis_fixture_start(&fixture.redis, NULL);
-    strcpy(options.target, fixture.redis.target);
-    assert_int_equal(loop_open(&fixture.loop, NULL), ERR_OK);
-    assert_int_equal(redis_link_open(&options, fixture.loop, &fixture.link, NULL), ERR_OK);
+    link_fixture_start(&fixture.on);
     assert_int_equal(
-        redis_gap_open(fixture.link, STATE_KEYS_HASHTAG, "BTCUSDT", &fixture.gap, NULL), ERR_OK);
+        redis_gap_open(fixture.on.link, STATE_KEYS_HASHTAG, "BTCUSDT", &fixture.gap, NULL), ERR_OK);
     fixture.port = redis_gap_port(fixture.gap);
-    assert_true(redis_link_wait_connected(fixture.link, loop_mono_us() + 5000000));
     return 0;
 }
 
 static int group_teardown(void **state)
 {
     (void)state;
-    redis_link_close(fixture.link);
+    redis_link_close(fixture.on.link);
     redis_gap_close(fixture.gap);
-    loop_close(fixture.loop);
-    redis_fixture_stop(&fixture.redis);
+    link_fixture_stop(&fixture.on);
     return 0;
 }
 
 static int setup(void **state)
 {
     (void)state;
-    redis_fixture_flush(&fixture.redis);
+    redis_fixture_flush(&fixture.on.redis);
     return 0;
 }
 
@@ -191,8 +174,8 @@ static void more_entries_than_a_look_holds_come_in_turn(void **state)
 {
     (void)state;
     for (int i = 1; i <= GAP_ENTRIES_MAX + 3; i++)
-        freeReplyObject(
-            redis_fixture_command(&fixture.redis, "XADD gap-events:{BTCUSDT} %d-0 kind loss", i));
+        freeReplyObject(redis_fixture_command(&fixture.on.redis,
+                                              "XADD gap-events:{BTCUSDT} %d-0 kind loss", i));
     look("0-0");
     assert_int_equal(fixture.count, GAP_ENTRIES_MAX);
     look("64-0");

@@ -13,21 +13,17 @@
 #include <unistd.h>
 
 #include "edge/redis/redis_state.h"
-#include "tests/lib/redis_fixture.h"
+#include "tests/integration/link_fixture.h"
 
 #define SYMBOL "BTCUSDT"
 
 struct fixture {
-    struct redis_fixture redis;
-    struct loop *loop;
-    struct redis_link *link;
+    struct link_fixture on;
     struct redis_state *state;
     struct state_port port;
     struct metrics metrics;
     struct state_image image;
     /* the last answer */
-    int answers;
-    int result;
     uint64_t epoch;
     char text[256];
     uint8_t data[4096];
@@ -39,8 +35,8 @@ static struct fixture fixture;
 static void on_answer(void *context, const struct state_reply *reply)
 {
     struct fixture *f = context;
-    f->answers++;
-    f->result = reply->result;
+    f->on.answers++;
+    f->on.result = reply->result;
     f->epoch = reply->epoch;
     f->data_size = reply->data.size < sizeof(f->data) ? reply->data.size : sizeof(f->data);
     if (f->data_size > 0)
@@ -51,66 +47,41 @@ static void on_answer(void *context, const struct state_reply *reply)
         strncpy(f->text, reply->text, sizeof(f->text) - 1);
 }
 
-/* Waits for the answer to the call just started. */
 static int answer(int started)
 {
-    int64_t deadline_us = loop_mono_us() + 5000000;
-    int before = fixture.answers;
-    assert_int_equal(started, ERR_OK);
-    while (fixture.answers == before && loop_mono_us() < deadline_us) {
-        loop_run_once(fixture.loop, 1000);
-        fixture.port.do_work(fixture.port.self, loop_mono_us());
-    }
-    assert_int_equal(fixture.answers, before + 1);
-    return fixture.result;
-}
-
-static void connect_link(void)
-{
-    int64_t deadline_us = loop_mono_us() + 5000000;
-    while (!redis_link_connected(fixture.link) && loop_mono_us() < deadline_us) {
-        redis_link_do_work(fixture.link, loop_mono_us());
-        loop_run_once(fixture.loop, 1000);
-    }
-    assert_true(redis_link_connected(fixture.link));
+    return link_fixture_answer(&fixture.on, started);
 }
 
 static int group_setup(void **state)
 {
-    struct redis_link_options options = {.seed = 1};
     (void)state;
-    redis_fixture_start(&fixture.redis, NULL);
-    strcpy(options.target, fixture.redis.target);
-    assert_int_equal(loop_open(&fixture.loop, NULL), ERR_OK);
-    assert_int_equal(redis_link_open(&options, fixture.loop, &fixture.link, NULL), ERR_OK);
+    link_fixture_start(&fixture.on);
     assert_int_equal(
         redis_state_open(
             &(struct redis_state_options){.symbol = SYMBOL,
                                           .style = (enum state_key_style)redis_fixture_key_style(),
-                                          .link = fixture.link,
+                                          .link = fixture.on.link,
                                           .metrics = &fixture.metrics},
             &fixture.state, NULL),
         ERR_OK);
     fixture.port = redis_state_port(fixture.state);
-    connect_link();
     return 0;
 }
 
 static int group_teardown(void **state)
 {
     (void)state;
-    redis_link_close(fixture.link);
+    redis_link_close(fixture.on.link);
     redis_state_close(fixture.state);
-    loop_close(fixture.loop);
     metrics_close(&fixture.metrics);
-    redis_fixture_stop(&fixture.redis);
+    link_fixture_stop(&fixture.on);
     return 0;
 }
 
 static int setup(void **state)
 {
     (void)state;
-    redis_fixture_flush(&fixture.redis);
+    redis_fixture_flush(&fixture.on.redis);
     return 0;
 }
 
@@ -168,7 +139,7 @@ static int renew(const char *owner, uint64_t epoch)
 
 static void assert_field(const char *key, const char *field, const char *expected)
 {
-    redisReply *reply = redis_fixture_command(&fixture.redis, "HGET %s %s", key, field);
+    redisReply *reply = redis_fixture_command(&fixture.on.redis, "HGET %s %s", key, field);
     if (expected == NULL) {
         assert_int_equal(reply->type, REDIS_REPLY_NIL);
     } else {
@@ -180,7 +151,7 @@ static void assert_field(const char *key, const char *field, const char *expecte
 
 static void assert_text(const char *key, const char *expected)
 {
-    redisReply *reply = redis_fixture_command(&fixture.redis, "GET %s", key);
+    redisReply *reply = redis_fixture_command(&fixture.on.redis, "GET %s", key);
     assert_int_equal(reply->type, REDIS_REPLY_STRING);
     assert_string_equal(reply->str, expected);
     freeReplyObject(reply);
@@ -188,12 +159,12 @@ static void assert_text(const char *key, const char *expected)
 
 static long long ttl(const char *key)
 {
-    return redis_fixture_integer(&fixture.redis, "TTL %s", key);
+    return redis_fixture_integer(&fixture.on.redis, "TTL %s", key);
 }
 
 static bool exists(const char *key)
 {
-    return redis_fixture_integer(&fixture.redis, "EXISTS %s", key) == 1;
+    return redis_fixture_integer(&fixture.on.redis, "EXISTS %s", key) == 1;
 }
 
 static void assert_live_ttls(void)
@@ -216,7 +187,7 @@ static void dump_live(struct dump *dump)
                                        "feat:" SYMBOL};
     dump->size = 0;
     for (int i = 0; i < 4; i++) {
-        redisReply *reply = redis_fixture_command(&fixture.redis, "DUMP %s", keys[i]);
+        redisReply *reply = redis_fixture_command(&fixture.on.redis, "DUMP %s", keys[i]);
         assert_int_equal(reply->type, REDIS_REPLY_STRING);
         assert_true(dump->size + reply->len <= sizeof(dump->bytes));
         memcpy(dump->bytes + dump->size, reply->str, reply->len);
@@ -247,7 +218,7 @@ static void flush_writes_all_four_hashes_with_their_ttls(void **state)
     assert_live_ttls();
     assert_text("fence:" SYMBOL, "5");
     assert_false(exists("checkpoint:" SYMBOL));
-    assert_int_equal(redis_fixture_integer(&fixture.redis, "HLEN ob:" SYMBOL),
+    assert_int_equal(redis_fixture_integer(&fixture.on.redis, "HLEN ob:" SYMBOL),
                      fixture.image.count[STATE_OB]);
 }
 
@@ -299,8 +270,8 @@ static void flush_heals_an_emptied_store(void **state)
     (void)state;
     make_image(1, 10);
     assert_int_equal(flush(9, no_checkpoint), ERR_OK);
-    redis_fixture_flush(&fixture.redis);
-    freeReplyObject(redis_fixture_command(&fixture.redis, "SCRIPT FLUSH"));
+    redis_fixture_flush(&fixture.on.redis);
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "SCRIPT FLUSH"));
     assert_int_equal(flush(9, no_checkpoint), ERR_OK);
     assert_live_ttls();
     assert_text("fence:" SYMBOL, "9");
@@ -313,10 +284,10 @@ static void a_full_store_refuses_a_flush_whole(void **state)
     make_image(1, 10);
     assert_int_equal(flush(9, no_checkpoint), ERR_OK);
     dump_live(&before);
-    freeReplyObject(redis_fixture_command(&fixture.redis, "CONFIG SET maxmemory 1"));
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "CONFIG SET maxmemory 1"));
     make_image(2, 5);
     int result = flush(10, no_checkpoint);
-    freeReplyObject(redis_fixture_command(&fixture.redis, "CONFIG SET maxmemory 0"));
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "CONFIG SET maxmemory 0"));
     assert_int_equal(result, ERR_IO);
     assert_non_null(strstr(fixture.text, "OOM"));
     assert_same_dump(&before);
@@ -329,7 +300,7 @@ static void the_lease_has_one_holder_and_raises_the_fence(void **state)
     assert_int_equal(take("a", 1500, 1000), ERR_OK);
     assert_int_equal(fixture.epoch, 1000);
     assert_text("fence:" SYMBOL, "1000");
-    assert_in_range(redis_fixture_integer(&fixture.redis, "PTTL lease:" SYMBOL), 1000, 1500);
+    assert_in_range(redis_fixture_integer(&fixture.on.redis, "PTTL lease:" SYMBOL), 1000, 1500);
     assert_int_equal(take("b", 1500, 2000), ERR_REFUSED);
     assert_string_equal(fixture.text, "a");
     assert_text("fence:" SYMBOL, "1000");
@@ -341,7 +312,7 @@ static void a_taken_over_lease_fences_the_former_holder(void **state)
 {
     (void)state;
     assert_int_equal(take("a", 1500, 1000), ERR_OK);
-    freeReplyObject(redis_fixture_command(&fixture.redis, "DEL lease:" SYMBOL));
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "DEL lease:" SYMBOL));
     /* The clock of b is behind: the fence grows all the same. */
     assert_int_equal(take("b", 1500, 500), ERR_OK);
     assert_int_equal(fixture.epoch, 1001);
@@ -371,7 +342,7 @@ static void renewal_heals_a_lease_the_store_has_lost(void **state)
 {
     (void)state;
     assert_int_equal(take("a", 1500, 1000), ERR_OK);
-    redis_fixture_flush(&fixture.redis);
+    redis_fixture_flush(&fixture.on.redis);
     assert_int_equal(renew("a", 1000), ERR_OK);
     assert_text("lease:" SYMBOL, "a");
     assert_text("fence:" SYMBOL, "1000");
@@ -401,9 +372,11 @@ static void prepare_swap(void)
     assert_int_equal(flush(9, no_checkpoint), ERR_OK);
     make_image(2, 4);
     assert_int_equal(stage(9), ERR_OK);
-    freeReplyObject(redis_fixture_command(&fixture.redis, "SET reanchor:" SYMBOL " t1 EX 10"));
-    freeReplyObject(redis_fixture_command(&fixture.redis, "SET reanchor:doc:" SYMBOL " x EX 10"));
-    freeReplyObject(redis_fixture_command(&fixture.redis, "SET reanchor:ask:" SYMBOL " y EX 10"));
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "SET reanchor:" SYMBOL " t1 EX 10"));
+    freeReplyObject(
+        redis_fixture_command(&fixture.on.redis, "SET reanchor:doc:" SYMBOL " x EX 10"));
+    freeReplyObject(
+        redis_fixture_command(&fixture.on.redis, "SET reanchor:ask:" SYMBOL " y EX 10"));
 }
 
 static void swap_moves_all_four_keys_at_once(void **state)
@@ -437,9 +410,9 @@ static void a_swap_with_a_missing_source_touches_nothing(void **state)
     (void)state;
     for (int i = 0; i < 4; i++) {
         struct dump before;
-        redis_fixture_flush(&fixture.redis);
+        redis_fixture_flush(&fixture.on.redis);
         prepare_swap();
-        freeReplyObject(redis_fixture_command(&fixture.redis, "DEL %s", sources[i]));
+        freeReplyObject(redis_fixture_command(&fixture.on.redis, "DEL %s", sources[i]));
         dump_live(&before);
         assert_int_equal(swap(9, "t1"), ERR_NOT_FOUND);
         char key[REDIS_FIXTURE_KEY_SIZE];
@@ -459,7 +432,7 @@ static void a_swap_with_a_wrong_token_touches_nothing(void **state)
     dump_live(&before);
     assert_int_equal(swap(9, "t2"), ERR_REFUSED);
     assert_string_equal(fixture.text, "t1");
-    freeReplyObject(redis_fixture_command(&fixture.redis, "DEL reanchor:" SYMBOL));
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "DEL reanchor:" SYMBOL));
     assert_int_equal(swap(9, "t1"), ERR_REFUSED);
     assert_string_equal(fixture.text, "");
     assert_same_dump(&before);
@@ -501,11 +474,11 @@ static void reading_back_says_what_is_wrong(void **state)
     };
     (void)state;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-        redis_fixture_flush(&fixture.redis);
+        redis_fixture_flush(&fixture.on.redis);
         prepare_swap();
         assert_int_equal(swap(9, "t1"), ERR_OK);
         assert_int_equal(verify(10), ERR_OK);
-        freeReplyObject(redis_fixture_command(&fixture.redis, wrong[i].command));
+        freeReplyObject(redis_fixture_command(&fixture.on.redis, wrong[i].command));
         assert_int_equal(verify(10), ERR_MALFORMED);
         char why[REDIS_FIXTURE_KEY_SIZE];
         assert_string_equal(fixture.text, redis_fixture_key(wrong[i].why, why));
@@ -519,7 +492,7 @@ static void a_look_carries_the_verdict_with_and_without_a_document(void **state)
                                            "SET reanchor:doc:" SYMBOL " D"};
     (void)state;
     for (int i = 0; i < 2; i++) {
-        freeReplyObject(redis_fixture_command(&fixture.redis, commands[i]));
+        freeReplyObject(redis_fixture_command(&fixture.on.redis, commands[i]));
         int result = answer(fixture.port.anchor_look(fixture.port.self, on_answer, &fixture));
         assert_int_equal(result, i == 0 ? ERR_EMPTY : ERR_OK);
         assert_int_equal(fixture.verdict_size, 1);
@@ -533,8 +506,9 @@ static void an_ask_lives_for_its_time_and_is_fenced(void **state)
                                                     on_answer, &fixture)),
                      ERR_OK);
     assert_text("reanchor:ask:" SYMBOL, "{}");
-    assert_in_range(redis_fixture_integer(&fixture.redis, "PTTL reanchor:ask:" SYMBOL), 4000, 5000);
-    freeReplyObject(redis_fixture_command(&fixture.redis, "SET fence:" SYMBOL " 10"));
+    assert_in_range(redis_fixture_integer(&fixture.on.redis, "PTTL reanchor:ask:" SYMBOL), 4000,
+                    5000);
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "SET fence:" SYMBOL " 10"));
     assert_int_equal(answer(fixture.port.anchor_ask(fixture.port.self, 9, bytes_text("{2}"), 5000,
                                                     on_answer, &fixture)),
                      ERR_FENCED);
@@ -548,8 +522,8 @@ static void look_finds_document_and_flag_and_refuse_takes_it_away(void **state)
     assert_int_equal(answer(fixture.port.anchor_look(fixture.port.self, on_answer, &fixture)),
                      ERR_EMPTY);
     freeReplyObject(
-        redis_fixture_command(&fixture.redis, "SET reanchor:doc:" SYMBOL " %s", document));
-    freeReplyObject(redis_fixture_command(&fixture.redis, "SET reanchor:" SYMBOL " t1"));
+        redis_fixture_command(&fixture.on.redis, "SET reanchor:doc:" SYMBOL " %s", document));
+    freeReplyObject(redis_fixture_command(&fixture.on.redis, "SET reanchor:" SYMBOL " t1"));
     assert_int_equal(answer(fixture.port.anchor_look(fixture.port.self, on_answer, &fixture)),
                      ERR_OK);
     assert_string_equal(fixture.text, "t1");
@@ -573,7 +547,7 @@ static void a_gap_report_is_a_hash_and_an_event(void **state)
     assert_int_equal(
         answer(fixture.port.gap_report(fixture.port.self, pairs, 2, on_answer, &fixture)), ERR_OK);
     assert_field("gap:" SYMBOL, "cause", "depth id gap");
-    assert_int_equal(redis_fixture_integer(&fixture.redis, "XLEN gap-events:" SYMBOL), 1);
+    assert_int_equal(redis_fixture_integer(&fixture.on.redis, "XLEN gap-events:" SYMBOL), 1);
 }
 
 /* The reader's process: counts reads until the writer's last seq, dies on a mixed one. */
@@ -581,7 +555,7 @@ static int read_until(uint64_t last_seq)
 {
     char expected[32];
     char key[REDIS_FIXTURE_KEY_SIZE];
-    redisContext *context = redisConnectUnix(fixture.redis.socket);
+    redisContext *context = redisConnectUnix(fixture.on.redis.socket);
     if (context == NULL || context->err)
         return 3;
     snprintf(expected, sizeof(expected), "%llu", (unsigned long long)last_seq);
@@ -633,7 +607,7 @@ static void a_reader_never_sees_two_flushes_mixed(void **state)
             continue;
         }
         /* Every tenth change comes by a swap. */
-        freeReplyObject(redis_fixture_command(&fixture.redis, "SET reanchor:" SYMBOL " t1"));
+        freeReplyObject(redis_fixture_command(&fixture.on.redis, "SET reanchor:" SYMBOL " t1"));
         assert_int_equal(stage(fence), ERR_OK);
         assert_int_equal(swap(fence, "t1"), ERR_OK);
         fence = fixture.epoch;
@@ -647,8 +621,8 @@ static void calls_in_flight_when_the_store_dies_are_answered_once(void **state)
 {
     (void)state;
     make_image(1, 10);
-    redis_fixture_pause(&fixture.redis);
-    int before = fixture.answers;
+    redis_fixture_pause(&fixture.on.redis);
+    int before = fixture.on.answers;
     for (int i = 0; i < REDIS_STATE_CALLS_MAX; i++)
         assert_int_equal(fixture.port.flush(fixture.port.self, 9, &fixture.image, no_checkpoint,
                                             on_answer, &fixture),
@@ -656,16 +630,16 @@ static void calls_in_flight_when_the_store_dies_are_answered_once(void **state)
     assert_int_equal(fixture.port.flush(fixture.port.self, 9, &fixture.image, no_checkpoint,
                                         on_answer, &fixture),
                      ERR_AGAIN);
-    redis_fixture_kill(&fixture.redis);
+    redis_fixture_kill(&fixture.on.redis);
     int64_t deadline_us = loop_mono_us() + 5000000;
-    while (fixture.answers < before + REDIS_STATE_CALLS_MAX && loop_mono_us() < deadline_us) {
-        loop_run_once(fixture.loop, 1000);
+    while (fixture.on.answers < before + REDIS_STATE_CALLS_MAX && loop_mono_us() < deadline_us) {
+        loop_run_once(fixture.on.loop, 1000);
         fixture.port.do_work(fixture.port.self, loop_mono_us());
     }
-    assert_int_equal(fixture.answers, before + REDIS_STATE_CALLS_MAX);
-    assert_true(fixture.result == ERR_CONNECTION || fixture.result == ERR_TIMEOUT);
-    redis_fixture_restart(&fixture.redis);
-    connect_link();
+    assert_int_equal(fixture.on.answers, before + REDIS_STATE_CALLS_MAX);
+    assert_true(fixture.on.result == ERR_CONNECTION || fixture.on.result == ERR_TIMEOUT);
+    redis_fixture_restart(&fixture.on.redis);
+    link_fixture_connect(&fixture.on);
     assert_int_equal(flush(9, no_checkpoint), ERR_OK);
 }
 

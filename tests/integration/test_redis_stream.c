@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "edge/redis/redis_stream.h"
+#include "edge/redis/redis_stream_await.h"
 #include "edge/redis/redis_stream_batch.h"
 #include "edge/redis/redis_stream_id.h"
 #include "edge/redis/redis_stream_script.h"
@@ -503,6 +504,49 @@ static void redis_stream_trims_nothing_while_its_registry_is_young(void **state)
     UNTIL(redis_producer_stats(producer)->trim.trimmed > 800);
 }
 
+static void redis_stream_keeps_everything_for_a_reader_that_is_still_to_come(void **state)
+{
+    (void)state;
+    producer_extra.trim_interval_us = 20000;
+    producer_extra.readers = "late,later";
+    open_out();
+    open_in("early", 1u << STREAM_TRADE);
+    put_run(STREAM_TRADE, 1, 1, 1000);
+    UNTIL(received == 1000);
+    struct stream_position at[STREAM_COUNT];
+    memset(at, 0, sizeof(at));
+    memcpy(at[STREAM_TRADE].text, last_position, sizeof(last_position));
+    assert_int_equal(in.commit(in.self, at), ERR_OK);
+    UNTIL(registered("early", "1-1000 "));
+    for (int i = 0; i < 100; i++)
+        turn();
+    assert_int_equal(redis_fixture_integer(&server, "XLEN %s", KEY_TRADE), 1000);
+    assert_int_equal(
+        redis_fixture_integer(&server, "HEXISTS consumers:%s later", "market-control:BTCUSDT"), 1);
+    /* They come; one of them keeps its place when the writer connects again. */
+    static const char *const names[] = {"late", "later"};
+    for (int i = 0; i < 2; i++)
+        freeReplyObject(redis_fixture_command(&server, "HSET consumers:%s %s %b", KEY_TRADE,
+                                              names[i], "1-900 99999999999999", (size_t)20));
+    freeReplyObject(redis_fixture_command(&server, "CLIENT KILL TYPE normal"));
+    UNTIL(redis_producer_stats(producer)->trim.trimmed > 700);
+    assert_true(registered("late", "1-900 "));
+}
+
+static void redis_stream_refuses_names_of_readers_that_are_none(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {",", "a,", ",a", "a,,b", "a b", "a,b,c,d,e"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct redis_await await;
+        struct err err = {0};
+        assert_int_equal(
+            redis_await_init(&await, NULL, wrong[i], STREAM_KEYS_PLAIN, "BTCUSDT", &err),
+            ERR_CONFIG);
+        assert_non_null(strstr(err.text, "\""));
+    }
+}
+
 static void redis_stream_keeps_what_a_restart_needs_though_more_was_read(void **state)
 {
     (void)state;
@@ -694,6 +738,8 @@ int main(void)
         EACH(redis_stream_keeps_what_the_stored_checkpoint_begins_with),
         EACH(redis_stream_trims_nothing_while_its_registry_is_young),
         EACH(redis_stream_is_not_held_back_by_a_consumer_that_is_gone),
+        EACH(redis_stream_keeps_everything_for_a_reader_that_is_still_to_come),
+        EACH(redis_stream_refuses_names_of_readers_that_are_none),
         EACH(redis_stream_keeps_what_a_restart_needs_though_more_was_read),
         EACH(redis_stream_caps_its_length_and_counts_what_nobody_had_read),
         EACH(redis_stream_tells_a_consumer_that_its_place_was_trimmed_away),

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "base/prng.h"
+#include "edge/file/sha256_hex.h"
 #include "edge/s3/sigv4.h"
 #include "tests/lib/temp_dir.h"
 
@@ -57,8 +58,8 @@ static void the_published_s3_examples_come_out(void **state)
     struct sigv4_request request = s3_example("GET", "/test.txt", "", get, 4);
     assert_signature(&request, "host;range;x-amz-content-sha256;x-amz-date",
                      "f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41");
-    char payload[SIGV4_HEX_SIZE];
-    sigv4_sha256(BYTES_LITERAL("Welcome to Amazon S3."), payload);
+    char payload[SHA256_HEX_SIZE];
+    sha256_hex(BYTES_LITERAL("Welcome to Amazon S3."), payload);
     const struct sigv4_pair put[] = {{"date", "Fri, 24 May 2013 00:00:00 GMT"},
                                      {"host", S3_HOST},
                                      {"x-amz-content-sha256", payload},
@@ -140,7 +141,7 @@ static void one_request(struct prng *prng, FILE *questions, char *header)
 {
     static const char *const methods[] = {"GET", "PUT", "POST", "DELETE", "HEAD"};
     const char *letters = "abcXYZ019-._~=/+ %&\xc3\xa4";
-    char path_buffer[1024], query_buffer[2048], key[80], sha256[SIGV4_HEX_SIZE], url[4096];
+    char path_buffer[1024], query_buffer[2048], key[80], sha256[SHA256_HEX_SIZE], url[4096];
     char names[4][24], values[4][48], time[SIGV4_TIME_SIZE], token[40] = "";
     struct sigv4_pair pairs[4];
     struct text path = text_begin(path_buffer, sizeof(path_buffer));
@@ -155,7 +156,7 @@ static void one_request(struct prng *prng, FILE *questions, char *header)
         pairs[i] = (struct sigv4_pair){names[i], values[i]};
     }
     sigv4_query(&query, pairs, count);
-    sigv4_sha256(bytes_text(key), sha256);
+    sha256_hex(bytes_text(key), sha256);
     sigv4_time((int64_t)(1500000000 + prng_below(prng, 400000000)) * 1000000, time);
     if (prng_below(prng, 2) == 1)
         random_text(prng, "abcABC0123456789+/=", 30, token);

@@ -18,6 +18,7 @@
 #include "services/inference/inference_model.h"
 #include "services/replay/replay_slots.h"
 #include "services/trainer/train_load.h"
+#include "services/trainer/train_source.h"
 
 #define HOURS  0.1
 #define SYMBOL "BTCUSDT"
@@ -209,12 +210,115 @@ static void row_files_bring_the_same_rows_or_nothing(void **unused)
     dataset_free(&back);
 }
 
+static void row_files_follow_each_other_in_the_order_of_time(void **unused)
+{
+    (void)unused;
+    struct dataset first, second, both;
+    uint64_t refused = 0;
+    struct err err = {0};
+    char path[2][TEMP_DIR_SIZE + 32], joined[3 * sizeof(path[0])];
+    dataset_init(&first);
+    dataset_init(&both);
+    assert_int_equal(train_load_captures(market[0], SYMBOL, &first, &refused, NULL), ERR_OK);
+    second = first;
+    for (int i = 0; i < 2; i++) {
+        snprintf(path[i], sizeof(path[i]), "%s/rows%d", folder, i);
+        for (size_t row = 0; i == 1 && row < second.count; row++)
+            second.slot[row] += 5000;
+        assert_int_equal(train_save_rows(path[i], &second, NULL), ERR_OK);
+    }
+    snprintf(joined, sizeof(joined), "%s,%s", path[1], path[0]);
+    assert_int_equal(train_load_rows(joined, &both, &err), ERR_MALFORMED);
+    assert_non_null(strstr(err.text, "begins before"));
+    dataset_free(&both);
+    dataset_init(&both);
+    snprintf(joined, sizeof(joined), "%s,%s", path[0], path[1]);
+    assert_int_equal(train_load_rows(joined, &both, NULL), ERR_OK);
+    assert_int_equal(both.count, 2 * first.count);
+    assert_memory_equal(both.slot + first.count, second.slot, first.count * sizeof(int64_t));
+    for (int i = 0; i < 2; i++) {
+        assert_memory_equal(both.values + (size_t)i * first.count * FEATURE_COUNT, first.values,
+                            first.count * FEATURE_COUNT * sizeof(float));
+        assert_memory_equal(both.label_bp + (size_t)i * first.count, first.label_bp,
+                            first.count * sizeof(double));
+    }
+    snprintf(joined, sizeof(joined), "%s,,%s", path[0], path[1]);
+    dataset_free(&both);
+    dataset_init(&both);
+    assert_int_equal(train_load_rows(joined, &both, NULL), ERR_CONFIG);
+    dataset_free(&both);
+    dataset_free(&first);
+}
+
+/* --- the simulated exchange in process ------------------------------------------------- */
+
+static void oracle_of(const char *path, const struct dataset *dataset, float *out)
+{
+    struct split_range all = {0, dataset->count};
+    assert_int_equal(train_load_oracle(path, dataset, all, out, NULL), ERR_OK);
+}
+
+static void a_market_made_while_it_is_read_has_its_oracle_beside_it(void **unused)
+{
+    (void)unused;
+    struct dataset made, kept;
+    uint64_t refused = 0;
+    char path[2][TEMP_DIR_SIZE + 32], joined[3 * sizeof(path[0])];
+    float one[SLOTS_MAX], other[SLOTS_MAX];
+    struct sim_capture_result result;
+    struct sim_options options = {.symbol = SYMBOL,
+                                  .seed = 40,
+                                  .price = 61837.63,
+                                  .rate = 1.0,
+                                  .diff_interval_ms = 20,
+                                  .depth20 = true,
+                                  .capture_hours = HOURS,
+                                  .capture_start_ms = 1770000000000};
+    snprintf(path[0], sizeof(path[0]), "%s/made.csv", folder);
+    snprintf(path[1], sizeof(path[1]), "%s/kept.csv", folder);
+    snprintf(options.capture_out, sizeof(options.capture_out), "%s/kept.btc", folder);
+    snprintf(options.capture_oracle, sizeof(options.capture_oracle), "%s", path[1]);
+    dataset_init(&made);
+    dataset_init(&kept);
+    assert_int_equal(sim_capture_write(&options, &result, NULL), ERR_OK);
+    assert_int_equal(train_load_captures(options.capture_out, SYMBOL, &kept, &refused, NULL),
+                     ERR_OK);
+    struct train_simulate simulate = {.symbol = SYMBOL,
+                                      .hours = HOURS,
+                                      .seed = 40,
+                                      .from_us = options.capture_start_ms * CLOCK_US_PER_MS,
+                                      .oracle = path[0]};
+    assert_int_equal(train_source_simulate(&simulate, &made, &refused, NULL), ERR_OK);
+    assert_true(made.count > 100 && made.count < SLOTS_MAX);
+    assert_int_equal(dataset_hash(&made), dataset_hash(&kept));
+    assert_true(made.slot[0] > clock_slot(simulate.from_us));
+    oracle_of(path[0], &made, one);
+    oracle_of(path[1], &made, other);
+    assert_memory_equal(one, other, made.count * sizeof(float));
+    for (size_t i = 0; i < made.count; i++)
+        assert_true(one[i] == one[i]); /* a value for each row */
+    /* Several files: what the first does not have is looked for in the next. */
+    FILE *file = fopen(path[1], "w");
+    assert_non_null(file);
+    fprintf(file, "slot,oracle_bp\n%lld,0.25\n", (long long)made.slot[0] - 3);
+    fclose(file);
+    snprintf(joined, sizeof(joined), "%s,%s", path[1], path[0]);
+    oracle_of(joined, &made, other);
+    assert_memory_equal(one, other, made.count * sizeof(float));
+    simulate.oracle = "/nowhere/oracle.csv";
+    assert_int_equal(train_source_simulate(&simulate, &kept, &refused, NULL), ERR_IO);
+    dataset_free(&made);
+    dataset_free(&kept);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows_are_bit_for_bit_what_inference_reads),
         cmocka_unit_test(no_row_changes_when_the_future_does),
         cmocka_unit_test(row_files_bring_the_same_rows_or_nothing),
+        cmocka_unit_test(row_files_follow_each_other_in_the_order_of_time),
+        cmocka_unit_test(a_market_made_while_it_is_read_has_its_oracle_beside_it),
     };
     return cmocka_run_group_tests(tests, make_markets, drop_markets);
 }

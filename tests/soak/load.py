@@ -56,13 +56,9 @@ def pss_kb(pid):
 def children(pid):
     """{service name: pid} of a running `btcast up`."""
     found = {}
-    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            words = pathlib.Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0")
-            name = words[1].decode() if len(words) > 1 else ""
-            if name == "inference" and b"replica=2" in b" ".join(words):
-                name = "inference-2"
-            found[name] = int(child)
+    for child, words in harness.children(pid).items():
+        name = words[1] if len(words) > 1 else ""
+        found["inference-2" if name == "inference" and "replica=2" in words else name] = child
     return found
 
 

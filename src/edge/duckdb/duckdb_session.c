@@ -93,6 +93,22 @@ int duckdb_session_run(struct duckdb_session *session, const char *sql, struct e
     return code;
 }
 
+int duckdb_session_chunks(struct duckdb_session *session, const char *sql, duckdb_session_fn fn,
+                          void *context, struct err *err)
+{
+    duckdb_result result;
+    duckdb_data_chunk chunk;
+    int code = duckdb_session_query(session, sql, &result, err);
+    if (code != ERR_OK)
+        return code;
+    while (code == ERR_OK && (chunk = session->api->fetch_chunk(result)) != NULL) {
+        code = fn(context, session->api, chunk, err);
+        session->api->destroy_data_chunk(&chunk);
+    }
+    session->api->destroy_result(&result);
+    return code;
+}
+
 int duckdb_session_integers(struct duckdb_session *session, const char *sql, int64_t *values,
                             int count, struct err *err)
 {

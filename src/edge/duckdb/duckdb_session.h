@@ -29,6 +29,11 @@ int duckdb_session_run(struct duckdb_session *session, const char *sql, struct e
 /* The same with its result, which is to be destroyed after success. */
 int duckdb_session_query(struct duckdb_session *session, const char *sql, duckdb_result *result,
                          struct err *err) MUST_CHECK;
+/* The same, its result chunk by chunk; a code of fn's other than ERR_OK ends it and is returned. */
+typedef int (*duckdb_session_fn)(void *context, const struct duckdb_api *api,
+                                 duckdb_data_chunk chunk, struct err *err);
+int duckdb_session_chunks(struct duckdb_session *session, const char *sql, duckdb_session_fn fn,
+                          void *context, struct err *err) MUST_CHECK;
 /* The code of a DuckDB error text, with that text in err. */
 int duckdb_session_refused(const char *text, struct err *err);
 

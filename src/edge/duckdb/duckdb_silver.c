@@ -100,10 +100,15 @@ int duckdb_silver_run(struct duckdb_session *session, const char *name,
     return result == ERR_OK ? ERR_OK : err_wrap(err, result, "%s.sql", name);
 }
 
-static int duckdb_silver_chunk(struct duckdb_session *session, duckdb_data_chunk chunk,
-                               duckdb_silver_line_fn line, void *context, struct err *err)
+struct duckdb_silver_reader {
+    duckdb_silver_line_fn line;
+    void *context;
+};
+
+static int duckdb_silver_chunk(void *context, const struct duckdb_api *api, duckdb_data_chunk chunk,
+                               struct err *err)
 {
-    const struct duckdb_api *api = session->api;
+    const struct duckdb_silver_reader *reader = context;
     duckdb_vector column = api->data_chunk_get_vector(chunk, 0);
     const duckdb_string_t *texts = api->vector_get_data(column);
     const uint64_t *validity = api->vector_get_validity(column);
@@ -111,24 +116,15 @@ static int duckdb_silver_chunk(struct duckdb_session *session, duckdb_data_chunk
     int result = ERR_OK;
     for (idx_t i = 0; i < rows && result == ERR_OK; i++)
         if (duckdb_session_has(validity, i))
-            result = line(context, duckdb_session_bytes(&texts[i]), err);
+            result = reader->line(reader->context, duckdb_session_bytes(&texts[i]), err);
     return result;
 }
 
 static int duckdb_silver_query(struct duckdb_session *session, const char *sql,
                                duckdb_silver_line_fn line, void *context, struct err *err)
 {
-    duckdb_result rows;
-    duckdb_data_chunk chunk;
-    int result = duckdb_session_query(session, sql, &rows, err);
-    if (result != ERR_OK)
-        return result;
-    while (result == ERR_OK && (chunk = session->api->fetch_chunk(rows)) != NULL) {
-        result = duckdb_silver_chunk(session, chunk, line, context, err);
-        session->api->destroy_data_chunk(&chunk);
-    }
-    session->api->destroy_result(&rows);
-    return result;
+    struct duckdb_silver_reader reader = {line, context};
+    return duckdb_session_chunks(session, sql, duckdb_silver_chunk, &reader, err);
 }
 
 int duckdb_silver_lines(struct duckdb_session *session, const char *name,

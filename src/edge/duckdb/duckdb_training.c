@@ -15,9 +15,10 @@
 
 enum { TRAINING_SLOT, TRAINING_FEATURES, TRAINING_MID, TRAINING_TARGET };
 
-static int duckdb_training_chunk(const struct duckdb_api *api, duckdb_data_chunk chunk,
-                                 struct dataset *dataset, struct err *err)
+static int duckdb_training_chunk(void *context, const struct duckdb_api *api,
+                                 duckdb_data_chunk chunk, struct err *err)
 {
+    struct dataset *dataset = context;
     duckdb_vector vectors = api->data_chunk_get_vector(chunk, TRAINING_FEATURES);
     const int64_t *slots = api->vector_get_data(api->data_chunk_get_vector(chunk, TRAINING_SLOT));
     const double *mids = api->vector_get_data(api->data_chunk_get_vector(chunk, TRAINING_MID));
@@ -33,22 +34,6 @@ static int duckdb_training_chunk(const struct duckdb_api *api, duckdb_data_chunk
                                          targets[i], err)
                      : err_set(err, ERR_MALFORMED, "slot %" PRId64 ": a vector of %d values",
                                slots[i], (int)lists[i].length);
-    return result;
-}
-
-static int duckdb_training_read(struct duckdb_session *session, const char *sql,
-                                struct dataset *dataset, struct err *err)
-{
-    duckdb_result rows;
-    duckdb_data_chunk chunk;
-    int result = duckdb_session_query(session, sql, &rows, err);
-    if (result != ERR_OK)
-        return result;
-    while (result == ERR_OK && (chunk = session->api->fetch_chunk(rows)) != NULL) {
-        result = duckdb_training_chunk(session->api, chunk, dataset, err);
-        session->api->destroy_data_chunk(&chunk);
-    }
-    session->api->destroy_result(&rows);
     return result;
 }
 
@@ -68,7 +53,7 @@ static int duckdb_training_query(struct duckdb_session *session,
     char *sql = duckdb_silver_sql("training", values, 4, err);
     if (sql == NULL)
         return ERR_INVALID;
-    int result = duckdb_training_read(session, sql, dataset, err);
+    int result = duckdb_session_chunks(session, sql, duckdb_training_chunk, dataset, err);
     free(sql);
     return result;
 }

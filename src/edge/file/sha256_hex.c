@@ -3,9 +3,9 @@
 
 #include <openssl/evp.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "base/check.h"
+#include "base/text.h"
 
 void sha256_hex(struct bytes data, char out[SHA256_HEX_SIZE])
 {
@@ -13,6 +13,5 @@ void sha256_hex(struct bytes data, char out[SHA256_HEX_SIZE])
     unsigned size = 0;
     int done = EVP_Digest(data.data, data.size, digest, &size, EVP_sha256(), NULL);
     CHECK(done == 1 && 2 * size + 1 == SHA256_HEX_SIZE);
-    for (unsigned i = 0; i < size; i++)
-        snprintf(out + (size_t)2 * i, 3, "%02x", digest[i]);
+    text_hex(bytes_of(digest, size), out);
 }

@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +33,7 @@ struct folder_objects {
     struct folder_call calls[FOLDER_OBJECTS_CALLS_MAX]; /* a ring */
     int first, count;
     uint64_t begun;
+    char swept[LAKE_FILE_PATH_SIZE]; /* the folder that was swept last */
 };
 
 /* --- the calls -------------------------------------------------------------------------- */
@@ -49,6 +52,34 @@ static bool folder_objects_begun(struct folder_objects *objects, const char *pat
                     (unsigned long long)objects->begun++) < LAKE_FILE_PATH_SIZE;
 }
 
+/* The name of a beginning whose process is gone. One of another machine may look so while it lives:
+ * its put then fails and is put again. */
+static bool folder_objects_is_left(const char *name)
+{
+    char *end;
+    if (strncmp(name, FOLDER_OBJECTS_BEGUN, sizeof(FOLDER_OBJECTS_BEGUN) - 1) != 0)
+        return false;
+    long pid = strtol(name + sizeof(FOLDER_OBJECTS_BEGUN) - 1, &end, 10);
+    return *end == '-' && pid > 0 && pid <= INT_MAX && kill((pid_t)pid, 0) != 0 && errno == ESRCH;
+}
+
+/* What a killed put left in the folder of `path`: it is put again, into the same folder. Once when
+ * the puts come to that folder, so that no walk through a whole lake is needed. */
+static void folder_objects_sweep(struct folder_objects *objects, const char *path)
+{
+    const int size = (int)(strrchr(path, '/') - path);
+    if (strncmp(objects->swept, path, (size_t)size) == 0 && objects->swept[size] == '\0')
+        return;
+    snprintf(objects->swept, sizeof(objects->swept), "%.*s", size, path);
+    DIR *folder = opendir(objects->swept);
+    if (folder == NULL)
+        return; /* the put will say why */
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;)
+        if (folder_objects_is_left(entry->d_name))
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    closedir(folder);
+}
+
 static int folder_objects_put(struct folder_objects *objects, const struct folder_call *call,
                               struct err *err)
 {
@@ -59,6 +90,7 @@ static int folder_objects_put(struct folder_objects *objects, const struct folde
     int result = lake_file_make_folders(path, true, err);
     if (result != ERR_OK)
         return result;
+    folder_objects_sweep(objects, path);
     unlink(begun); /* of a process of this number that was killed */
     if (link(call->path, begun) == 0)
         result = lake_file_sync(begun, err);

@@ -9,7 +9,8 @@
 
 /* Calls accepted and not answered; more: ERR_AGAIN. */
 #define FOLDER_OBJECTS_CALLS_MAX 64
-/* Names of files that are not objects yet begin with it; lists leave them out. */
+/* Names of files that are not objects yet begin with it and their process's number; lists leave
+ * them out, and a put removes those of processes that are gone from its folder. */
 #define FOLDER_OBJECTS_BEGUN ".begun-"
 
 struct folder_objects;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "edge/postgres/pq_migrate.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,16 +16,6 @@ static const char pq_migrate_table[] =
     "version integer PRIMARY KEY, name text NOT NULL, sha256 char(64) NOT NULL,"
     "applied_at timestamptz NOT NULL DEFAULT now(), duration_ms double precision NOT NULL)";
 
-static void pq_migrate_sha256(const struct pq_file *file, char out[PQ_MIGRATE_SHA256_SIZE])
-{
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    CHECK(EVP_Digest(file->start, (size_t)(file->end - file->start), digest, &size, EVP_sha256(),
-                     NULL) == 1);
-    for (unsigned i = 0; i < size; i++)
-        snprintf(out + (size_t)2 * i, 3, "%02x", digest[i]);
-}
-
 static int pq_migrate_list(const struct pq_file *files, int count, struct pq_migration *list,
                            struct err *err)
 {
@@ -40,7 +29,8 @@ static int pq_migrate_list(const struct pq_file *files, int count, struct pq_mig
                            i + 1, i + 1, files[i].name);
         list[i] = (struct pq_migration){
             .version = (int)version, .name = files[i].name, .duration_us = -1};
-        pq_migrate_sha256(&files[i], list[i].sha256);
+        sha256_hex(bytes_of(files[i].start, (size_t)(files[i].end - files[i].start)),
+                   list[i].sha256);
     }
     return ERR_OK;
 }

@@ -9,11 +9,11 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "edge/file/sha256_hex.h"
 #include "edge/postgres/pq_files.h"
 #include "edge/postgres/pq_sync.h"
 
-#define PQ_MIGRATE_MAX         999
-#define PQ_MIGRATE_SHA256_SIZE 65
+#define PQ_MIGRATE_MAX 999
 
 enum pq_migrate_mode {
     PQ_MIGRATE_STATUS, /* looks only */
@@ -24,7 +24,7 @@ enum pq_migrate_mode {
 struct pq_migration {
     int version;
     const char *name; /* "001_partitions.sql" */
-    char sha256[PQ_MIGRATE_SHA256_SIZE];
+    char sha256[SHA256_HEX_SIZE];
     bool applied;        /* before this run */
     char applied_at[40]; /* "" when it was not */
     int64_t duration_us; /* of this run, -1: did not run */

@@ -116,6 +116,21 @@ static int pq_registry_end(struct pq_sync *sync, int result, struct err *err)
     return undone == ERR_OK ? result : ERR_CONNECTION;
 }
 
+/* A transaction over all models of a name, locked, in which the move may be done still. Without one
+ * after an error; else pq_registry_end ends it. The rows are to be freed in both cases. */
+static int pq_registry_begin(struct pq_sync *sync, const char *name,
+                             const struct pq_registry_cause *cause, struct pq_rows *rows,
+                             struct err *err)
+{
+    int result = pq_sync_script(sync, "BEGIN", err);
+    if (result != ERR_OK)
+        return result;
+    result = pq_registry_lock(sync, name, rows, err);
+    if (result == ERR_OK)
+        result = pq_registry_expect(rows, cause, err);
+    return result == ERR_OK ? ERR_OK : pq_registry_end(sync, result, err);
+}
+
 static int pq_registry_move_locked(struct pq_sync *sync, const struct pq_rows *rows,
                                    const char *name, const char *version, enum model_move move,
                                    const struct pq_registry_cause *cause, struct err *err)
@@ -139,16 +154,12 @@ int pq_registry_move(struct pq_sync *sync, const char *name, const char *version
                      enum model_move move, const struct pq_registry_cause *cause, struct err *err)
 {
     struct pq_rows rows = {0};
-    int result = pq_sync_script(sync, "BEGIN", err);
-    if (result != ERR_OK)
-        return result;
-    result = pq_registry_lock(sync, name, &rows, err);
+    int result = pq_registry_begin(sync, name, cause, &rows, err);
     if (result == ERR_OK)
-        result = pq_registry_expect(&rows, cause, err);
-    if (result == ERR_OK)
-        result = pq_registry_move_locked(sync, &rows, name, version, move, cause, err);
+        result = pq_registry_end(
+            sync, pq_registry_move_locked(sync, &rows, name, version, move, cause, err), err);
     pq_rows_free(&rows);
-    return pq_registry_end(sync, result, err);
+    return result;
 }
 
 static int pq_registry_rollback_locked(struct pq_sync *sync, const struct pq_rows *rows,
@@ -175,16 +186,12 @@ int pq_registry_rollback(struct pq_sync *sync, const char *name,
 {
     struct pq_rows rows = {0};
     restored[0] = '\0';
-    int result = pq_sync_script(sync, "BEGIN", err);
-    if (result != ERR_OK)
-        return result;
-    result = pq_registry_lock(sync, name, &rows, err);
+    int result = pq_registry_begin(sync, name, cause, &rows, err);
     if (result == ERR_OK)
-        result = pq_registry_expect(&rows, cause, err);
-    if (result == ERR_OK)
-        result = pq_registry_rollback_locked(sync, &rows, name, cause, restored, size, err);
+        result = pq_registry_end(
+            sync, pq_registry_rollback_locked(sync, &rows, name, cause, restored, size, err), err);
     pq_rows_free(&rows);
-    return pq_registry_end(sync, result, err);
+    return result;
 }
 
 /* The row that stands under this name and version already. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/text.h"
+#include "edge/redis/redis_calls.h"
 
 #define REDIS_ANCHOR_EVENTS    "reanchor-events"
 #define REDIS_ANCHOR_PAIRS_MAX 16
@@ -33,45 +33,17 @@ static const char redis_anchor_drop_source[] =
     "redis.call('DEL', KEYS[1], KEYS[2])\n"
     "return 1\n";
 
-struct redis_anchor_call {
-    struct redis_anchor *anchor;
-    anchor_done_fn done;
-    anchor_look_fn look; /* instead of done */
-    void *context;
-    struct redis_anchor_call *next;
-};
-
 struct redis_anchor {
-    struct redis_link *link;
     char ask[STATE_KEY_SIZE], flag[STATE_KEY_SIZE], doc[STATE_KEY_SIZE], gap[STATE_KEY_SIZE];
     char events[STATE_KEY_SIZE];
     struct redis_script look, renew, hand, drop;
-    struct redis_anchor_call calls[REDIS_ANCHOR_CALLS_MAX];
-    struct redis_anchor_call *free;
+    struct redis_calls calls;
+    struct redis_call slots[REDIS_ANCHOR_CALLS_MAX];
 };
-
-static struct redis_anchor_call *redis_anchor_call_take(struct redis_anchor *anchor,
-                                                        anchor_done_fn done, anchor_look_fn look,
-                                                        void *context)
-{
-    struct redis_anchor_call *call = anchor->free;
-    if (call == NULL)
-        return NULL;
-    anchor->free = call->next;
-    *call = (struct redis_anchor_call){
-        .anchor = anchor, .done = done, .look = look, .context = context};
-    return call;
-}
-
-static void redis_anchor_call_give(struct redis_anchor_call *call)
-{
-    call->next = call->anchor->free;
-    call->anchor->free = call;
-}
 
 static bool redis_anchor_ready(void *self)
 {
-    return redis_link_connected(((const struct redis_anchor *)self)->link);
+    return redis_link_connected(((const struct redis_anchor *)self)->calls.link);
 }
 
 /* 1 or OK: done; 0 or nil: the flag is somebody else's. */
@@ -91,14 +63,11 @@ static struct anchor_reply redis_anchor_translate(int result, const redisReply *
     }
 }
 
-static void redis_anchor_on_reply(void *context, int result, const redisReply *reply)
+static void redis_anchor_on_reply(void *slot, int result, const redisReply *reply)
 {
-    struct redis_anchor_call *call = context;
-    anchor_done_fn done = call->done;
-    void *owner = call->context;
+    struct redis_call call = redis_calls_end(slot);
     struct anchor_reply out = redis_anchor_translate(result, reply);
-    redis_anchor_call_give(call);
-    done(owner, &out);
+    ((anchor_done_fn)call.done)(call.context, &out);
 }
 
 static bool redis_anchor_is_look(const redisReply *reply)
@@ -110,11 +79,9 @@ static bool redis_anchor_is_look(const redisReply *reply)
            reply->element[3]->type == REDIS_REPLY_STRING;
 }
 
-static void redis_anchor_on_look(void *context, int result, const redisReply *reply)
+static void redis_anchor_on_look(void *slot, int result, const redisReply *reply)
 {
-    struct redis_anchor_call *call = context;
-    anchor_look_fn done = call->look;
-    void *owner = call->context;
+    struct redis_call call = redis_calls_end(slot);
     struct anchor_look look = {.result = result, .flag = "", .swapped = ""};
     if (reply != NULL && !redis_anchor_is_look(reply))
         look.result = ERR_IO;
@@ -124,47 +91,23 @@ static void redis_anchor_on_look(void *context, int result, const redisReply *re
                                     .flag = reply->element[1]->str,
                                     .has_document = reply->element[2]->integer == 1,
                                     .swapped = reply->element[3]->str};
-    redis_anchor_call_give(call);
-    done(owner, &look);
-}
-
-static int redis_anchor_start(struct redis_anchor *anchor, struct redis_anchor_call *call,
-                              int result)
-{
-    if (result != ERR_OK)
-        redis_anchor_call_give(call);
-    else
-        redis_link_flush(anchor->link);
-    return result;
+    ((anchor_look_fn)call.done)(call.context, &look);
 }
 
 static int redis_anchor_eval(struct redis_anchor *anchor, struct redis_script *script,
                              const struct bytes *keys, int key_count, const struct bytes *args,
                              int arg_count, anchor_done_fn done, void *context)
 {
-    struct redis_anchor_call *call = redis_anchor_call_take(anchor, done, NULL, context);
-    if (call == NULL)
-        return ERR_AGAIN;
-    return redis_anchor_start(anchor, call,
-                              redis_link_eval(anchor->link, script, keys, key_count, args,
-                                              arg_count, redis_anchor_on_reply, call));
+    return redis_calls_eval(&anchor->calls, script, keys, key_count, args, arg_count,
+                            redis_anchor_on_reply,
+                            (struct redis_call){.done = (redis_calls_fn)done, .context = context});
 }
 
 static int redis_anchor_send(struct redis_anchor *anchor, const struct bytes *argv, int argc,
                              anchor_done_fn done, void *context)
 {
-    struct redis_anchor_call *call = redis_anchor_call_take(anchor, done, NULL, context);
-    if (call == NULL)
-        return ERR_AGAIN;
-    return redis_anchor_start(
-        anchor, call, redis_link_send(anchor->link, argv, argc, redis_anchor_on_reply, call));
-}
-
-static struct bytes redis_anchor_number(char *buffer, size_t capacity, int64_t value)
-{
-    struct text text = text_begin(buffer, capacity);
-    text_add_i64(&text, value);
-    return bytes_of(buffer, text.size);
+    return redis_calls_send(&anchor->calls, argv, argc, redis_anchor_on_reply,
+                            (struct redis_call){.done = (redis_calls_fn)done, .context = context});
 }
 
 static int redis_anchor_look(void *self, anchor_look_fn done, void *context)
@@ -172,22 +115,18 @@ static int redis_anchor_look(void *self, anchor_look_fn done, void *context)
     struct redis_anchor *anchor = self;
     struct bytes keys[] = {bytes_text(anchor->ask), bytes_text(anchor->flag),
                            bytes_text(anchor->doc), bytes_text(anchor->gap)};
-    struct redis_anchor_call *call = redis_anchor_call_take(anchor, NULL, done, context);
-    if (call == NULL)
-        return ERR_AGAIN;
-    return redis_anchor_start(
-        anchor, call,
-        redis_link_eval(anchor->link, &anchor->look, keys, 4, NULL, 0, redis_anchor_on_look, call));
+    return redis_calls_eval(&anchor->calls, &anchor->look, keys, 4, NULL, 0, redis_anchor_on_look,
+                            (struct redis_call){.done = (redis_calls_fn)done, .context = context});
 }
 
 static int redis_anchor_claim(void *self, const char *token, int64_t ttl_ms, anchor_done_fn done,
                               void *context)
 {
     struct redis_anchor *anchor = self;
-    char ttl[24];
+    struct redis_calls_number ttl;
     struct bytes argv[] = {BYTES_LITERAL("SET"), bytes_text(anchor->flag),
                            bytes_text(token),    BYTES_LITERAL("NX"),
-                           BYTES_LITERAL("PX"),  redis_anchor_number(ttl, sizeof(ttl), ttl_ms)};
+                           BYTES_LITERAL("PX"),  redis_calls_u64(&ttl, (uint64_t)ttl_ms)};
     return redis_anchor_send(anchor, argv, 6, done, context);
 }
 
@@ -195,9 +134,9 @@ static int redis_anchor_renew(void *self, const char *token, int64_t ttl_ms, anc
                               void *context)
 {
     struct redis_anchor *anchor = self;
-    char ttl[24];
+    struct redis_calls_number ttl;
     struct bytes keys[] = {bytes_text(anchor->flag)};
-    struct bytes args[] = {bytes_text(token), redis_anchor_number(ttl, sizeof(ttl), ttl_ms)};
+    struct bytes args[] = {bytes_text(token), redis_calls_u64(&ttl, (uint64_t)ttl_ms)};
     return redis_anchor_eval(anchor, &anchor->renew, keys, 1, args, 2, done, context);
 }
 
@@ -205,10 +144,9 @@ static int redis_anchor_hand(void *self, const char *token, struct bytes documen
                              anchor_done_fn done, void *context)
 {
     struct redis_anchor *anchor = self;
-    char ttl[24];
+    struct redis_calls_number ttl;
     struct bytes keys[] = {bytes_text(anchor->flag), bytes_text(anchor->doc)};
-    struct bytes args[] = {bytes_text(token), document,
-                           redis_anchor_number(ttl, sizeof(ttl), ttl_ms)};
+    struct bytes args[] = {bytes_text(token), document, redis_calls_u64(&ttl, (uint64_t)ttl_ms)};
     return redis_anchor_eval(anchor, &anchor->hand, keys, 2, args, 3, done, context);
 }
 
@@ -224,23 +162,16 @@ static int redis_anchor_audit(void *self, const struct state_pair *pairs, int co
                               anchor_done_fn done, void *context)
 {
     struct redis_anchor *anchor = self;
-    struct bytes argv[6 + 2 * REDIS_ANCHOR_PAIRS_MAX] = {BYTES_LITERAL("XADD"),
-                                                         bytes_text(anchor->events),
-                                                         BYTES_LITERAL("MAXLEN"),
-                                                         BYTES_LITERAL("~"),
-                                                         BYTES_LITERAL(REDIS_ANCHOR_EVENTS_MAX),
-                                                         BYTES_LITERAL("*")};
+    struct bytes argv[6 + 2 * REDIS_ANCHOR_PAIRS_MAX];
     PRE(count > 0 && count <= REDIS_ANCHOR_PAIRS_MAX);
-    for (int i = 0; i < count; i++) {
-        argv[6 + 2 * i] = pairs[i].field;
-        argv[7 + 2 * i] = pairs[i].value;
-    }
-    return redis_anchor_send(anchor, argv, 6 + 2 * count, done, context);
+    int argc = redis_calls_xadd(argv, bytes_text(anchor->events),
+                                BYTES_LITERAL(REDIS_ANCHOR_EVENTS_MAX), pairs, count);
+    return redis_anchor_send(anchor, argv, argc, done, context);
 }
 
 static int redis_anchor_do_work(void *self, int64_t mono_us)
 {
-    return redis_link_do_work(((struct redis_anchor *)self)->link, mono_us);
+    return redis_link_do_work(((struct redis_anchor *)self)->calls.link, mono_us);
 }
 
 int redis_anchor_open(struct redis_link *link, enum state_key_style style, const char *symbol,
@@ -249,7 +180,6 @@ int redis_anchor_open(struct redis_link *link, enum state_key_style style, const
     struct redis_anchor *anchor = calloc(1, sizeof(*anchor));
     if (anchor == NULL)
         return err_set(err, ERR_MEMORY, "redis anchor of %s: out of memory", symbol);
-    anchor->link = link;
     state_key(STATE_REANCHOR_ASK, style, symbol, anchor->ask);
     state_key(STATE_REANCHOR, style, symbol, anchor->flag);
     state_key(STATE_REANCHOR_DOC, style, symbol, anchor->doc);
@@ -264,10 +194,7 @@ int redis_anchor_open(struct redis_link *link, enum state_key_style style, const
     anchor->renew = (struct redis_script){.name = "renew", .source = redis_anchor_renew_source};
     anchor->hand = (struct redis_script){.name = "hand", .source = redis_anchor_hand_source};
     anchor->drop = (struct redis_script){.name = "drop", .source = redis_anchor_drop_source};
-    for (int i = 0; i < REDIS_ANCHOR_CALLS_MAX; i++) {
-        anchor->calls[i].anchor = anchor;
-        redis_anchor_call_give(&anchor->calls[i]);
-    }
+    redis_calls_open(&anchor->calls, link, anchor, anchor->slots, REDIS_ANCHOR_CALLS_MAX);
     *out = anchor;
     return ERR_OK;
 }

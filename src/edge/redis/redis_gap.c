@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/text.h"
+#include "edge/redis/redis_calls.h"
 
 #define REDIS_GAP_AUDIT_PAIRS_MAX 16
 #define REDIS_GAP_LOOK_PARTS      6
@@ -37,41 +37,15 @@ static const char redis_gap_say_source[] =
     "if ARGV[6] ~= '' then redis.call('SET', KEYS[4], ARGV[6]) end\n"
     "return 1\n";
 
-struct redis_gap_call {
-    struct redis_gap *gap;
-    gap_done_fn done;
-    gap_look_fn look; /* instead of done */
-    void *context;
-    struct redis_gap_call *next;
-};
-
 struct redis_gap {
-    struct redis_link *link;
     char keys[STATE_KEY_COUNT][STATE_KEY_SIZE];
     struct redis_script look, say;
-    struct redis_gap_call calls[REDIS_GAP_CALLS_MAX];
-    struct redis_gap_call *free;
+    struct redis_calls calls;
+    struct redis_call slots[REDIS_GAP_CALLS_MAX];
     /* Of the look being handed over. */
     struct gap_entry entries[GAP_ENTRIES_MAX];
     struct state_pair pairs[GAP_ENTRIES_MAX][GAP_PAIRS_MAX];
 };
-
-static struct redis_gap_call *redis_gap_take(struct redis_gap *gap, gap_done_fn done,
-                                             gap_look_fn look, void *context)
-{
-    struct redis_gap_call *call = gap->free;
-    if (call == NULL)
-        return NULL;
-    gap->free = call->next;
-    *call = (struct redis_gap_call){.gap = gap, .done = done, .look = look, .context = context};
-    return call;
-}
-
-static void redis_gap_give(struct redis_gap_call *call)
-{
-    call->next = call->gap->free;
-    call->gap->free = call;
-}
 
 static struct bytes redis_gap_key(const struct redis_gap *gap, enum state_key key)
 {
@@ -80,7 +54,7 @@ static struct bytes redis_gap_key(const struct redis_gap *gap, enum state_key ke
 
 static bool redis_gap_ready(void *self)
 {
-    return redis_link_connected(((const struct redis_gap *)self)->link);
+    return redis_link_connected(((const struct redis_gap *)self)->calls.link);
 }
 
 static int redis_gap_result(int result, const redisReply *reply)
@@ -90,13 +64,10 @@ static int redis_gap_result(int result, const redisReply *reply)
     return reply->type == REDIS_REPLY_ERROR ? ERR_IO : ERR_OK;
 }
 
-static void redis_gap_on_done(void *context, int result, const redisReply *reply)
+static void redis_gap_on_done(void *slot, int result, const redisReply *reply)
 {
-    struct redis_gap_call *call = context;
-    gap_done_fn done = call->done;
-    void *owner = call->context;
-    redis_gap_give(call);
-    done(owner, redis_gap_result(result, reply));
+    struct redis_call call = redis_calls_end(slot);
+    ((gap_done_fn)call.done)(call.context, redis_gap_result(result, reply));
 }
 
 /* --- a look --------------------------------------------------------------------------- */
@@ -148,33 +119,13 @@ static bool redis_gap_parse(struct redis_gap *gap, const redisReply *reply, stru
     return true;
 }
 
-static void redis_gap_on_look(void *context, int result, const redisReply *reply)
+static void redis_gap_on_look(void *slot, int result, const redisReply *reply)
 {
-    struct redis_gap_call *call = context;
-    struct redis_gap *gap = call->gap;
-    gap_look_fn done = call->look;
-    void *owner = call->context;
+    struct redis_call call = redis_calls_end(slot);
     struct gap_look look = {.result = redis_gap_result(result, reply)};
-    if (look.result == ERR_OK && !redis_gap_parse(gap, reply, &look))
+    if (look.result == ERR_OK && !redis_gap_parse(call.calls->port, reply, &look))
         look = (struct gap_look){.result = ERR_IO};
-    redis_gap_give(call);
-    done(owner, &look);
-}
-
-static int redis_gap_start(struct redis_gap *gap, struct redis_gap_call *call, int result)
-{
-    if (result != ERR_OK)
-        redis_gap_give(call);
-    else
-        redis_link_flush(gap->link);
-    return result;
-}
-
-static struct bytes redis_gap_number(char *buffer, size_t capacity, int64_t value)
-{
-    struct text text = text_begin(buffer, capacity);
-    text_add_i64(&text, value);
-    return bytes_of(buffer, text.size);
+    ((gap_look_fn)call.done)(call.context, &look);
 }
 
 static int redis_gap_look(void *self, const char *after, gap_look_fn done, void *context)
@@ -185,17 +136,12 @@ static int redis_gap_look(void *self, const char *after, gap_look_fn done, void 
     enum { KEYS = sizeof(order) / sizeof(order[0]) };
     struct redis_gap *gap = self;
     struct bytes keys[KEYS];
-    char count[24];
-    struct bytes args[] = {bytes_text(after),
-                           redis_gap_number(count, sizeof(count), GAP_ENTRIES_MAX)};
-    struct redis_gap_call *call = redis_gap_take(gap, NULL, done, context);
-    if (call == NULL)
-        return ERR_AGAIN;
+    struct redis_calls_number count;
+    struct bytes args[] = {bytes_text(after), redis_calls_u64(&count, GAP_ENTRIES_MAX)};
     for (int i = 0; i < KEYS; i++)
         keys[i] = redis_gap_key(gap, order[i]);
-    return redis_gap_start(
-        gap, call,
-        redis_link_eval(gap->link, &gap->look, keys, KEYS, args, 2, redis_gap_on_look, call));
+    return redis_calls_eval(&gap->calls, &gap->look, keys, KEYS, args, 2, redis_gap_on_look,
+                            (struct redis_call){.done = (redis_calls_fn)done, .context = context});
 }
 
 /* --- saying ----------------------------------------------------------------------------- */
@@ -204,48 +150,37 @@ static int redis_gap_say(void *self, const struct gap_saying *saying, gap_done_f
                          void *context)
 {
     struct redis_gap *gap = self;
-    char verdict_ttl[24], ask_ttl[24];
+    struct redis_calls_number verdict_ttl, ask_ttl;
     struct bytes keys[] = {redis_gap_key(gap, STATE_GAP_VERDICT),
                            redis_gap_key(gap, STATE_REANCHOR_ASK), redis_gap_key(gap, STATE_GAP),
                            redis_gap_key(gap, STATE_GAP_MEMORY)};
-    struct bytes args[] = {
-        saying->verdict,
-        redis_gap_number(verdict_ttl, sizeof(verdict_ttl),
-                         saying->verdict_ttl_ms > 0 ? saying->verdict_ttl_ms : 1),
-        saying->ask,
-        redis_gap_number(ask_ttl, sizeof(ask_ttl), saying->ask_ttl_ms),
-        saying->swapped,
-        saying->memory};
-    struct redis_gap_call *call = redis_gap_take(gap, done, NULL, context);
-    if (call == NULL)
-        return ERR_AGAIN;
-    return redis_gap_start(
-        gap, call,
-        redis_link_eval(gap->link, &gap->say, keys, 4, args, 6, redis_gap_on_done, call));
+    struct bytes args[] = {saying->verdict,
+                           redis_calls_u64(&verdict_ttl, saying->verdict_ttl_ms > 0
+                                                             ? (uint64_t)saying->verdict_ttl_ms
+                                                             : 1),
+                           saying->ask,
+                           redis_calls_u64(&ask_ttl, (uint64_t)saying->ask_ttl_ms),
+                           saying->swapped,
+                           saying->memory};
+    return redis_calls_eval(&gap->calls, &gap->say, keys, 4, args, 6, redis_gap_on_done,
+                            (struct redis_call){.done = (redis_calls_fn)done, .context = context});
 }
 
 static int redis_gap_audit(void *self, const struct state_pair *pairs, int count, gap_done_fn done,
                            void *context)
 {
     struct redis_gap *gap = self;
-    struct bytes argv[6 + 2 * REDIS_GAP_AUDIT_PAIRS_MAX] = {
-        BYTES_LITERAL("XADD"), redis_gap_key(gap, STATE_GAP_AUDIT), BYTES_LITERAL("MAXLEN"),
-        BYTES_LITERAL("~"),    BYTES_LITERAL(REDIS_GAP_AUDIT_MAX),  BYTES_LITERAL("*")};
+    struct bytes argv[6 + 2 * REDIS_GAP_AUDIT_PAIRS_MAX];
     PRE(count > 0 && count <= REDIS_GAP_AUDIT_PAIRS_MAX);
-    for (int i = 0; i < count; i++) {
-        argv[6 + 2 * i] = pairs[i].field;
-        argv[7 + 2 * i] = pairs[i].value;
-    }
-    struct redis_gap_call *call = redis_gap_take(gap, done, NULL, context);
-    if (call == NULL)
-        return ERR_AGAIN;
-    return redis_gap_start(
-        gap, call, redis_link_send(gap->link, argv, 6 + 2 * count, redis_gap_on_done, call));
+    int argc = redis_calls_xadd(argv, redis_gap_key(gap, STATE_GAP_AUDIT),
+                                BYTES_LITERAL(REDIS_GAP_AUDIT_MAX), pairs, count);
+    return redis_calls_send(&gap->calls, argv, argc, redis_gap_on_done,
+                            (struct redis_call){.done = (redis_calls_fn)done, .context = context});
 }
 
 static int redis_gap_do_work(void *self, int64_t mono_us)
 {
-    return redis_link_do_work(((struct redis_gap *)self)->link, mono_us);
+    return redis_link_do_work(((struct redis_gap *)self)->calls.link, mono_us);
 }
 
 int redis_gap_open(struct redis_link *link, enum state_key_style style, const char *symbol,
@@ -254,16 +189,12 @@ int redis_gap_open(struct redis_link *link, enum state_key_style style, const ch
     struct redis_gap *gap = calloc(1, sizeof(*gap));
     if (gap == NULL)
         return err_set(err, ERR_MEMORY, "redis gap of %s: out of memory", symbol);
-    gap->link = link;
     for (int key = 0; key < STATE_KEY_COUNT; key++)
         state_key((enum state_key)key, style, symbol, gap->keys[key]);
     redis_link_bind(link, gap->keys[STATE_GAP]);
     gap->look = (struct redis_script){.name = "gap_look", .source = redis_gap_look_source};
     gap->say = (struct redis_script){.name = "gap_say", .source = redis_gap_say_source};
-    for (int i = 0; i < REDIS_GAP_CALLS_MAX; i++) {
-        gap->calls[i].gap = gap;
-        redis_gap_give(&gap->calls[i]);
-    }
+    redis_calls_open(&gap->calls, link, gap, gap->slots, REDIS_GAP_CALLS_MAX);
     *out = gap;
     return ERR_OK;
 }

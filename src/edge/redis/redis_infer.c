@@ -12,7 +12,9 @@
  * Returns {outcome, top slot, record}: 1 published, 0 existed (with its record), -1 hole,
  * -2 the stream is past the slot.
  * pred: is always the newest entry of the stream, so mostly its slot tells at little cost that
- * the entry continues the stream; XADD itself refuses what does not. */
+ * the entry continues the stream; XADD itself refuses what does not.
+ * A hole is answered only by a server that could take what fills it: a key that is there is not
+ * set by SET NX, but a full server refuses the command (so does a replica). */
 static struct redis_script redis_infer_publish_script = {
     .name = "publish",
     .source = "local slot = tonumber(ARGV[1])\n"
@@ -34,7 +36,10 @@ static struct redis_script redis_infer_publish_script = {
               "      if #same > 0 then return {0, top, same[1][2]} end\n"
               "      return {-2, top}\n"
               "    end\n"
-              "    if top < slot - 1 and ARGV[2] == '0' then return {-1, top} end\n"
+              "    if top < slot - 1 and ARGV[2] == '0' then\n"
+              "      redis.call('SET', KEYS[1], '', 'NX')\n"
+              "      return {-1, top}\n"
+              "    end\n"
               "  end\n"
               "  added = add()\n"
               "  if added.err then return added end\n"

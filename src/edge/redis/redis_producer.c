@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "edge/redis/redis_stream.h"
+#include "edge/redis/redis_stream_await.h"
 #include "edge/redis/redis_stream_batch.h"
 #include "edge/redis/redis_stream_id.h"
 #include "edge/redis/redis_stream_script.h"
@@ -30,6 +31,7 @@ struct redis_producer {
     struct redis_producer_options options;
     struct redis_link *link;
     struct redis_trim trim;
+    struct redis_await await;
     struct redis_script put, tops;
     char keys[STREAM_COUNT][STREAM_KEY_SIZE];
     struct redis_batch_queue wire, waiting; /* sent and not answered; not sent */
@@ -117,6 +119,13 @@ int redis_producer_open(const struct redis_producer_options *options, struct loo
         return result;
     }
     redis_producer_init(producer);
+    result = redis_await_init(&producer->await, producer->link,
+                              options->readers != NULL ? options->readers : "", options->style,
+                              options->symbol, err);
+    if (result != ERR_OK) {
+        redis_producer_close(producer);
+        return result;
+    }
     *out = producer;
     return ERR_OK;
 }

@@ -3,10 +3,10 @@
 
 #include <openssl/evp.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
+#include "base/text.h"
 
 void redis_sha1(const char *source, char out[REDIS_SHA1_SIZE])
 {
@@ -14,6 +14,5 @@ void redis_sha1(const char *source, char out[REDIS_SHA1_SIZE])
     unsigned size = 0;
     int done = EVP_Digest(source, strlen(source), digest, &size, EVP_sha1(), NULL);
     CHECK(done == 1 && 2 * size + 1 == REDIS_SHA1_SIZE);
-    for (unsigned i = 0; i < size; i++)
-        snprintf(out + (size_t)2 * i, 3, "%02x", digest[i]);
+    text_hex(bytes_of(digest, size), out);
 }

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "base/text.h"
 #include "edge/redis/redis_state_call.h"
 
 /* Pairs of four hashes, seven numbers in front, a blob behind. */
@@ -19,30 +18,18 @@ static struct bytes redis_state_key(const struct redis_state *state, enum state_
 static bool redis_state_ready(void *self)
 {
     const struct redis_state *state = self;
-    return redis_link_connected(state->link);
-}
-
-/* A decimal argument in the caller's buffer. */
-struct redis_state_number {
-    char text[24];
-};
-
-static struct bytes redis_state_u64(struct redis_state_number *number, uint64_t value)
-{
-    struct text text = text_begin(number->text, sizeof(number->text));
-    text_add_u64(&text, value);
-    return bytes_of(number->text, text.size);
+    return redis_link_connected(state->calls.link);
 }
 
 static int redis_state_do_lease_take(void *self, const struct state_lease *lease, int64_t wall_ms,
                                      state_done_fn done, void *context)
 {
     struct redis_state *state = self;
-    struct redis_state_number ttl, wall;
+    struct redis_calls_number ttl, wall;
     struct bytes keys[] = {redis_state_key(state, STATE_LEASE),
                            redis_state_key(state, STATE_FENCE)};
-    struct bytes args[] = {bytes_text(lease->owner), redis_state_u64(&ttl, (uint64_t)lease->ttl_ms),
-                           redis_state_u64(&wall, (uint64_t)wall_ms), bytes_text(lease->kin)};
+    struct bytes args[] = {bytes_text(lease->owner), redis_calls_u64(&ttl, (uint64_t)lease->ttl_ms),
+                           redis_calls_u64(&wall, (uint64_t)wall_ms), bytes_text(lease->kin)};
     return redis_state_eval(state, REDIS_STATE_LEASE_TAKE, keys, 2, args, 4, done, context);
 }
 
@@ -50,11 +37,11 @@ static int redis_state_do_lease_renew(void *self, const struct state_lease *leas
                                       state_done_fn done, void *context)
 {
     struct redis_state *state = self;
-    struct redis_state_number ttl, number;
+    struct redis_calls_number ttl, number;
     struct bytes keys[] = {redis_state_key(state, STATE_LEASE),
                            redis_state_key(state, STATE_FENCE)};
-    struct bytes args[] = {bytes_text(lease->owner), redis_state_u64(&ttl, (uint64_t)lease->ttl_ms),
-                           redis_state_u64(&number, epoch)};
+    struct bytes args[] = {bytes_text(lease->owner), redis_calls_u64(&ttl, (uint64_t)lease->ttl_ms),
+                           redis_calls_u64(&number, epoch)};
     return redis_state_eval(state, REDIS_STATE_LEASE_RENEW, keys, 2, args, 3, done, context);
 }
 
@@ -69,15 +56,15 @@ static int redis_state_do_lease_release(void *self, const struct state_lease *le
 
 /* epoch, four counts, two TTLs and the pairs of an image into args; returns how many. */
 static int redis_state_image_args(const struct state_image *image, uint64_t epoch, int ttl_tr_s,
-                                  int ttl_feat_s, struct redis_state_number *numbers,
+                                  int ttl_feat_s, struct redis_calls_number *numbers,
                                   struct bytes *args)
 {
     int count = 0;
-    args[count++] = redis_state_u64(numbers++, epoch);
+    args[count++] = redis_calls_u64(numbers++, epoch);
     for (int hash = 0; hash < STATE_HASH_COUNT; hash++)
-        args[count++] = redis_state_u64(numbers++, (uint64_t)image->count[hash]);
-    args[count++] = redis_state_u64(numbers++, (uint64_t)ttl_tr_s);
-    args[count++] = redis_state_u64(numbers++, (uint64_t)ttl_feat_s);
+        args[count++] = redis_calls_u64(numbers++, (uint64_t)image->count[hash]);
+    args[count++] = redis_calls_u64(numbers++, (uint64_t)ttl_tr_s);
+    args[count++] = redis_calls_u64(numbers++, (uint64_t)ttl_feat_s);
     for (int hash = 0; hash < STATE_HASH_COUNT; hash++)
         for (int i = 0; i < image->count[hash]; i++) {
             args[count++] = image->pairs[hash][i].field;
@@ -90,7 +77,7 @@ static int redis_state_do_flush(void *self, uint64_t epoch, const struct state_i
                                 struct bytes checkpoint, state_done_fn done, void *context)
 {
     struct redis_state *state = self;
-    struct redis_state_number numbers[7];
+    struct redis_calls_number numbers[7];
     struct bytes args[REDIS_STATE_ARGS_MAX];
     int count =
         redis_state_image_args(image, epoch, STATE_TTL_TR_S, STATE_TTL_FEAT_S, numbers, args);
@@ -108,7 +95,7 @@ static int redis_state_do_stage(void *self, uint64_t epoch, const struct state_i
                                 state_done_fn done, void *context)
 {
     struct redis_state *state = self;
-    struct redis_state_number numbers[7];
+    struct redis_calls_number numbers[7];
     struct bytes args[REDIS_STATE_ARGS_MAX];
     int count =
         redis_state_image_args(image, epoch, STATE_TTL_NEW_S, STATE_TTL_NEW_S, numbers, args);
@@ -128,14 +115,14 @@ static int redis_state_do_swap(void *self, uint64_t epoch, const char *token, in
         STATE_TR_1S,        STATE_TR_5S,     STATE_FEAT,      STATE_REANCHOR, STATE_REANCHOR_DOC,
         STATE_REANCHOR_ASK, STATE_FENCE,     STATE_GAP};
     enum { KEYS = sizeof(order) / sizeof(order[0]) };
-    struct redis_state_number numbers[4];
+    struct redis_calls_number numbers[4];
     struct bytes keys[KEYS];
     for (int i = 0; i < KEYS; i++)
         keys[i] = redis_state_key(state, order[i]);
-    struct bytes args[] = {redis_state_u64(&numbers[0], epoch), bytes_text(token),
-                           redis_state_u64(&numbers[1], STATE_TTL_TR_S),
-                           redis_state_u64(&numbers[2], STATE_TTL_FEAT_S),
-                           redis_state_u64(&numbers[3], (uint64_t)wall_ms)};
+    struct bytes args[] = {redis_calls_u64(&numbers[0], epoch), bytes_text(token),
+                           redis_calls_u64(&numbers[1], STATE_TTL_TR_S),
+                           redis_calls_u64(&numbers[2], STATE_TTL_FEAT_S),
+                           redis_calls_u64(&numbers[3], (uint64_t)wall_ms)};
     return redis_state_eval(state, REDIS_STATE_SWAP, keys, KEYS, args, 5, done, context);
 }
 
@@ -143,11 +130,11 @@ static int redis_state_do_ask(void *self, uint64_t epoch, struct bytes json, int
                               state_done_fn done, void *context)
 {
     struct redis_state *state = self;
-    struct redis_state_number number, ttl;
+    struct redis_calls_number number, ttl;
     struct bytes keys[] = {redis_state_key(state, STATE_REANCHOR_ASK),
                            redis_state_key(state, STATE_FENCE)};
-    struct bytes args[] = {redis_state_u64(&number, epoch), json,
-                           redis_state_u64(&ttl, (uint64_t)ttl_ms)};
+    struct bytes args[] = {redis_calls_u64(&number, epoch), json,
+                           redis_calls_u64(&ttl, (uint64_t)ttl_ms)};
     return redis_state_eval(state, REDIS_STATE_ASK, keys, 2, args, 3, done, context);
 }
 
@@ -164,15 +151,15 @@ static int redis_state_do_verify(void *self, uint64_t epoch, const struct state_
                                  state_done_fn done, void *context)
 {
     struct redis_state *state = self;
-    struct redis_state_number numbers[5];
+    struct redis_calls_number numbers[5];
     struct bytes keys[] = {redis_state_key(state, STATE_OB), redis_state_key(state, STATE_TR_1S),
                            redis_state_key(state, STATE_TR_5S), redis_state_key(state, STATE_FEAT),
                            redis_state_key(state, STATE_FENCE)};
     struct bytes args[] = {
-        redis_state_u64(&numbers[0], epoch),           redis_state_u64(&numbers[1], image->epoch),
-        redis_state_u64(&numbers[2], image->seq),      BYTES_LITERAL("-1"),
-        redis_state_u64(&numbers[3], STATE_TTL_TR_S),  redis_state_u64(&numbers[3], STATE_TTL_TR_S),
-        redis_state_u64(&numbers[4], STATE_TTL_FEAT_S)};
+        redis_calls_u64(&numbers[0], epoch),           redis_calls_u64(&numbers[1], image->epoch),
+        redis_calls_u64(&numbers[2], image->seq),      BYTES_LITERAL("-1"),
+        redis_calls_u64(&numbers[3], STATE_TTL_TR_S),  redis_calls_u64(&numbers[3], STATE_TTL_TR_S),
+        redis_calls_u64(&numbers[4], STATE_TTL_FEAT_S)};
     return redis_state_eval(state, REDIS_STATE_VERIFY, keys, 5, args, 7, done, context);
 }
 
@@ -191,16 +178,6 @@ static int redis_state_do_load(void *self, state_done_fn done, void *context)
     return redis_state_send(state, REDIS_STATE_LOAD, argv, 2, redis_state_on_value, done, context);
 }
 
-static int redis_state_add_pairs(struct bytes *argv, int argc, const struct state_pair *pairs,
-                                 int count)
-{
-    for (int i = 0; i < count; i++) {
-        argv[argc++] = pairs[i].field;
-        argv[argc++] = pairs[i].value;
-    }
-    return argc;
-}
-
 /* The event first, without an answer: the hash, answered, comes after it in the pipeline. */
 static int redis_state_do_gap_report(void *self, const struct state_pair *pairs, int count,
                                      state_done_fn done, void *context)
@@ -208,27 +185,22 @@ static int redis_state_do_gap_report(void *self, const struct state_pair *pairs,
     struct redis_state *state = self;
     struct bytes argv[6 + 2 * REDIS_STATE_GAP_PAIRS_MAX];
     PRE(count > 0 && count <= REDIS_STATE_GAP_PAIRS_MAX);
-    argv[0] = BYTES_LITERAL("XADD");
-    argv[1] = redis_state_key(state, STATE_GAP_EVENTS);
-    argv[2] = BYTES_LITERAL("MAXLEN");
-    argv[3] = BYTES_LITERAL("~");
-    argv[4] = BYTES_LITERAL(REDIS_STATE_GAP_EVENTS_MAX);
-    argv[5] = BYTES_LITERAL("*");
-    int result = redis_link_send(state->link, argv, redis_state_add_pairs(argv, 6, pairs, count),
-                                 NULL, NULL);
+    int argc = redis_calls_xadd(argv, redis_state_key(state, STATE_GAP_EVENTS),
+                                BYTES_LITERAL(REDIS_STATE_GAP_EVENTS_MAX), pairs, count);
+    int result = redis_link_send(state->calls.link, argv, argc, NULL, NULL);
     if (result != ERR_OK)
         return result;
     argv[0] = BYTES_LITERAL("HSET");
     argv[1] = redis_state_key(state, STATE_GAP);
     return redis_state_send(state, REDIS_STATE_GAP_REPORT, argv,
-                            redis_state_add_pairs(argv, 2, pairs, count), redis_state_on_plain,
-                            done, context);
+                            redis_calls_pairs(argv, 2, pairs, count), redis_state_on_plain, done,
+                            context);
 }
 
 static int redis_state_do_work(void *self, int64_t mono_us)
 {
     struct redis_state *state = self;
-    return redis_link_do_work(state->link, mono_us);
+    return redis_link_do_work(state->calls.link, mono_us);
 }
 
 int redis_state_open(const struct redis_state_options *options, struct redis_state **out,
@@ -237,11 +209,10 @@ int redis_state_open(const struct redis_state_options *options, struct redis_sta
     struct redis_state *state = calloc(1, sizeof(*state));
     if (state == NULL)
         return err_set(err, ERR_MEMORY, "redis state of %s: out of memory", options->symbol);
-    state->link = options->link;
     for (int key = 0; key < STATE_KEY_COUNT; key++)
         state_key((enum state_key)key, options->style, options->symbol, state->keys[key]);
-    redis_link_bind(state->link, state->keys[STATE_OB]);
-    redis_state_call_open(state, options->metrics);
+    redis_link_bind(options->link, state->keys[STATE_OB]);
+    redis_state_call_open(state, options->link, options->metrics);
     *out = state;
     return ERR_OK;
 }

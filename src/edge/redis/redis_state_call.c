@@ -25,29 +25,9 @@ static const struct {
     [REDIS_STATE_GAP_REPORT] = {"report", "gap", NULL},
 };
 
-static struct redis_state_call *redis_state_call_take(struct redis_state *state,
-                                                      enum redis_state_op op, state_done_fn done,
-                                                      void *context)
+static void redis_state_count(const struct redis_call *call, int result)
 {
-    struct redis_state_call *call = state->free;
-    if (call == NULL)
-        return NULL;
-    state->free = call->next;
-    *call = (struct redis_state_call){
-        .state = state, .op = op, .done = done, .context = context, .sent_ns = loop_mono_ns()};
-    return call;
-}
-
-static void redis_state_call_give(struct redis_state_call *call)
-{
-    struct redis_state *state = call->state;
-    call->next = state->free;
-    state->free = call;
-}
-
-static void redis_state_count(const struct redis_state_call *call, int result)
-{
-    const struct redis_state *state = call->state;
+    const struct redis_state *state = call->calls->port;
     if (state->ok[call->op] == NULL)
         return;
     bool refusal = result == ERR_FENCED || result == ERR_REFUSED || result == ERR_NOT_FOUND;
@@ -58,14 +38,11 @@ static void redis_state_count(const struct redis_state_call *call, int result)
     metric_observe_ns(state->duration[call->op], loop_mono_ns() - call->sent_ns);
 }
 
-/* The call is over: its slot is free again before the caller hears of it. */
-static void redis_state_finish(struct redis_state_call *call, const struct state_reply *reply)
+static void redis_state_finish(void *slot, const struct state_reply *reply)
 {
-    state_done_fn done = call->done;
-    void *context = call->context;
-    redis_state_count(call, reply->result);
-    redis_state_call_give(call);
-    done(context, reply);
+    struct redis_call call = redis_calls_end(slot);
+    redis_state_count(&call, reply->result);
+    ((state_done_fn)call.done)(call.context, reply);
 }
 
 static const redisReply *redis_state_element(const redisReply *reply, size_t index)
@@ -120,32 +97,24 @@ static struct state_reply redis_state_lost(int result)
     return (struct state_reply){.result = result, .text = err_text(result)};
 }
 
-static void redis_state_on_script(void *context, int result, const redisReply *reply)
+static void redis_state_on_script(void *slot, int result, const redisReply *reply)
 {
     struct state_reply out =
         reply == NULL ? redis_state_lost(result) : redis_state_translate(reply);
-    redis_state_finish(context, &out);
+    redis_state_finish(slot, &out);
 }
 
-/* Starts a script; the slot goes back when the link does not take it. */
 int redis_state_eval(struct redis_state *state, enum redis_state_op op, const struct bytes *keys,
                      int key_count, const struct bytes *args, int arg_count, state_done_fn done,
                      void *context)
 {
-    struct redis_state_call *call = redis_state_call_take(state, op, done, context);
-    if (call == NULL)
-        return ERR_AGAIN;
-    int result = redis_link_eval(state->link, &state->scripts[op], keys, key_count, args, arg_count,
-                                 redis_state_on_script, call);
-    if (result != ERR_OK)
-        redis_state_call_give(call);
-    else
-        redis_link_flush(state->link);
-    return result;
+    return redis_calls_eval(
+        &state->calls, &state->scripts[op], keys, key_count, args, arg_count, redis_state_on_script,
+        (struct redis_call){.done = (redis_calls_fn)done, .context = context, .op = (int)op});
 }
 
 /* The answer to a plain GET: a checkpoint, or none. */
-void redis_state_on_value(void *context, int result, const redisReply *reply)
+void redis_state_on_value(void *slot, int result, const redisReply *reply)
 {
     struct state_reply out;
     if (reply == NULL)
@@ -156,32 +125,26 @@ void redis_state_on_value(void *context, int result, const redisReply *reply)
         out = redis_state_lost(ERR_EMPTY);
     else
         out = (struct state_reply){.result = ERR_IO, .text = reply->str != NULL ? reply->str : ""};
-    redis_state_finish(context, &out);
+    redis_state_finish(slot, &out);
 }
 
 /* The answer to a plain command whose value nobody needs. */
-void redis_state_on_plain(void *context, int result, const redisReply *reply)
+void redis_state_on_plain(void *slot, int result, const redisReply *reply)
 {
     struct state_reply out = {.result = ERR_OK, .text = ""};
     if (reply == NULL)
         out = redis_state_lost(result);
     else if (reply->type == REDIS_REPLY_ERROR)
         out = (struct state_reply){.result = ERR_IO, .text = reply->str};
-    redis_state_finish(context, &out);
+    redis_state_finish(slot, &out);
 }
 
 int redis_state_send(struct redis_state *state, enum redis_state_op op, const struct bytes *argv,
                      int argc, redis_reply_fn fn, state_done_fn done, void *context)
 {
-    struct redis_state_call *call = redis_state_call_take(state, op, done, context);
-    if (call == NULL)
-        return ERR_AGAIN;
-    int result = redis_link_send(state->link, argv, argc, fn, call);
-    if (result != ERR_OK)
-        redis_state_call_give(call);
-    else
-        redis_link_flush(state->link);
-    return result;
+    return redis_calls_send(
+        &state->calls, argv, argc, fn,
+        (struct redis_call){.done = (redis_calls_fn)done, .context = context, .op = (int)op});
 }
 
 static void redis_state_measure(struct redis_state *state, struct metrics *metrics)
@@ -206,16 +169,14 @@ static void redis_state_measure(struct redis_state *state, struct metrics *metri
     }
 }
 
-void redis_state_call_open(struct redis_state *state, struct metrics *metrics)
+void redis_state_call_open(struct redis_state *state, struct redis_link *link,
+                           struct metrics *metrics)
 {
     for (int op = 0; op < REDIS_STATE_OP_COUNT; op++) {
         state->scripts[op].name = redis_state_ops[op].operation;
         state->scripts[op].source = redis_state_ops[op].source;
     }
-    for (int i = 0; i < REDIS_STATE_CALLS_MAX; i++) {
-        state->calls[i].state = state;
-        redis_state_call_give(&state->calls[i]);
-    }
+    redis_calls_open(&state->calls, link, state, state->slots, REDIS_STATE_CALLS_MAX);
     if (metrics != NULL)
         redis_state_measure(state, metrics);
 }

@@ -3,6 +3,7 @@
 #ifndef BTCAST_EDGE_REDIS_REDIS_STATE_CALL_H
 #define BTCAST_EDGE_REDIS_REDIS_STATE_CALL_H
 
+#include "edge/redis/redis_calls.h"
 #include "edge/redis/redis_state.h"
 
 enum redis_state_op {
@@ -21,29 +22,19 @@ enum redis_state_op {
     REDIS_STATE_OP_COUNT,
 };
 
-/* One call under way. */
-struct redis_state_call {
-    struct redis_state *state;
-    enum redis_state_op op;
-    state_done_fn done;
-    void *context;
-    int64_t sent_ns;
-    struct redis_state_call *next; /* free list */
-};
-
 struct redis_state {
-    struct redis_link *link;
     char keys[STATE_KEY_COUNT][STATE_KEY_SIZE];
     struct redis_script scripts[REDIS_STATE_OP_COUNT];
-    struct redis_state_call calls[REDIS_STATE_CALLS_MAX];
-    struct redis_state_call *free;
+    struct redis_calls calls;
+    struct redis_call slots[REDIS_STATE_CALLS_MAX];
     struct metric *ok[REDIS_STATE_OP_COUNT], *error[REDIS_STATE_OP_COUNT];
     struct metric *refused[REDIS_STATE_OP_COUNT];
     struct metric *duration[REDIS_STATE_OP_COUNT];
 };
 
-/* Fills scripts, free list and metrics (NULL: none) of a zeroed state. */
-void redis_state_call_open(struct redis_state *state, struct metrics *metrics);
+/* Fills scripts, slots and metrics (NULL: none) of a zeroed state. */
+void redis_state_call_open(struct redis_state *state, struct redis_link *link,
+                           struct metrics *metrics);
 /* Starts a script. ERR_AGAIN with too many under way, ERR_CONNECTION. */
 int redis_state_eval(struct redis_state *state, enum redis_state_op op, const struct bytes *keys,
                      int key_count, const struct bytes *args, int arg_count, state_done_fn done,
@@ -52,8 +43,8 @@ int redis_state_eval(struct redis_state *state, enum redis_state_op op, const st
 int redis_state_send(struct redis_state *state, enum redis_state_op op, const struct bytes *argv,
                      int argc, redis_reply_fn fn, state_done_fn done, void *context) MUST_CHECK;
 /* The answer to a GET: reply.data, or ERR_EMPTY. */
-void redis_state_on_value(void *context, int result, const redisReply *reply);
+void redis_state_on_value(void *slot, int result, const redisReply *reply);
 /* The answer to a command whose value nobody needs. */
-void redis_state_on_plain(void *context, int result, const redisReply *reply);
+void redis_state_on_plain(void *slot, int result, const redisReply *reply);
 
 #endif

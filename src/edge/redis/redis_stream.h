@@ -36,6 +36,8 @@ struct redis_producer_options {
                                    default 10 s */
     bool trim_checkpoint;       /* nothing goes that the symbol's stored checkpoint begins
                                    with; without one only length_max counts */
+    const char *readers;        /* whose first registration trimming waits for: names parted by
+                                   commas, see redis_stream_await.h; NULL: nobody's. Borrowed */
     struct metrics *metrics;    /* stream_put_*; NULL: none */
 };
 

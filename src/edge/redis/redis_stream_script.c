@@ -106,3 +106,12 @@ const char redis_stream_script_commit[] =
     "  redis.call('HSET', KEYS[i], ARGV[1], ARGV[i + 1] .. ' ' .. now)\n"
     "end\n"
     "return #KEYS\n";
+
+const char redis_stream_script_await[] =
+    "local time = redis.call('TIME')\n"
+    "local now = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000))\n"
+    "for i = 1, #KEYS do\n"
+    "  redis.call('HSETNX', KEYS[i], '@since', now)\n"
+    "  redis.call('HSETNX', KEYS[i], ARGV[1], '0-0 ' .. now)\n"
+    "end\n"
+    "return #KEYS\n";

@@ -15,5 +15,8 @@ extern const char redis_stream_script_tops[];
 extern const char redis_stream_script_trim[];
 /* KEYS: consumers hashes. ARGV: name, then one position a key. */
 extern const char redis_stream_script_commit[];
+/* KEYS: consumers hashes. ARGV: the name of one that is to be waited for. One that is there stays.
+ */
+extern const char redis_stream_script_await[];
 
 #endif

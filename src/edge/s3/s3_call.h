@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 
 #include "base/prng.h"
+#include "edge/file/sha256_hex.h"
 #include "edge/https/https.h"
 #include "edge/s3/s3_objects.h"
 #include "edge/s3/sigv4.h"
@@ -52,7 +53,7 @@ struct s3_call {
     uint8_t *piece;
     size_t piece_size, piece_at;
     EVP_MD_CTX *hash;
-    char sha256[SIGV4_HEX_SIZE];
+    char sha256[SHA256_HEX_SIZE];
     char upload[S3_CALL_UPLOAD_SIZE];
     char (*etags)[S3_CALL_ETAG_SIZE];
     int part_count;

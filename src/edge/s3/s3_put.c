@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/text.h"
+#include "edge/file/sha256_hex.h"
 #include "edge/s3/s3_call.h"
 #include "edge/s3/s3_xml.h"
 
@@ -56,8 +58,7 @@ static void s3_put_end_piece(struct s3_call *call)
     uint8_t digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     EVP_DigestFinal_ex(call->hash, digest, &size);
-    for (unsigned i = 0; i < size; i++)
-        snprintf(call->sha256 + (size_t)2 * i, 3, "%02x", digest[i]);
+    text_hex(bytes_of(digest, size), call->sha256);
     call->step = s3_put_is_multipart(call) ? S3_STEP_PART : S3_STEP_WHOLE;
 }
 
@@ -86,7 +87,7 @@ static void s3_put_read(struct s3_call *call)
 
 static void s3_put_send_complete(struct s3_call *call)
 {
-    char sha256[SIGV4_HEX_SIZE];
+    char sha256[SHA256_HEX_SIZE];
     size_t room = 128 + (size_t)call->part_count * (S3_CALL_ETAG_SIZE + 80);
     free(call->piece);
     call->piece = malloc(room);
@@ -99,7 +100,7 @@ static void s3_put_send_complete(struct s3_call *call)
                         call->etags[i]);
     text_add(&xml, "</CompleteMultipartUpload>");
     struct bytes body = bytes_of(call->piece, xml.size);
-    sigv4_sha256(body, sha256);
+    sha256_hex(body, sha256);
     s3_call_send(call, &(struct s3_request){.method = "POST",
                                             .has_key = true,
                                             .query = {{"uploadId", call->upload}},

@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "edge/file/sha256_hex.h"
 
 #define SIGV4_CANONICAL_MAX 8192
 #define SIGV4_MAC_SIZE      32
@@ -23,21 +24,6 @@ void sigv4_time(int64_t wall_us, char out[SIGV4_TIME_SIZE])
     gmtime_r(&seconds, &parts);
     size_t size = strftime(out, SIGV4_TIME_SIZE, "%Y%m%dT%H%M%SZ", &parts);
     POST(size == SIGV4_TIME_SIZE - 1);
-}
-
-static void sigv4_hex(const uint8_t *digest, char out[SIGV4_HEX_SIZE])
-{
-    for (int i = 0; i < SIGV4_MAC_SIZE; i++)
-        snprintf(out + (size_t)2 * (size_t)i, 3, "%02x", digest[i]);
-}
-
-void sigv4_sha256(struct bytes data, char out[SIGV4_HEX_SIZE])
-{
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    CHECK(EVP_Digest(data.data, data.size, digest, &size, EVP_sha256(), NULL) == 1 &&
-          size == SIGV4_MAC_SIZE);
-    sigv4_hex(digest, out);
 }
 
 void sigv4_encode(struct text *out, const char *value, bool keep_slash)
@@ -126,7 +112,7 @@ static void sigv4_canonical(const struct sigv4_request *request, const struct si
 bool sigv4_authorize(const struct sigv4_request *request, char out[SIGV4_AUTHORIZATION_SIZE])
 {
     struct sigv4_pair headers[SIGV4_PAIRS_MAX];
-    char buffer[SIGV4_CANONICAL_MAX], scope[256], words[512], hash[SIGV4_HEX_SIZE], day[9];
+    char buffer[SIGV4_CANONICAL_MAX], scope[256], words[512], hash[SHA256_HEX_SIZE], day[9];
     uint8_t key[SIGV4_MAC_SIZE];
     PRE(request->header_count <= SIGV4_PAIRS_MAX && strlen(request->time) == SIGV4_TIME_SIZE - 1);
     if (request->header_count > 0)
@@ -136,11 +122,11 @@ bool sigv4_authorize(const struct sigv4_request *request, char out[SIGV4_AUTHORI
     sigv4_canonical(request, headers, &canonical);
     snprintf(day, sizeof(day), "%.8s", request->time);
     snprintf(scope, sizeof(scope), "%s/%s/%s/aws4_request", day, request->region, request->service);
-    sigv4_sha256(bytes_of(buffer, canonical.size), hash);
+    sha256_hex(bytes_of(buffer, canonical.size), hash);
     snprintf(words, sizeof(words), "AWS4-HMAC-SHA256\n%s\n%s\n%s", request->time, scope, hash);
     sigv4_signing_key(request, day, key);
     sigv4_mac(key, SIGV4_MAC_SIZE, words, key);
-    sigv4_hex(key, hash);
+    text_hex(bytes_of(key, sizeof(key)), hash);
     OPENSSL_cleanse(key, sizeof(key));
     struct text header = text_begin(out, SIGV4_AUTHORIZATION_SIZE);
     text_add_format(&header, "AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=", request->key_id,

@@ -10,7 +10,6 @@
 #include "base/bytes.h"
 #include "base/text.h"
 
-#define SIGV4_HEX_SIZE           65
 #define SIGV4_TIME_SIZE          17 /* "20130524T000000Z" */
 #define SIGV4_AUTHORIZATION_SIZE 512
 #define SIGV4_PAIRS_MAX          16
@@ -36,7 +35,6 @@ struct sigv4_request {
 
 /* "20130524T000000Z" of a wall time. */
 void sigv4_time(int64_t wall_us, char out[SIGV4_TIME_SIZE]);
-void sigv4_sha256(struct bytes data, char out[SIGV4_HEX_SIZE]);
 /* All but letters, digits, "-._~" (and '/', if keep_slash) as %XX. */
 void sigv4_encode(struct text *out, const char *value, bool keep_slash);
 /* "a=1&b=x%2Fy": encoded and sorted as the canonical form wants it. */

@@ -95,8 +95,9 @@ static void infer_outbox_done(void *context, int result, enum infer_published ou
         infer_outbox_send(infer, mono_us);
         return;
     }
-    if (result != ERR_OK) {
+    if (result != ERR_OK) { /* neither could the other replica fill a hole meanwhile */
         infer->counters.publish_failures++;
+        infer->hole_since_mono_us = 0;
         infer->retry_mono_us = mono_us + INFER_RETRY_US;
         return;
     }

@@ -24,6 +24,9 @@ struct model_port {
     int (*fetch)(void *self, const char *sha, model_file_fn done, void *context);
     /* Keeps the file as the last good one in production; NULL: nothing is kept. */
     void (*keep)(void *self, struct bytes file);
+    /* Puts the bytes of a file that was refused aside, for whoever wants to know why; NULL: they
+     * are forgotten. Called when no slot is near, as keep is. */
+    void (*refuse)(void *self, const char *sha, struct bytes file);
 };
 
 #endif

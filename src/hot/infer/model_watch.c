@@ -75,12 +75,14 @@ static void model_watch_settle(struct model_watch_role *role, const char *sha)
     free(role->file);
     role->file = NULL;
     role->size = 0;
-    role->fetched = false;
+    role->fetched = role->corrupt = false;
 }
 
 static void model_watch_refuse(struct model_watch *watch, struct model_watch_role *role,
                                const char *why)
 {
+    if (role->file != NULL && watch->port.refuse != NULL)
+        watch->port.refuse(watch->port.self, role->fetching_sha, bytes_of(role->file, role->size));
     watch->counters.refused++;
     log_warn("model_refused", "role=%s sha=%s reason=\"%s\" kept=last_good",
              model_role_name((enum model_role)(role - watch->roles)), role->fetching_sha, why);
@@ -91,12 +93,17 @@ static void model_watch_fetched(struct model_watch *watch, struct model_watch_ro
                                 int result, struct bytes file)
 {
     role->fetching = false;
-    if (result == ERR_CORRUPT || result == ERR_FULL) {
-        model_watch_refuse(watch, role,
-                           result == ERR_CORRUPT ? "its bytes have another hash" : "too large");
+    role->corrupt = result == ERR_CORRUPT;
+    if (result == ERR_FULL) {
+        model_watch_refuse(watch, role, "too large");
         return;
     }
-    role->file = result == ERR_OK && file.size > 0 ? malloc(file.size) : NULL;
+    bool has_bytes = (result == ERR_OK || role->corrupt) && file.size > 0;
+    role->file = has_bytes ? malloc(file.size) : NULL;
+    if (role->file == NULL && role->corrupt) {
+        model_watch_refuse(watch, role, "it is empty");
+        return;
+    }
     if (role->file == NULL) {
         watch->counters.fetch_failures++;
         role->retry_us = watch->now_us + MODEL_WATCH_RETRY_US;
@@ -126,7 +133,7 @@ static void model_watch_change(struct model_watch_role *role, struct model *mode
     role->changed = true;
 }
 
-/* Parses what was fetched, unless the pointer has moved on meanwhile. */
+/* Parses what was fetched. */
 static void model_watch_read(struct model_watch *watch, enum model_role which)
 {
     struct model_watch_role *role = &watch->roles[which];
@@ -135,6 +142,10 @@ static void model_watch_read(struct model_watch *watch, enum model_role which)
     struct bytes file = bytes_of(role->file, role->size);
     struct model *model = NULL;
     struct err err = {0};
+    if (role->corrupt) {
+        model_watch_refuse(watch, role, "its bytes have another hash");
+        return;
+    }
     if (onnx_read(file, &options, &model, &err) != ERR_OK) {
         model_watch_refuse(watch, role, err.text);
         return;

@@ -27,6 +27,7 @@ struct model_watch_role {
     char wanted[MODEL_SHA256_SIZE];  /* where the pointer is */
     char settled[MODEL_SHA256_SIZE]; /* the last one that was read, refused or dropped */
     bool fetching, fetched;
+    bool corrupt; /* fetched, and of another hash than asked for */
     char fetching_sha[MODEL_SHA256_SIZE];
     int64_t retry_us; /* monotonic */
     uint8_t *file;    /* fetched, not read yet */

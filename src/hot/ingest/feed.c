@@ -234,6 +234,7 @@ static void feed_step(struct feed *feed, int line)
         }
         feed->options.drop(feed->options.context, line, FEED_SILENT);
         feed->counters.causes[FEED_CLOSED]++;
+        self->failures = 0; /* it did open; a quiet market is no reason to come back later */
         feed_lost(feed, line);
         break;
     default:

@@ -33,6 +33,7 @@ struct ingest {
     uint64_t seq;
     int64_t quarantine_second;
     int quarantine_count;
+    bool connected; /* a connection came up since the last tick */
     uint8_t *buffers;
 };
 
@@ -194,7 +195,9 @@ static void ingest_tick(struct ingest *ingest)
     const int64_t wall_us = slew_read_us(&ingest->slew, ingest->now);
     if (wall_us < ingest->next_tick_us)
         return;
-    ingest_stamp(ingest, STREAM_DEPTH, RECORD_TICK, 0, (struct bytes){0});
+    ingest_stamp(ingest, STREAM_DEPTH, RECORD_TICK, ingest->connected ? RECORD_CONNECTED : 0,
+                 (struct bytes){0});
+    ingest->connected = false;
     ingest->counters.ticks++;
     ingest->next_tick_us = tick_schedule_next_us(wall_us);
 }
@@ -263,6 +266,7 @@ enum sbe_verdict ingest_frame(struct ingest *ingest, int source, struct bytes da
 void ingest_source(struct ingest *ingest, int source, bool live, struct clock_now now)
 {
     ingest->now = now;
+    ingest->connected = ingest->connected || live;
     splice_source(ingest->splice, source, live);
 }
 

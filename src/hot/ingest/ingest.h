@@ -50,7 +50,8 @@ struct ingest; /* opaque */
 int ingest_open(const struct ingest_options *options, struct ingest **ingest,
                 struct err *err) MUST_CHECK;
 void ingest_close(struct ingest *ingest);
-/* A connection came up or went down: 0 .. SPLICE_SOURCES - 1. */
+/* A connection came up or went down: 0 .. SPLICE_SOURCES - 1. The next tick says that one came
+ * up: a market without frames is quiet then, and not cut off. */
 void ingest_source(struct ingest *ingest, int source, bool live, struct clock_now now);
 /* One whole message from a connection; flags: enum record_flag. Returns the verdict. */
 enum sbe_verdict ingest_frame(struct ingest *ingest, int source, struct bytes frame, uint8_t flags,

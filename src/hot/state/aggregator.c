@@ -181,7 +181,7 @@ int64_t aggregator_wait_us(const struct aggregator *aggregator, struct clock_now
     int64_t due = state_feed_wait_us(aggregator->feed);
     if (due >= 0)
         wait = aggregator_sooner(wait, due);
-    if (aggregator->dirty && aggregator->lease.holds && !aggregator->flush.in_flight) {
+    if (aggregator_flush_waits(aggregator)) {
         int64_t at = aggregator->dirty_us + aggregator->options.flush_delay_us;
         if (at < aggregator->retry_us)
             at = aggregator->retry_us;

@@ -233,14 +233,24 @@ static void aggregator_anchor_lost(struct aggregator *aggregator,
         aggregator->anchor.judged[0] = 0; /* the same document may be tried again */
 }
 
+/* At once, before answers behind it are judged: the lease's renewal that ran after the swap was
+ * refused by the fence that the swap itself has raised. */
+static void aggregator_anchor_on_swap(void *context, const struct state_reply *reply)
+{
+    struct aggregator *aggregator = context;
+    if (reply->result == ERR_OK)
+        writer_lease_raise(&aggregator->lease, reply->epoch);
+    aggregator_answer(&aggregator->anchor.swap, reply);
+}
+
 static void aggregator_anchor_staged(struct aggregator *aggregator)
 {
     const struct state_port *state = &aggregator->options.state;
     struct aggregator_anchor *anchor = &aggregator->anchor;
     if (anchor->stage.result == ERR_OK &&
         state->anchor_swap(state->self, aggregator->lease.epoch, anchor->meta.token,
-                           aggregator->now.wall_us / CLOCK_US_PER_MS, aggregator_answer,
-                           &anchor->swap) == ERR_OK) {
+                           aggregator->now.wall_us / CLOCK_US_PER_MS, aggregator_anchor_on_swap,
+                           aggregator) == ERR_OK) {
         anchor->swap.in_flight = true;
         anchor->step = AGGREGATOR_SWAPPING;
         return;
@@ -290,8 +300,6 @@ static void aggregator_anchor_swapped(struct aggregator *aggregator)
 {
     struct aggregator_call *call = &aggregator->anchor.swap;
     bool unknown = call->result == ERR_CONNECTION || call->result == ERR_TIMEOUT;
-    if (call->result == ERR_OK)
-        writer_lease_raise(&aggregator->lease, call->epoch);
     if (call->result != ERR_OK && !unknown) {
         aggregator_anchor_lost(aggregator, call);
         return;
@@ -302,23 +310,27 @@ static void aggregator_anchor_swapped(struct aggregator *aggregator)
         aggregator_anchor_verify(aggregator);
 }
 
-static void aggregator_anchor_answers(struct aggregator *aggregator)
+static bool aggregator_anchor_answers(struct aggregator *aggregator)
 {
     struct aggregator_anchor *anchor = &aggregator->anchor;
-    if (aggregator_answered(&anchor->stage))
+    bool staged = aggregator_answered(&anchor->stage);
+    if (staged)
         aggregator_anchor_staged(aggregator);
-    if (aggregator_answered(&anchor->swap))
+    bool swapped = aggregator_answered(&anchor->swap);
+    if (swapped)
         aggregator_anchor_swapped(aggregator);
-    if (aggregator_answered(&anchor->verify))
+    bool verified = aggregator_answered(&anchor->verify);
+    if (verified)
         aggregator_anchor_verified(aggregator);
+    return staged || swapped || verified;
 }
 
 int aggregator_anchor_do_work(struct aggregator *aggregator)
 {
     struct aggregator_anchor *anchor = &aggregator->anchor;
-    aggregator_anchor_answers(aggregator);
+    bool answered = aggregator_anchor_answers(aggregator);
     if (anchor->step != AGGREGATOR_IDLE)
-        return 1;
+        return answered;
     if (!aggregator->lease.holds) {
         anchor->recheck = false;
         return 0;

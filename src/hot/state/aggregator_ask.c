@@ -1,6 +1,7 @@
 /* When the aggregator asks for an anchor: while the book is lost and gap-detector has not
- * said otherwise, every two seconds while the market is silent, and once the market is
- * back (DESIGN.md section 5, Degradation, and section 6, Verdict).
+ * said otherwise, every two seconds while the market is silent, once the market is back
+ * (DESIGN.md section 5, Degradation, and section 6, Verdict), and when the price nears the
+ * end of what the last snapshot covered.
  * SPDX-License-Identifier: Apache-2.0 */
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 /* A book of the silent market has to be fresh, not deep: 5 of weight instead of 50. */
 #define AGGREGATOR_ASK_LEVELS_SILENT 100
 #define AGGREGATOR_ASK_LEVELS        1000
+#define AGGREGATOR_EDGE_CAUSE        "price near the end of the known book"
 
 void aggregator_ask_want(struct aggregator *aggregator, const char *cause)
 {
@@ -149,11 +151,30 @@ static void aggregator_ask_after_silence(struct aggregator *aggregator)
     anchor->wanted = true;
 }
 
+/* Beyond the last snapshot's levels the book knows only what has changed since: before the
+ * price gets there, a snapshot from here is wanted (BINANCE.md section 6). One that has the
+ * price at its edge from the start, as of a nearly empty book, is not asked for again. */
+static void aggregator_ask_at_edge(struct aggregator *aggregator)
+{
+    struct aggregator_anchor *anchor = &aggregator->anchor;
+    bool near = aggregator->book_live && world_book_is_near_edge(aggregator->world);
+    if (aggregator->book_live && !near)
+        anchor->edge_was_far = true;
+    if (!near || !anchor->edge_was_far || anchor->wanted ||
+        aggregator->now.mono_us < anchor->next_edge_us)
+        return;
+    anchor->edge_was_far = false;
+    anchor->next_edge_us = aggregator->now.mono_us + AGGREGATOR_EDGE_US;
+    aggregator_ask_want(aggregator, AGGREGATOR_EDGE_CAUSE);
+    anchor->wanted = true;
+}
+
 void aggregator_ask_do_work(struct aggregator *aggregator)
 {
     struct aggregator_anchor *anchor = &aggregator->anchor;
     aggregator_ask_after_silence(aggregator);
     aggregator_ask_in_silence(aggregator);
+    aggregator_ask_at_edge(aggregator);
     if (!aggregator_ask_wanted(aggregator) || anchor->ask.in_flight ||
         aggregator->now.mono_us < anchor->next_ask_us)
         return;

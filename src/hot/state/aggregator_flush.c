@@ -64,16 +64,19 @@ static struct bytes aggregator_flush_checkpoint(struct aggregator *aggregator)
     return bytes_of(aggregator->scratch, size);
 }
 
-static bool aggregator_flush_due(const struct aggregator *aggregator, bool drained)
+bool aggregator_flush_waits(const struct aggregator *aggregator)
 {
     const struct state_port *state = &aggregator->options.state;
+    return aggregator->dirty && aggregator->lease.holds && !aggregator->flush.in_flight &&
+           !aggregator_anchor_busy(aggregator) && state->ready(state->self);
+}
+
+static bool aggregator_flush_due(const struct aggregator *aggregator, bool drained)
+{
     int64_t now_us = aggregator->now.mono_us;
-    if (!aggregator->dirty || !aggregator->lease.holds || aggregator->flush.in_flight ||
-        aggregator_anchor_busy(aggregator) || now_us < aggregator->retry_us)
+    if (!aggregator_flush_waits(aggregator) || now_us < aggregator->retry_us)
         return false;
-    if (!drained && now_us - aggregator->dirty_us < aggregator->options.flush_delay_us)
-        return false;
-    return state->ready(state->self);
+    return drained || now_us - aggregator->dirty_us >= aggregator->options.flush_delay_us;
 }
 
 static int aggregator_flush_start(struct aggregator *aggregator)

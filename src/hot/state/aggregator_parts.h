@@ -22,6 +22,9 @@
 #define AGGREGATOR_VERDICT_US 2000000
 /* How often a REST book is wanted while the market is silent. */
 #define AGGREGATOR_REST_US 2000000
+/* Not more often is a book wanted because the price has come to the end of what the last
+ * snapshot covered. At 50 of weight each that is 300 a minute at the very most. */
+#define AGGREGATOR_EDGE_US 10000000
 /* Live keys that are not what was swapped in are written and checked so often. */
 #define AGGREGATOR_VERIFY_TRIES 4
 /* After a refusal by the store (full memory …). */
@@ -71,6 +74,8 @@ struct aggregator_anchor {
     bool wanted;                   /* although the book is live */
     bool silent, book_was_rest;
     int64_t next_rest_us;
+    bool edge_was_far; /* since the last one wanted for the edge: another would have helped */
+    int64_t next_edge_us;
     struct state_verdict verdict; /* as of the last look */
     bool verdict_was_bad;
     uint64_t placed_epoch, placed_seq; /* of the last one adopted */
@@ -154,7 +159,7 @@ struct aggregator {
     int64_t checkpoint_us; /* monotonic: next one */
     int64_t commit_us;
 
-    uint64_t resync_epoch, resync_seq; /* a checkpoint from here on will do */
+    uint64_t resync_epoch, resync_seq; /* a checkpoint from behind here will do */
 
     struct aggregator_anchor anchor;
     struct aggregator_outbox outbox;
@@ -178,6 +183,8 @@ bool aggregator_anchor_busy(const struct aggregator *aggregator);
 
 int aggregator_flush_open(struct aggregator *aggregator, struct err *err) MUST_CHECK;
 int aggregator_flush_do_work(struct aggregator *aggregator, bool drained);
+/* For its time only: what else it needs wakes the process by itself when it comes. */
+bool aggregator_flush_waits(const struct aggregator *aggregator);
 
 int aggregator_anchor_open(struct aggregator *aggregator, struct err *err) MUST_CHECK;
 void aggregator_anchor_close(struct aggregator *aggregator);

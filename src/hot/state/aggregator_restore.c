@@ -126,7 +126,9 @@ static void aggregator_restore_start(struct aggregator *aggregator)
         aggregator_restore_enter(aggregator, AGGREGATOR_LOADING);
 }
 
-/* A standby's: only a checkpoint from behind the place where the worlds came apart. */
+/* A standby's: only a checkpoint from behind the place where the worlds came apart. Nor from
+ * that very place: it might be its own, of before it was relieved, and the writer of now may
+ * have placed the last anchor elsewhere. */
 static void aggregator_restore_resync(struct aggregator *aggregator)
 {
     struct state_checkpoint checkpoint;
@@ -136,7 +138,7 @@ static void aggregator_restore_resync(struct aggregator *aggregator)
                               aggregator->options.symbol, &checkpoint, &err) != ERR_OK)
         return;
     if (record_compare(checkpoint.epoch, checkpoint.seq, aggregator->resync_epoch,
-                       aggregator->resync_seq) < 0)
+                       aggregator->resync_seq) <= 0)
         return;
     if (aggregator_restore_adopt(aggregator, &checkpoint, &err) != ERR_OK) {
         log_warn("resync_failed", "symbol=%s reason=\"%s\"", aggregator->options.symbol, err.text);

@@ -213,7 +213,7 @@ void state_feed_record(void *context, const struct stream_record *entry, const c
         if (entry->stream == STREAM_CONTROL)
             state_feed_control(feed, &record);
         else if (!record_is_control(&record))
-            merge_push(feed->merge, &record, feed->wait.now_us);
+            merge_push(feed->merge, entry->stream, &record, feed->wait.now_us);
     }
     state_feed_remember(feed, entry->stream, reader.epoch, reader.last_seq, position);
     state_feed_settle(feed);
@@ -303,7 +303,9 @@ int state_feed_open(const struct state_feed_options *options, struct world *worl
     feed->context = context;
     feed->merge_options = (struct merge_options){.hold_us = options->hold_us,
                                                  .arena_bytes_max = options->arena_bytes_max,
-                                                 .records_max = options->records_max};
+                                                 .records_max = options->records_max,
+                                                 .patience_us = MERGE_PATIENCE_US,
+                                                 .lanes = STREAM_CONTROL};
     int result = state_feed_open_parts(feed, err);
     if (result != ERR_OK)
         state_feed_close(feed);

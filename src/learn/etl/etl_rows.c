@@ -2,6 +2,7 @@
 #include "learn/etl/etl_rows.h"
 
 #include "learn/store/copy_text.h"
+#include "learn/store/prediction_rows.h"
 
 /* Labels of the rows of slots `from` to `to` of one symbol that a mid makes known: as the
  * outcomes of predictions, the mid at exactly +10 s, not valid over a gap. */
@@ -60,20 +61,11 @@ void etl_rows_feature_load(struct feature_rows_sql *sql)
     sql->load.finish = etl_rows_finish;
 }
 
-/* A mid that turns out valid replaces one that was not. */
-const struct store_load etl_rows_mid_load = {
-    .name = "slot_mid",
-    .staging = "CREATE TEMP TABLE staging (line bigint GENERATED ALWAYS AS IDENTITY, symbol text,"
-               " slot bigint, mid numeric, valid boolean) ON COMMIT DROP",
-    .copy = "COPY staging (symbol, slot, mid, valid) FROM STDIN",
-    .merge = "WITH merged AS (INSERT INTO slot_mid AS m (symbol, slot, mid, valid)"
-             " SELECT DISTINCT ON (symbol, slot) symbol, slot, mid, valid FROM staging"
-             " ORDER BY symbol, slot, valid DESC, line DESC"
-             " ON CONFLICT (symbol, slot) DO UPDATE SET mid = EXCLUDED.mid, valid = true"
-             " WHERE EXCLUDED.valid AND NOT m.valid RETURNING 1) SELECT count(*) FROM merged",
-    .finish = "SELECT fill_outcomes(symbol, min(slot) - 5, max(slot) - 5) FROM staging"
-              " GROUP BY symbol; " ETL_ROWS_LABEL("min(slot) - 5", "max(slot) - 5"),
-};
+void etl_rows_mid_load(struct store_load *load)
+{
+    *load = prediction_rows_mid_load;
+    load->finish = PREDICTION_ROWS_OUTCOMES "; " ETL_ROWS_LABEL("min(slot) - 5", "max(slot) - 5");
+}
 
 #define ETL_ROWS_BAR_COLUMNS                                                                       \
     "symbol, open_time, close_time, open_price, high_price, low_price, close_price, volume, "      \

@@ -13,8 +13,8 @@
 /* feature_store, as feature_rows_load, with the labels that known mids give, and the skew between
  * vectors that were served and recomputed (data_quality_metrics, dataset served_vector). */
 void etl_rows_feature_load(struct feature_rows_sql *sql);
-/* slot_mid: gives predictions their outcome, and feature rows their label. */
-extern const struct store_load etl_rows_mid_load;
+/* slot_mid, as prediction_rows_mid_load: gives feature rows their label as well. */
+void etl_rows_mid_load(struct store_load *load);
 /* market_data_minute and data_quality_metrics: rows that sql/silver makes. A row that is there
  * is replaced. */
 extern const struct store_load etl_rows_bar_load;

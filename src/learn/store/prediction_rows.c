@@ -45,8 +45,7 @@ const struct store_load prediction_rows_mid_load = {
              " ORDER BY symbol, slot, valid DESC, line DESC"
              " ON CONFLICT (symbol, slot) DO UPDATE SET mid = EXCLUDED.mid, valid = true"
              " WHERE EXCLUDED.valid AND NOT m.valid RETURNING 1) SELECT count(*) FROM merged",
-    .finish = "SELECT fill_outcomes(symbol, min(slot) - 5, max(slot) - 5) FROM staging"
-              " GROUP BY symbol",
+    .finish = PREDICTION_ROWS_OUTCOMES,
 };
 
 static const struct prediction_pair *prediction_rows_find(const struct prediction_pair *pairs,

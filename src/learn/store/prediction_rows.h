@@ -16,7 +16,11 @@
 #define PREDICTION_ROWS_ROW_MAX 2048
 
 extern const struct store_load prediction_rows_load;
+/* slot_mid. */
 extern const struct store_load prediction_rows_mid_load;
+/* Behind the mids of a load: predictions get their outcome. */
+#define PREDICTION_ROWS_OUTCOMES                                                                   \
+    "SELECT fill_outcomes(symbol, min(slot) - 5, max(slot) - 5) FROM staging GROUP BY symbol"
 
 /* A published record as field and value pairs (docs/hot-state.md). */
 struct prediction_pair {

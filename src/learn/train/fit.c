@@ -9,16 +9,19 @@
 #include "base/crc32c.h"
 #include "base/prng.h"
 
-#define FIT_MAGIC UINT64_C(0x3154494654534143) /* CASTFIT1 */
-/* An improvement smaller than this share is none. */
-#define FIT_BETTER 1e-6
+#define FIT_MAGIC UINT64_C(0x3254494654534143) /* CASTFIT2 */
+/* Validation rows are looked at in blocks of five minutes: neighbours share most of their 10 s. */
+#define FIT_BLOCK 150
+/* So many standard errors are no noise. */
+#define FIT_BEYOND_NOISE 2.0
+#define FIT_PI           3.14159265358979323846
 
-/* What a saved state begins with; then histories, the net's state, the best state. */
+/* What a saved state begins with; then histories, blocks, the net's state, the kept state. */
 struct fit_progress {
     uint64_t magic, identity;
     uint64_t steps, best_steps;
-    double learning_rate, best_error;
-    int64_t epoch, best_epoch, since_best, since_drop;
+    double best_error, least_error; /* of the epoch that is kept; of any */
+    int64_t epoch, best_epoch, worse;
 };
 
 struct fit {
@@ -29,19 +32,19 @@ struct fit {
     struct fit_progress at;
     double train_error[FIT_EPOCHS_MAX], valid_error[FIT_EPOCHS_MAX];
     uint32_t *rows;
-    size_t state_size;
+    double *block, *least; /* validation errors by block: of this epoch, of the least one */
+    size_t blocks, state_size;
     float *best;
     float *scratch;
 };
 
 static int fit_check(const struct fit_options *o, const struct fit_data *data, struct err *err)
 {
-    if (o->batch < 1 || o->epochs < 1 || o->epochs > FIT_EPOCHS_MAX || o->patience < 1 ||
-        o->plateau < 1)
+    if (o->batch < 1 || o->epochs < 1 || o->epochs > FIT_EPOCHS_MAX || o->patience < 1)
         return err_set(err, ERR_INVALID, "batch, epochs (at most %d), patience have to be positive",
                        FIT_EPOCHS_MAX);
     if (!(o->learning_rate > 0.0f) || !(o->weight_decay >= 0.0f) || !(o->scale_weight >= 0.0f) ||
-        !(o->mean_epochs >= 0.0f))
+        !(o->mean_epochs >= 0.0f) || !(o->final_rate >= 0.0f && o->final_rate <= 1.0f))
         return err_set(err, ERR_INVALID, "learning rate, decay and weights have to be positive");
     if (o->net.widths[0] != FEATURE_COUNT)
         return err_set(err, ERR_INVALID, "a net has %d inputs", FEATURE_COUNT);
@@ -70,7 +73,8 @@ static uint64_t fit_identity(const struct fit_options *o, const struct fit_data 
     for (int i = 0; i <= o->net.layers; i++)
         hash = fit_mix(hash, (uint64_t)o->net.widths[i]);
     hash = fit_mix(fit_mix(hash, o->net.seed), (uint64_t)o->batch);
-    hash = fit_mix(fit_mix(hash, (uint64_t)o->patience), (uint64_t)o->plateau);
+    hash = fit_mix(fit_mix(hash, (uint64_t)o->patience), (uint64_t)o->epochs);
+    hash = fit_mix_float(hash, o->final_rate);
     hash = fit_mix_float(fit_mix_float(hash, o->learning_rate), o->weight_decay);
     hash = fit_mix_float(fit_mix_float(hash, o->scale_weight), o->mean_epochs);
     hash = fit_mix(hash, o->mirror);
@@ -105,7 +109,11 @@ int fit_open(const struct fit_options *options, const struct fit_data *data, str
         fit->best = calloc(fit->state_size, sizeof(float));
         fit->scratch = calloc(fit->state_size, sizeof(float));
         fit->rows = malloc((data->train.end - data->train.begin) * sizeof(uint32_t));
-        if (fit->best == NULL || fit->scratch == NULL || fit->rows == NULL)
+        fit->blocks = (data->valid.end - data->valid.begin + FIT_BLOCK - 1) / FIT_BLOCK;
+        fit->block = calloc(fit->blocks, sizeof(double));
+        fit->least = calloc(fit->blocks, sizeof(double));
+        if (fit->best == NULL || fit->scratch == NULL || fit->rows == NULL || fit->block == NULL ||
+            fit->least == NULL)
             rc = err_set(err, ERR_MEMORY, "no memory to train");
     }
     if (rc != ERR_OK) {
@@ -114,8 +122,8 @@ int fit_open(const struct fit_options *options, const struct fit_data *data, str
     }
     fit->at = (struct fit_progress){.magic = FIT_MAGIC,
                                     .identity = fit_identity(options, data),
-                                    .learning_rate = (double)options->learning_rate,
-                                    .best_error = INFINITY};
+                                    .best_error = INFINITY,
+                                    .least_error = INFINITY};
     train_net_save(fit->net, fit->best, &fit->at.best_steps);
     *out = fit;
     return ERR_OK;
@@ -129,6 +137,8 @@ void fit_close(struct fit *fit)
     free(fit->best);
     free(fit->scratch);
     free(fit->rows);
+    free(fit->block);
+    free(fit->least);
     free(fit);
 }
 
@@ -165,17 +175,28 @@ static float fit_mean_share(const struct fit *fit, size_t batches)
     return (float)(1.0 / fmin(reach, (double)fit->at.steps + 1.0));
 }
 
+/* Half a cosine from the whole rate at the start to final_rate of it at the end. High, it finds
+ * its way quickly; what it then knows of single rows is averaged out as it falls. */
+static float fit_rate(const struct fit *fit, double share_of_epoch)
+{
+    const struct fit_options *o = &fit->options;
+    double at = ((double)fit->at.epoch + share_of_epoch) / (double)o->epochs;
+    double left = (double)o->final_rate;
+    return (float)((double)o->learning_rate *
+                   (left + (1.0 - left) * 0.5 * (1.0 + cos(FIT_PI * at))));
+}
+
 static double fit_train(struct fit *fit)
 {
     size_t count = fit->data.train.end - fit->data.train.begin;
     size_t batch = (size_t)fit->options.batch < count ? (size_t)fit->options.batch : count;
-    struct train_step step = {.learning_rate = (float)fit->at.learning_rate,
-                              .weight_decay = fit->options.weight_decay,
+    struct train_step step = {.weight_decay = fit->options.weight_decay,
                               .scale_weight = fit->options.scale_weight};
     struct train_loss loss = {0};
     size_t done = 0;
     for (; done + batch <= count; done += batch) {
         step.mean_share = fit_mean_share(fit, count / batch);
+        step.learning_rate = fit_rate(fit, (double)done / (double)count);
         train_net_step(fit->net,
                        &(struct train_batch){.x = fit->data.x,
                                              .y = fit->data.y,
@@ -190,35 +211,57 @@ static double fit_train(struct fit *fit)
 
 static double fit_validate(struct fit *fit)
 {
-    struct train_loss loss = {0};
-    size_t begin = fit->data.valid.begin, count = fit->data.valid.end - begin;
-    train_net_loss(fit->net,
-                   &(struct train_batch){.x = fit->data.x + begin * FEATURE_COUNT,
-                                         .y = fit->data.y + begin,
-                                         .count = (int)count},
-                   true, &loss);
-    return 2.0 * loss.error / (double)count;
+    struct split_range valid = fit->data.valid;
+    double sum = 0.0;
+    for (size_t i = 0; i < fit->blocks; i++) {
+        struct train_loss loss = {0};
+        size_t from = valid.begin + i * FIT_BLOCK, left = valid.end - from;
+        train_net_loss(fit->net,
+                       &(struct train_batch){.x = fit->data.x + from * FEATURE_COUNT,
+                                             .y = fit->data.y + from,
+                                             .count = (int)(left < FIT_BLOCK ? left : FIT_BLOCK)},
+                       true, &loss);
+        fit->block[i] = 2.0 * loss.error;
+        sum += fit->block[i];
+    }
+    return sum / (double)(valid.end - valid.begin);
+}
+
+/* Is this epoch worse than the one with the least error by more than chance? The same rows have
+ * seen both: what counts are their differences, block by block. */
+static bool fit_is_worse(const struct fit *fit, double error)
+{
+    double mean = 0.0, squares = 0.0, blocks = (double)fit->blocks;
+    if (error <= fit->at.least_error || fit->blocks < 2)
+        return error > fit->at.least_error;
+    for (size_t i = 0; i < fit->blocks; i++)
+        mean += (fit->block[i] - fit->least[i]) / blocks;
+    for (size_t i = 0; i < fit->blocks; i++) {
+        double off = fit->block[i] - fit->least[i] - mean;
+        squares += off * off;
+    }
+    return mean > FIT_BEYOND_NOISE * sqrt(squares / (blocks - 1.0) / blocks);
 }
 
 static void fit_judge(struct fit *fit, double error)
 {
     struct fit_progress *at = &fit->at;
-    at->since_best++;
-    at->since_drop++;
-    if (error < at->best_error * (1.0 - FIT_BETTER)) {
+    bool worse = fit_is_worse(fit, error);
+    at->worse = worse ? at->worse + 1 : 0;
+    if (!worse) {
         at->best_error = error;
         at->best_epoch = at->epoch;
-        at->since_best = at->since_drop = 0;
         train_net_save(fit->net, fit->best, &at->best_steps);
-    } else if (at->since_drop >= fit->options.plateau) {
-        at->learning_rate *= 0.5;
-        at->since_drop = 0;
+    }
+    if (error < at->least_error) {
+        at->least_error = error;
+        memcpy(fit->least, fit->block, fit->blocks * sizeof(double));
     }
 }
 
 bool fit_is_done(const struct fit *fit)
 {
-    return fit->at.epoch >= fit->options.epochs || fit->at.since_best >= fit->options.patience;
+    return fit->at.epoch >= fit->options.epochs || fit->at.worse >= fit->options.patience;
 }
 
 bool fit_epoch(struct fit *fit)
@@ -285,8 +328,8 @@ static size_t fit_history_size(int64_t epochs)
 
 static size_t fit_size(const struct fit *fit, int64_t epochs)
 {
-    return sizeof(fit->at) + fit_history_size(epochs) + 2 * fit->state_size * sizeof(float) +
-           sizeof(uint32_t);
+    return sizeof(fit->at) + fit_history_size(epochs) + fit->blocks * sizeof(double) +
+           2 * fit->state_size * sizeof(float) + sizeof(uint32_t);
 }
 
 size_t fit_save_size(const struct fit *fit)
@@ -307,6 +350,7 @@ void fit_save(const struct fit *fit, uint8_t *out)
     uint8_t *at = fit_put(out, &fit->at, sizeof(fit->at));
     at = fit_put(at, fit->train_error, epochs);
     at = fit_put(at, fit->valid_error, epochs);
+    at = fit_put(at, fit->least, fit->blocks * sizeof(double));
     train_net_save(fit->net, fit->scratch, &steps);
     at = fit_put(at, fit->scratch, fit->state_size * sizeof(float));
     at = fit_put(at, fit->best, fit->state_size * sizeof(float));
@@ -336,6 +380,7 @@ int fit_load(struct fit *fit, struct bytes saved, struct err *err)
     fit->at = progress;
     at = fit_get(at, fit->train_error, (size_t)progress.epoch * sizeof(double));
     at = fit_get(at, fit->valid_error, (size_t)progress.epoch * sizeof(double));
+    at = fit_get(at, fit->least, fit->blocks * sizeof(double));
     at = fit_get(at, fit->scratch, fit->state_size * sizeof(float));
     fit_get(at, fit->best, fit->state_size * sizeof(float));
     train_net_load(fit->net, fit->scratch, progress.steps);

@@ -1,7 +1,8 @@
-/* One training: epochs over shuffled rows until the validation error stops falling; the
- * learning rate halves on a plateau, and what is kept is the running mean of the parameters
- * at its best epoch. A function of options and data alone; a saved state goes on as if it
- * had never stopped. Pure. SPDX-License-Identifier: Apache-2.0 */
+/* One training: epochs over shuffled rows while the learning rate falls along half a cosine.
+ * What is kept is the running mean of the parameters at the last epoch whose validation error
+ * is not worse than the least one beyond noise; too many that are end it early. A function of
+ * options and data alone; a saved state goes on as if it had never stopped. Pure.
+ * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_LEARN_TRAIN_FIT_H
 #define BTCAST_LEARN_TRAIN_FIT_H
 
@@ -15,9 +16,9 @@ struct fit_options {
     struct train_net_options net;
     int batch;
     int epochs;   /* at most FIT_EPOCHS_MAX */
-    int patience; /* epochs without a better validation error until the end; … */
-    int plateau;  /* … until the learning rate halves */
+    int patience; /* epochs in a row that are worse than the best beyond noise, until the end */
     float learning_rate, weight_decay;
+    float final_rate;   /* share of the learning rate that is left in the last epoch */
     float scale_weight; /* of the log scale's loss */
     float mean_epochs;  /* the running mean reaches back so many epochs */
     bool mirror;        /* rows are seen as both sides of the market see them, in turns */
@@ -40,14 +41,14 @@ bool fit_epoch(struct fit *fit);
 bool fit_is_done(const struct fit *fit);
 int fit_epochs(const struct fit *fit);
 int fit_best_epoch(const struct fit *fit);
-/* Mean squared error over the validation rows, in units of the label's deviation: the least
- * so far (infinite before the first epoch). */
+/* Mean squared error over the validation rows, in units of the label's deviation: of the epoch
+ * that is kept so far (infinite before the first one). */
 double fit_best_error(const struct fit *fit);
 /* … and by epoch, of training (before each step) and validation rows. */
 double fit_train_error(const struct fit *fit, int epoch);
 double fit_valid_error(const struct fit *fit, int epoch);
 const struct fit_options *fit_options(const struct fit *fit);
-/* The layers at the best epoch: weights[outputs][inputs], bias[outputs]. */
+/* The layers at the epoch that is kept: weights[outputs][inputs], bias[outputs]. */
 void fit_best_layer(struct fit *fit, int layer, float *weights, float *bias);
 
 /* State as bytes with version, options and CRC; size fit_save_size. */

@@ -10,8 +10,8 @@
 /* Epochs of the first rung; each rung keeps the better half and doubles the epochs. */
 #define SEARCH_FIRST_EPOCHS 3
 
-/* The settings that stand when nothing is searched. */
-void search_defaults(uint64_t seed, int epochs, struct fit_options *options);
+/* The settings that stand when nothing is searched. rows: that are trained on. */
+void search_defaults(uint64_t seed, int epochs, size_t rows, struct fit_options *options);
 /* trials[0] is base; the others are drawn around it. */
 void search_draw(const struct fit_options *base, uint64_t seed, struct fit_options *trials,
                  int count);

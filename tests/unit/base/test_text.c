@@ -144,6 +144,16 @@ static void text_json_strings_are_always_valid_utf8(void **state)
     }
 }
 
+static void text_writes_bytes_as_hexadecimal(void **state)
+{
+    (void)state;
+    char out[9] = "????????";
+    text_hex(bytes_of(NULL, 0), out);
+    assert_string_equal(out, "");
+    text_hex(bytes_of("\x00\x09\xaf\xff", 4), out);
+    assert_string_equal(out, "0009afff");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -153,6 +163,7 @@ int main(void)
         cmocka_unit_test(text_cuts_what_does_not_fit_and_says_so),
         cmocka_unit_test(text_json_strings_escape_what_must_be),
         cmocka_unit_test(text_json_strings_are_always_valid_utf8),
+        cmocka_unit_test(text_writes_bytes_as_hexadecimal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

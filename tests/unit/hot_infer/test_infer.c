@@ -34,6 +34,7 @@ struct shared {
 
 struct replica {
     struct shared *shared;
+    bool refused; /* the store takes nothing from this one */
     struct infer infer;
     infer_read_fn late_done; /* of a hung read */
     void *late_context;
@@ -122,6 +123,10 @@ static int fake_publish(void *self, const struct infer_publish *request, infer_p
         replica->late_publish_context = context;
         return ERR_OK;
     }
+    if (replica->refused) {
+        done(context, ERR_REFUSED, INFER_OLD, 0, NULL);
+        return ERR_OK;
+    }
     if (shared->damaged) {
         shared->damaged = false;
         done(context, ERR_MALFORMED, INFER_OLD, 0, NULL);
@@ -173,7 +178,19 @@ static void observe_step(void *context, int64_t step_us)
     (void)step_us;
 }
 
-static void replica_open(struct replica *replica, struct shared *shared)
+/* What each test begins with: an empty hot state, and no replica. Those it opens run together, in
+ * the order in which they were opened. */
+static struct {
+    struct shared shared;
+    struct replica a, b;
+    struct replica *open[2];
+    int count;
+    struct model *model; /* of the test's own, NULL: none */
+} scene;
+static struct shared *const shared = &scene.shared;
+static struct replica *const a = &scene.a, *const b = &scene.b;
+
+static void replica_begin(struct replica *replica)
 {
     memset(replica, 0, sizeof(*replica));
     replica->shared = shared;
@@ -187,15 +204,43 @@ static void replica_open(struct replica *replica, struct shared *shared)
     assert_int_equal(infer_open(&replica->infer, &options, &port, &observer, now(), NULL), ERR_OK);
 }
 
-/* Runs the replicas together for so long, a millisecond a step. */
-static void run(struct replica **replicas, int count, int64_t duration_us)
+static void replica_open(struct replica *replica)
 {
-    for (int64_t end_us = mono_us + duration_us; mono_us < end_us; mono_us += 1000)
-        for (int i = 0; i < count; i++)
-            infer_do_work(&replicas[i]->infer, now());
+    replica_begin(replica);
+    scene.open[scene.count++] = replica;
 }
 
-static void assert_every_slot_once(const struct shared *shared)
+/* It knows nothing of what was. */
+static void replica_restart(struct replica *replica)
+{
+    infer_close(&replica->infer);
+    replica_begin(replica);
+}
+
+static void replica_open_with(struct replica *replica, struct model *model)
+{
+    scene.model = model;
+    replica_open(replica);
+    assert_int_equal(infer_set_model(&replica->infer, model), ERR_OK);
+}
+
+static struct model *baseline_model(void)
+{
+    struct onnx_options options = {.feature_schema = feature_schema_hash()};
+    struct model *model;
+    assert_int_equal(onnx_read(baseline_file(), &options, &model, NULL), ERR_OK);
+    return model;
+}
+
+/* Runs the replicas together for so long, a millisecond a step. */
+static void run(int64_t duration_us)
+{
+    for (int64_t end_us = mono_us + duration_us; mono_us < end_us; mono_us += 1000)
+        for (int i = 0; i < scene.count; i++)
+            infer_do_work(&scene.open[i]->infer, now());
+}
+
+static void assert_every_slot_once(void)
 {
     for (int i = 1; i < shared->count; i++)
         assert_int_equal(shared->slot[i], shared->slot[i - 1] + 1);
@@ -206,6 +251,17 @@ static int setup(void **state)
     (void)state;
     mono_us = 0;
     memset(&since_tick, 0, sizeof(since_tick));
+    memset(&scene, 0, sizeof(scene));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    for (int i = 0; i < scene.count; i++)
+        infer_close(&scene.open[i]->infer);
+    if (scene.model != NULL)
+        model_close(scene.model);
     return 0;
 }
 
@@ -213,46 +269,31 @@ static int setup(void **state)
 static void infer_judges_by_what_was_true_at_the_tick(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
     since_tick.book_lost = true;
-    replica_open(&a, shared);
-    run(one, 1, 5000000);
-    assert_string_equal(a.last.value[PREDICTION_MODE], "live");
+    replica_open(a);
+    run(5000000);
+    assert_string_equal(a->last.value[PREDICTION_MODE], "live");
     since_tick.old_us = 1995000; /* 2 s old at the slot, however late it is looked at */
-    run(one, 1, 4000000);
-    assert_string_equal(a.last.value[PREDICTION_MODE], "live");
+    run(4000000);
+    assert_string_equal(a->last.value[PREDICTION_MODE], "live");
     since_tick.old_us = 1996000;
-    run(one, 1, 4000000);
-    assert_string_equal(a.last.value[PREDICTION_MODE], "stale");
-    infer_close(&a.infer);
-    free(shared);
+    run(4000000);
+    assert_string_equal(a->last.value[PREDICTION_MODE], "stale");
 }
 
 static void infer_counts_no_outcome_that_the_tick_had_not_seen(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
-    struct onnx_options options = {.feature_schema = feature_schema_hash()};
-    struct model *model;
-    assert_int_equal(onnx_read(baseline_file(), &options, &model, NULL), ERR_OK);
-    replica_open(&a, shared);
-    assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
-    run(one, 1, 20000000);
-    const struct track_accuracy *accuracy = &a.infer.track.accuracy;
+    replica_open_with(a, baseline_model());
+    run(20000000);
+    const struct track_accuracy *accuracy = &a->infer.track.accuracy;
     uint64_t outcomes = accuracy->outcomes;
     assert_int_equal(outcomes, shared->count - TRACK_DELAY_SLOTS);
     assert_int_equal(accuracy->dropped, 0);
     since_tick.old_us = 2000000;
-    run(one, 1, 4000000);
+    run(4000000);
     assert_int_equal(accuracy->outcomes, outcomes);
     assert_int_equal(accuracy->dropped, 2);
-    infer_close(&a.infer);
-    model_close(model);
-    free(shared);
 }
 
 /* Says 0.5 bp with scale 2 bp whatever it sees, or `mean` in its place. */
@@ -280,118 +321,83 @@ static struct model *model_with_calibration(float mean)
 static void infer_begins_with_the_confidence_and_band_that_training_ended_with(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
-    struct model *model = model_with_calibration(0.5f);
-    replica_open(&a, shared);
-    assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
-    run(one, 1, 4000000);
+    replica_open_with(a, model_with_calibration(0.5f));
+    run(4000000);
     /* Strength 0.25: a quarter of the way from 0.5 to 0.75. */
-    assert_true(fabs(atof(a.last.value[PREDICTION_CONFIDENCE]) - 0.5625) < 1e-6);
-    assert_string_equal(a.last.value[PREDICTION_CALIBRATION], "prior");
-    double mid = atof(a.last.value[PREDICTION_CURRENT_PRICE]);
-    double p10 = 1e4 * log(atof(a.last.value[PREDICTION_P10]) / mid);
-    double p90 = 1e4 * log(atof(a.last.value[PREDICTION_P90]) / mid);
+    assert_true(fabs(atof(a->last.value[PREDICTION_CONFIDENCE]) - 0.5625) < 1e-6);
+    assert_string_equal(a->last.value[PREDICTION_CALIBRATION], "prior");
+    double mid = atof(a->last.value[PREDICTION_CURRENT_PRICE]);
+    double p10 = 1e4 * log(atof(a->last.value[PREDICTION_P10]) / mid);
+    double p90 = 1e4 * log(atof(a->last.value[PREDICTION_P90]) / mid);
     assert_true(fabs(p10 - (0.5 - 1.5 * 2)) < 1e-4 && fabs(p90 - (0.5 + 1.25 * 2)) < 1e-4);
     /* Features older than the calibration knows: as good as a coin. */
     since_tick.old_us = 6000000;
-    run(one, 1, 4000000);
-    assert_true(atof(a.last.value[PREDICTION_CONFIDENCE]) < 0.5);
+    run(4000000);
+    assert_true(atof(a->last.value[PREDICTION_CONFIDENCE]) < 0.5);
     since_tick.old_us = 0;
-    infer_close(&a.infer);
-    model_close(model);
-    free(shared);
 }
 
 static void infer_takes_an_absurd_forecast_for_none(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
-    struct model *model = model_with_calibration(1e30f);
-    replica_open(&a, shared);
-    assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
-    run(one, 1, 4000000);
-    assert_string_equal(a.last.value[PREDICTION_RETURN_BP], "0");
-    assert_true(atof(a.last.value[PREDICTION_CONFIDENCE]) == 0.0);
-    assert_true(isfinite(atof(a.last.value[PREDICTION_P90])));
-    infer_close(&a.infer);
-    model_close(model);
-    free(shared);
+    replica_open_with(a, model_with_calibration(1e30f));
+    run(4000000);
+    assert_string_equal(a->last.value[PREDICTION_RETURN_BP], "0");
+    assert_true(atof(a->last.value[PREDICTION_CONFIDENCE]) == 0.0);
+    assert_true(isfinite(atof(a->last.value[PREDICTION_P90])));
 }
 
 static void infer_publishes_every_slot_once_with_two_replicas(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica b;
-    struct replica *both[] = {&a, &b};
-    replica_open(&a, shared);
-    replica_open(&b, shared);
-    run(both, 2, 40000000);
+    replica_open(a);
+    replica_open(b);
+    run(40000000);
     assert_int_equal(shared->slot[0], FIRST_SLOT);
     assert_in_range(shared->count, 19, 20);
-    assert_every_slot_once(shared);
-    assert_int_equal(a.infer.counters.published, shared->count);
-    assert_int_equal(b.infer.counters.existed, shared->count);
-    assert_int_equal(b.served, shared->count);
-    assert_memory_equal(&a.last, &b.last, sizeof(a.last));
-    assert_string_equal(a.last.value[PREDICTION_MODE], "live");
-    assert_string_equal(a.last.value[PREDICTION_FEATURES_AGE_MS], "5");
-    assert_in_range(a.timing.published_late_us, 0, 1000);
-    infer_close(&a.infer);
-    infer_close(&b.infer);
-    free(shared);
+    assert_every_slot_once();
+    assert_int_equal(a->infer.counters.published, shared->count);
+    assert_int_equal(b->infer.counters.existed, shared->count);
+    assert_int_equal(b->served, shared->count);
+    assert_memory_equal(&a->last, &b->last, sizeof(a->last));
+    assert_string_equal(a->last.value[PREDICTION_MODE], "live");
+    assert_string_equal(a->last.value[PREDICTION_FEATURES_AGE_MS], "5");
+    assert_in_range(a->timing.published_late_us, 0, 1000);
 }
 
 static void infer_with_a_stagger_finds_the_slot_published(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica b;
-    struct replica *late_first[] = {&b, &a};
-    replica_open(&a, shared);
-    replica_open(&b, shared);
-    b.infer.options.stagger_us = 3000;
-    run(late_first, 2, 20000000);
-    assert_int_equal(b.infer.counters.published, 0);
-    assert_int_equal(b.infer.counters.existed, shared->count);
-    assert_int_equal(a.infer.counters.published, shared->count);
-    assert_every_slot_once(shared);
-    assert_in_range(b.timing.late_us, 3000, 4000);
-    infer_close(&a.infer);
-    infer_close(&b.infer);
-    free(shared);
+    replica_open(b);
+    replica_open(a);
+    b->infer.options.stagger_us = 3000;
+    run(20000000);
+    assert_int_equal(b->infer.counters.published, 0);
+    assert_int_equal(b->infer.counters.existed, shared->count);
+    assert_int_equal(a->infer.counters.published, shared->count);
+    assert_every_slot_once();
+    assert_in_range(b->timing.late_us, 3000, 4000);
 }
 
 static void infer_goes_on_blind_while_redis_is_away_and_appends_afterwards(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
-    replica_open(&a, shared);
-    run(one, 1, 10000000);
+    replica_open(a);
+    run(10000000);
     int before = shared->count;
     shared->away = true;
-    run(one, 1, 60000000);
+    run(60000000);
     assert_int_equal(shared->count, before);
-    assert_int_equal(a.local, 30);
-    assert_string_equal(a.last.value[PREDICTION_SOURCE], "fallback");
-    assert_string_equal(a.last.value[PREDICTION_CONFIDENCE], "0.000000");
-    assert_string_equal(a.last.value[PREDICTION_CURRENT_PRICE], "60000.00");
+    assert_int_equal(a->local, 30);
+    assert_string_equal(a->last.value[PREDICTION_SOURCE], "fallback");
+    assert_string_equal(a->last.value[PREDICTION_CONFIDENCE], "0.000000");
+    assert_string_equal(a->last.value[PREDICTION_CURRENT_PRICE], "60000.00");
     shared->away = false;
-    run(one, 1, 10000000);
+    run(10000000);
     assert_int_equal(shared->count, before + 35);
-    assert_every_slot_once(shared);
-    assert_string_equal(a.last.value[PREDICTION_SOURCE], "redis");
-    assert_int_equal(a.infer.outbox.count, 0);
-    infer_close(&a.infer);
-    free(shared);
+    assert_every_slot_once();
+    assert_string_equal(a->last.value[PREDICTION_SOURCE], "redis");
+    assert_int_equal(a->infer.outbox.count, 0);
 }
 
 /* A REST view of the test's own: 60,001.50, older by age_us at each slot. */
@@ -425,312 +431,256 @@ static bool fake_view_read(void *self, int64_t slot_us, struct state_read *state
 static void infer_rests_on_the_rest_view_at_once_and_comes_back(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
     struct fake_view view = {.has_vector = true, .age_us = 700000, .schema = feature_schema_hash()};
-    struct replica a;
-    struct replica *one[] = {&a};
-    struct onnx_options options = {.feature_schema = feature_schema_hash()};
-    struct model *model;
-    assert_int_equal(onnx_read(baseline_file(), &options, &model, NULL), ERR_OK);
-    replica_open(&a, shared);
-    a.infer.options.view = (struct infer_view_port){&view, fake_view_read};
-    assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
-    run(one, 1, 10000000);
+    replica_open_with(a, baseline_model());
+    a->infer.options.view = (struct infer_view_port){&view, fake_view_read};
+    run(10000000);
     assert_int_equal(view.reads, 0); /* not looked at while the hot state is there */
     int before = shared->count;
     shared->away = true;
-    run(one, 1, 4000000); /* the first slot rests on the read before it */
-    assert_string_equal(a.last.value[PREDICTION_SOURCE], "fallback");
-    assert_string_equal(a.last.value[PREDICTION_MODE], "fallback");
-    assert_string_equal(a.last.value[PREDICTION_CURRENT_PRICE], "60001.50");
-    assert_string_equal(a.last.value[PREDICTION_FEATURES_AGE_MS], "700");
-    assert_string_not_equal(a.last.value[PREDICTION_CONFIDENCE], "0.000000");
-    run(one, 1, 56000000);
-    assert_int_equal(a.local, 30);
+    run(4000000); /* the first slot rests on the read before it */
+    assert_string_equal(a->last.value[PREDICTION_SOURCE], "fallback");
+    assert_string_equal(a->last.value[PREDICTION_MODE], "fallback");
+    assert_string_equal(a->last.value[PREDICTION_CURRENT_PRICE], "60001.50");
+    assert_string_equal(a->last.value[PREDICTION_FEATURES_AGE_MS], "700");
+    assert_string_not_equal(a->last.value[PREDICTION_CONFIDENCE], "0.000000");
+    run(56000000);
+    assert_int_equal(a->local, 30);
     shared->away = false;
-    run(one, 1, 2000000);
-    assert_string_equal(a.last.value[PREDICTION_SOURCE], "redis");
-    run(one, 1, 2000000);
+    run(2000000);
+    assert_string_equal(a->last.value[PREDICTION_SOURCE], "redis");
+    run(2000000);
     assert_int_equal(shared->count, before + 32);
-    assert_every_slot_once(shared);
-    infer_close(&a.infer);
-    model_close(model);
-    free(shared);
+    assert_every_slot_once();
 }
 
 static void infer_uses_no_more_of_a_view_than_it_has(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
     struct fake_view view = {.has_vector = true, .schema = feature_schema_hash() + 1};
-    struct replica a;
-    struct replica *one[] = {&a};
-    struct onnx_options options = {.feature_schema = feature_schema_hash()};
-    struct model *model;
-    assert_int_equal(onnx_read(baseline_file(), &options, &model, NULL), ERR_OK);
     shared->away = true;
-    replica_open(&a, shared);
-    a.infer.options.view = (struct infer_view_port){&view, fake_view_read};
-    assert_int_equal(infer_set_model(&a.infer, model), ERR_OK);
-    run(one, 1, 4000000); /* another schema: its price, but no forecast */
-    assert_string_equal(a.last.value[PREDICTION_MODE], "fallback");
-    assert_string_equal(a.last.value[PREDICTION_RETURN_BP], "0");
-    assert_string_equal(a.last.value[PREDICTION_CONFIDENCE], "0.000000");
-    assert_true(a.infer.counters.schema_mismatches > 0);
+    replica_open_with(a, baseline_model());
+    a->infer.options.view = (struct infer_view_port){&view, fake_view_read};
+    run(4000000); /* another schema: its price, but no forecast */
+    assert_string_equal(a->last.value[PREDICTION_MODE], "fallback");
+    assert_string_equal(a->last.value[PREDICTION_RETURN_BP], "0");
+    assert_string_equal(a->last.value[PREDICTION_CONFIDENCE], "0.000000");
+    assert_true(a->infer.counters.schema_mismatches > 0);
     view.age_us = REST_VIEW_OLD_US + 1;
-    run(one, 1, 2000000);
-    assert_string_equal(a.last.value[PREDICTION_MODE], "blind");
-    assert_string_equal(a.last.value[PREDICTION_CURRENT_PRICE], "60001.50");
-    infer_close(&a.infer);
-    model_close(model);
-    free(shared);
+    run(2000000);
+    assert_string_equal(a->last.value[PREDICTION_MODE], "blind");
+    assert_string_equal(a->last.value[PREDICTION_CURRENT_PRICE], "60001.50");
 }
 
 static void infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica b;
-    struct replica *both[] = {&a, &b};
-    replica_open(&a, shared);
-    replica_open(&b, shared);
-    run(both, 2, 10000000);
+    replica_open(a);
+    replica_open(b);
+    run(10000000);
     shared->away = true;
-    run(both, 2, 20000000);
+    run(20000000);
     /* a is restarted meanwhile: it knows nothing of the slots without Redis. */
-    infer_close(&a.infer);
-    replica_open(&a, shared);
-    run(both, 2, 1000000);
+    replica_restart(a);
+    run(1000000);
     shared->away = false;
-    run(both, 2, 10000000);
-    assert_every_slot_once(shared);
-    assert_int_equal(a.infer.counters.holes_allowed, 0);
-    infer_close(&a.infer);
-    infer_close(&b.infer);
-    free(shared);
+    run(10000000);
+    assert_every_slot_once();
+    assert_int_equal(a->infer.counters.holes_allowed, 0);
+}
+
+/* While the store refuses everything the other replica cannot fill the hole either: its time
+ * begins when there is room again. */
+static void infer_does_not_count_a_refusal_as_patience_with_the_other_replica(void **state)
+{
+    (void)state;
+    replica_open(a);
+    replica_open(b);
+    run(10000000);
+    a->refused = b->refused = true;
+    run(20000000);
+    replica_restart(a);
+    a->refused = false;
+    for (int ms = 0; ms < 5000 && a->infer.counters.holes_waited == 0; ms++)
+        run(1000);
+    assert_int_equal(a->infer.counters.holes_waited, 1);
+    a->refused = true; /* it has heard of the hole, and the store is full again */
+    run(1000000);
+    a->refused = false;
+    run(150000); /* the other one comes back later */
+    b->refused = false;
+    run(10000000);
+    assert_every_slot_once();
+    assert_int_equal(a->infer.counters.holes_allowed, 0);
 }
 
 /* A failover to a replica that had not received the newest entries yet. */
 static void infer_publishes_again_what_a_failover_has_lost(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica b;
-    struct replica *both[] = {&a, &b};
     struct prediction lost[3];
-    replica_open(&a, shared);
-    replica_open(&b, shared);
-    run(both, 2, 20000000);
+    replica_open(a);
+    replica_open(b);
+    run(20000000);
     int before = shared->count;
     memcpy(lost, &shared->record[before - 3], sizeof(lost));
     shared->count -= 3;
-    run(both, 2, 10000000);
-    assert_every_slot_once(shared);
+    run(10000000);
+    assert_every_slot_once();
     assert_int_equal(shared->count, before + 5);
     assert_memory_equal(&shared->record[before - 3], lost, sizeof(lost));
-    assert_int_equal(a.infer.counters.refilled + b.infer.counters.refilled, 3);
-    assert_int_equal(a.infer.counters.holes_allowed + b.infer.counters.holes_allowed, 0);
-    assert_int_equal(a.infer.outbox.count + b.infer.outbox.count, 0);
-    infer_close(&a.infer);
-    infer_close(&b.infer);
-    free(shared);
+    assert_int_equal(a->infer.counters.refilled + b->infer.counters.refilled, 3);
+    assert_int_equal(a->infer.counters.holes_allowed + b->infer.counters.holes_allowed, 0);
+    assert_int_equal(a->infer.outbox.count + b->infer.outbox.count, 0);
 }
 
 static void infer_leaves_a_hole_when_more_is_lost_than_it_keeps(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
-    replica_open(&a, shared);
-    run(one, 1, 100000000);
+    replica_open(a);
+    run(100000000);
     int before = shared->count;
     assert_true(before > INFER_RECENT + 5);
     shared->count = 5;
-    run(one, 1, 10000000);
+    run(10000000);
     /* 32 kept and 5 new ones stand behind the five that were left. */
     assert_int_equal(shared->count, 5 + INFER_RECENT + 5);
     assert_int_equal(shared->slot[5], FIRST_SLOT + before - INFER_RECENT);
-    assert_int_equal(a.infer.counters.holes_allowed, 1);
-    infer_close(&a.infer);
-    free(shared);
+    assert_int_equal(a->infer.counters.holes_allowed, 1);
 }
 
 static void infer_leaves_a_hole_when_nobody_can_fill_it(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
     shared->slot[0] = FIRST_SLOT - 100;
     shared->count = 1;
-    struct replica a;
-    struct replica *one[] = {&a};
-    replica_open(&a, shared);
-    run(one, 1, 10000000);
+    replica_open(a);
+    run(10000000);
     assert_int_equal(shared->slot[1], FIRST_SLOT);
-    assert_true(a.infer.counters.holes_allowed > 0);
-    assert_int_equal(a.infer.outbox.count, 0);
-    infer_close(&a.infer);
-    free(shared);
+    assert_true(a->infer.counters.holes_allowed > 0);
+    assert_int_equal(a->infer.outbox.count, 0);
 }
 
 static void infer_does_not_wait_for_a_hung_redis(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
-    replica_open(&a, shared);
-    run(one, 1, 3900000);
-    assert_int_equal(a.served, 1);
+    replica_open(a);
+    run(3900000);
+    assert_int_equal(a->served, 1);
     shared->hung = true;
-    run(one, 1, 200000);
-    assert_int_equal(a.served, 2);
-    assert_string_equal(a.last.value[PREDICTION_REASON], "redis slow");
-    assert_true(a.timing.published_late_us <=
+    run(200000);
+    assert_int_equal(a->served, 2);
+    assert_string_equal(a->last.value[PREDICTION_REASON], "redis slow");
+    assert_true(a->timing.published_late_us <=
                 INFER_READ_TIMEOUT_US + INFER_SERVE_TIMEOUT_US + 2000);
-    infer_close(&a.infer);
-    free(shared);
 }
 
 static void infer_rests_on_the_read_before_the_slot_when_the_one_at_it_does_not_come(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
-    replica_open(&a, shared);
-    run(one, 1, 3998000); /* 2 ms before the second slot: read already */
+    replica_open(a);
+    run(3998000); /* 2 ms before the second slot: read already */
     shared->hung = true;
-    run(one, 1, 100000);
-    assert_int_equal(a.served, 2);
-    assert_string_equal(a.last.value[PREDICTION_SOURCE], "redis");
-    assert_string_not_equal(a.last.value[PREDICTION_SEQ], "0");
-    assert_int_equal(a.infer.counters.read_failures, 1);
-    infer_close(&a.infer);
-    free(shared);
+    run(100000);
+    assert_int_equal(a->served, 2);
+    assert_string_equal(a->last.value[PREDICTION_SOURCE], "redis");
+    assert_string_not_equal(a->last.value[PREDICTION_SEQ], "0");
+    assert_int_equal(a->infer.counters.read_failures, 1);
 }
 
 static void infer_ignores_an_answer_to_a_slot_that_went_on(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
-    replica_open(&a, shared);
-    run(one, 1, 1900000);
+    replica_open(a);
+    run(1900000);
     shared->hung = true;
-    run(one, 1, 200000); /* reads in slot 1 without an answer; no price yet: waiting */
-    assert_int_equal(a.infer.counters.waiting, 1);
-    infer_read_fn late = a.late_done;
-    void *context = a.late_context;
-    run(one, 1, 1901000); /* slot 2 is being read */
-    assert_int_equal(a.infer.phase, INFER_READING);
+    run(200000); /* reads in slot 1 without an answer; no price yet: waiting */
+    assert_int_equal(a->infer.counters.waiting, 1);
+    infer_read_fn late = a->late_done;
+    void *context = a->late_context;
+    run(1901000); /* slot 2 is being read */
+    assert_int_equal(a->infer.phase, INFER_READING);
     struct infer_read read = {0};
     fill_state(&read.state);
     late(context, ERR_OK, &read);
-    assert_int_equal(a.infer.phase, INFER_READING);
-    infer_close(&a.infer);
-    free(shared);
+    assert_int_equal(a->infer.phase, INFER_READING);
 }
 
 static void infer_counts_the_slots_of_a_pause_and_serves_the_current_one(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
-    replica_open(&a, shared);
-    run(one, 1, 5000000);
+    replica_open(a);
+    run(5000000);
     int64_t last = shared->slot[shared->count - 1];
     mono_us += 7500000;
-    run(one, 1, 1000000);
-    assert_int_equal(a.infer.counters.missed_slots, 3);
+    run(1000000);
+    assert_int_equal(a->infer.counters.missed_slots, 3);
     assert_int_equal(shared->slot[shared->count - 1], last + 4);
-    infer_close(&a.infer);
-    free(shared);
 }
 
 static void infer_publishes_nothing_before_a_price_was_seen(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
     shared->empty = true;
-    struct replica a;
-    struct replica *one[] = {&a};
-    replica_open(&a, shared);
-    run(one, 1, 10000000);
+    replica_open(a);
+    run(10000000);
     assert_int_equal(shared->count, 0);
-    assert_in_range(a.infer.counters.waiting, 4, 5);
+    assert_in_range(a->infer.counters.waiting, 4, 5);
     shared->empty = false;
-    run(one, 1, 3000000);
+    run(3000000);
     assert_true(shared->count > 0);
-    infer_close(&a.infer);
-    free(shared);
 }
 
 static void infer_goes_on_after_a_slot_taken_by_a_damaged_record(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
-    replica_open(&a, shared);
-    run(one, 1, 5000000);
+    replica_open(a);
+    run(5000000);
     shared->damaged = true;
-    run(one, 1, 6000000);
-    assert_int_equal(a.served, 5);
+    run(6000000);
+    assert_int_equal(a->served, 5);
     assert_int_equal(shared->count, 4);
-    assert_int_equal(a.infer.outbox.count, 0);
-    infer_close(&a.infer);
-    free(shared);
+    assert_int_equal(a->infer.outbox.count, 0);
 }
 
 static void infer_goes_blind_when_the_keys_are_gone(void **state)
 {
     (void)state;
-    struct shared *shared = calloc(1, sizeof(*shared));
-    struct replica a;
-    struct replica *one[] = {&a};
-    replica_open(&a, shared);
-    run(one, 1, 5000000);
+    replica_open(a);
+    run(5000000);
     shared->empty = true;
-    run(one, 1, 5000000);
-    assert_string_equal(a.last.value[PREDICTION_MODE], "blind");
-    assert_string_equal(a.last.value[PREDICTION_REASON], "keys missing");
-    assert_int_equal(a.modes, 2);
-    infer_close(&a.infer);
-    free(shared);
+    run(5000000);
+    assert_string_equal(a->last.value[PREDICTION_MODE], "blind");
+    assert_string_equal(a->last.value[PREDICTION_REASON], "keys missing");
+    assert_int_equal(a->modes, 2);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(infer_begins_with_the_confidence_and_band_that_training_ended_with,
-                               setup),
-        cmocka_unit_test_setup(infer_takes_an_absurd_forecast_for_none, setup),
-        cmocka_unit_test_setup(infer_judges_by_what_was_true_at_the_tick, setup),
-        cmocka_unit_test_setup(infer_counts_no_outcome_that_the_tick_had_not_seen, setup),
-        cmocka_unit_test_setup(infer_publishes_every_slot_once_with_two_replicas, setup),
-        cmocka_unit_test_setup(infer_with_a_stagger_finds_the_slot_published, setup),
-        cmocka_unit_test_setup(infer_goes_on_blind_while_redis_is_away_and_appends_afterwards,
-                               setup),
-        cmocka_unit_test_setup(infer_rests_on_the_rest_view_at_once_and_comes_back, setup),
-        cmocka_unit_test_setup(infer_uses_no_more_of_a_view_than_it_has, setup),
-        cmocka_unit_test_setup(infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one,
-                               setup),
-        cmocka_unit_test_setup(infer_publishes_again_what_a_failover_has_lost, setup),
-        cmocka_unit_test_setup(infer_leaves_a_hole_when_more_is_lost_than_it_keeps, setup),
-        cmocka_unit_test_setup(infer_leaves_a_hole_when_nobody_can_fill_it, setup),
-        cmocka_unit_test_setup(infer_does_not_wait_for_a_hung_redis, setup),
-        cmocka_unit_test_setup(
-            infer_rests_on_the_read_before_the_slot_when_the_one_at_it_does_not_come, setup),
-        cmocka_unit_test_setup(infer_ignores_an_answer_to_a_slot_that_went_on, setup),
-        cmocka_unit_test_setup(infer_counts_the_slots_of_a_pause_and_serves_the_current_one, setup),
-        cmocka_unit_test_setup(infer_publishes_nothing_before_a_price_was_seen, setup),
-        cmocka_unit_test_setup(infer_goes_on_after_a_slot_taken_by_a_damaged_record, setup),
-        cmocka_unit_test_setup(infer_goes_blind_when_the_keys_are_gone, setup),
+        TEST(infer_begins_with_the_confidence_and_band_that_training_ended_with),
+        TEST(infer_takes_an_absurd_forecast_for_none),
+        TEST(infer_judges_by_what_was_true_at_the_tick),
+        TEST(infer_counts_no_outcome_that_the_tick_had_not_seen),
+        TEST(infer_publishes_every_slot_once_with_two_replicas),
+        TEST(infer_with_a_stagger_finds_the_slot_published),
+        TEST(infer_goes_on_blind_while_redis_is_away_and_appends_afterwards),
+        TEST(infer_rests_on_the_rest_view_at_once_and_comes_back),
+        TEST(infer_uses_no_more_of_a_view_than_it_has),
+        TEST(infer_lets_the_other_replica_fill_a_hole_before_it_leaves_one),
+        TEST(infer_does_not_count_a_refusal_as_patience_with_the_other_replica),
+        TEST(infer_publishes_again_what_a_failover_has_lost),
+        TEST(infer_leaves_a_hole_when_more_is_lost_than_it_keeps),
+        TEST(infer_leaves_a_hole_when_nobody_can_fill_it),
+        TEST(infer_does_not_wait_for_a_hung_redis),
+        TEST(infer_rests_on_the_read_before_the_slot_when_the_one_at_it_does_not_come),
+        TEST(infer_ignores_an_answer_to_a_slot_that_went_on),
+        TEST(infer_counts_the_slots_of_a_pause_and_serves_the_current_one),
+        TEST(infer_publishes_nothing_before_a_price_was_seen),
+        TEST(infer_goes_on_after_a_slot_taken_by_a_damaged_record),
+        TEST(infer_goes_blind_when_the_keys_are_gone),
     };
     return cmocka_run_group_tests_name("infer", tests, NULL, NULL);
 }

@@ -22,7 +22,9 @@ struct registry {
     model_file_fn fetched;
     void *fetched_context;
     char asked[MODEL_SHA256_SIZE];
-    int fetches, kept;
+    int fetches, kept, put_aside;
+    char aside_sha[MODEL_SHA256_SIZE];
+    size_t aside_size;
 };
 
 static int registry_pointer(void *self, model_pointer_fn done, void *context)
@@ -50,6 +52,14 @@ static void registry_keep(void *self, struct bytes file)
     struct registry *registry = self;
     assert_int_equal(file.size, baseline_file().size);
     registry->kept++;
+}
+
+static void registry_refuse(void *self, const char *sha, struct bytes file)
+{
+    struct registry *registry = self;
+    snprintf(registry->aside_sha, sizeof(registry->aside_sha), "%s", sha);
+    registry->aside_size = file.size;
+    registry->put_aside++;
 }
 
 static void answer_pointer(struct registry *registry)
@@ -85,7 +95,8 @@ static void pass(int64_t us, bool quiet)
 static int setup(void **state)
 {
     (void)state;
-    const struct model_port port = {&registry, registry_pointer, registry_fetch, registry_keep};
+    const struct model_port port = {&registry, registry_pointer, registry_fetch, registry_keep,
+                                    registry_refuse};
     const char *have[MODEL_ROLES] = {"old", NULL};
     memset(&registry, 0, sizeof(registry));
     now_us = 0;
@@ -143,6 +154,25 @@ static void model_watch_refuses_a_bad_file_until_the_pointer_moves(void **state)
     pass(500000, true);
     assert_int_equal(watch.counters.refused, 2);
     assert_false(model_watch_take(&watch, MODEL_PRODUCTION, &model));
+    /* The bytes are put aside, when there are any; never near a slot. */
+    assert_int_equal(registry.put_aside, 1);
+    assert_string_equal(registry.aside_sha, "cut");
+    assert_int_equal(registry.aside_size, baseline_file().size / 2);
+    point(MODEL_PRODUCTION, "other");
+    pass(500000, false);
+    answer_file(&registry, ERR_CORRUPT, baseline_file());
+    pass(500000, false);
+    assert_int_equal(registry.put_aside, 1);
+    pass(10000, true);
+    assert_int_equal(registry.put_aside, 2);
+    assert_string_equal(registry.aside_sha, "other");
+    assert_int_equal(watch.counters.refused, 3);
+    assert_false(model_watch_take(&watch, MODEL_PRODUCTION, &model));
+    point(MODEL_PRODUCTION, "huge");
+    pass(500000, true);
+    answer_file(&registry, ERR_FULL, (struct bytes){NULL, 0});
+    assert_int_equal(registry.put_aside, 2);
+    assert_int_equal(watch.counters.refused, 4);
 }
 
 static void model_watch_asks_again_when_there_was_no_answer(void **state)

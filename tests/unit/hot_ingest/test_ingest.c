@@ -132,7 +132,7 @@ struct readback {
     uint8_t *seen; /* by seq */
     uint64_t seen_size;
     uint64_t highest;
-    int ticks;
+    int ticks, connected;
 };
 
 static void read_envelope(struct readback *readback, int stream, const struct model_entry *entry)
@@ -149,6 +149,7 @@ static void read_envelope(struct readback *readback, int stream, const struct mo
         assert_true(record.seq < readback->seen_size);
         assert_true(record.kind == RECORD_FRAME || stream == STREAM_DEPTH);
         readback->ticks += record.kind == RECORD_TICK;
+        readback->connected += record.kind == RECORD_TICK && record.flags == RECORD_CONNECTED;
         readback->last_seq[stream] = record.seq;
         readback->seen[record.seq]++;
         readback->highest = record.seq > readback->highest ? record.seq : readback->highest;
@@ -195,6 +196,7 @@ static void ingest_stamps_all_three_streams_in_one_gapless_order(void **state)
     assert_int_equal(readback.epoch, START_WALL_US / 1000);
     /* 3.5 s: 35 ticks at 50 ms, one before the slot boundary at 2 s. */
     assert_true(readback.ticks >= 36 && readback.ticks <= 38);
+    assert_int_equal(readback.connected, 1); /* the one connection, opened once */
     assert_true(fixture->acks > 0);
     for (int s = 0; s < INGEST_STREAMS; s++)
         assert_true(readback.last_seq[s] > 0);

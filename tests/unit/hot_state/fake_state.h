@@ -516,6 +516,7 @@ struct fake_market {
     } trades[FAKE_TRADES_KEPT]; /* the newest; a ring */
     uint64_t trade_count;
     bool losing_trades; /* they are made and reach nobody */
+    int asks_gone;      /* the best ones, that the next snapshot does not have */
 };
 
 static inline void fake_market_open(struct fake_market *market, struct fake_streams *streams,
@@ -578,6 +579,22 @@ static inline void fake_market_diff(struct fake_market *market)
     market->update_id += 3;
     size_t size = sbe_encode_diff(frame, sizeof(frame), FAKE_SYMBOL, fake_scale, market->recv_us,
                                   first, market->update_id, &bids, 1, &asks, 1);
+    fake_market_emit(market, STREAM_DEPTH, RECORD_FRAME, bytes_of(frame, size));
+}
+
+/* Buyers take all asks but the last `left`: a diff says so. */
+static inline void fake_market_eat(struct fake_market *market, int left)
+{
+    uint8_t frame[1024];
+    struct sbe_level asks[FAKE_LEVELS];
+    market->asks_gone = FAKE_LEVELS - left;
+    for (int i = 0; i < market->asks_gone; i++)
+        asks[i] = (struct sbe_level){fake_ask_price(i), 0};
+    int64_t first = market->update_id + 1;
+    market->update_id += 3;
+    size_t size =
+        sbe_encode_diff(frame, sizeof(frame), FAKE_SYMBOL, fake_scale, market->recv_us, first,
+                        market->update_id, NULL, 0, asks, (uint16_t)market->asks_gone);
     fake_market_emit(market, STREAM_DEPTH, RECORD_FRAME, bytes_of(frame, size));
 }
 
@@ -656,8 +673,9 @@ static inline void fake_market_hand_over(const struct fake_market *market, struc
     text_add_format(&depth, "{\"lastUpdateId\":%lld", (long long)market->update_id);
     for (int side = 0; side < 2; side++) {
         text_add(&depth, side == 0 ? ",\"bids\":[" : ",\"asks\":[");
-        for (int i = 0; i < FAKE_LEVELS; i++) {
-            text_add(&depth, i == 0 ? "[\"" : ",[\"");
+        int first = side == 0 ? 0 : market->asks_gone;
+        for (int i = first; i < FAKE_LEVELS; i++) {
+            text_add(&depth, i == first ? "[\"" : ",[\"");
             text_add_decimal(&depth, side == 0 ? fake_bid_price(i) : fake_ask_price(i), -8);
             text_add(&depth, "\",\"");
             text_add_decimal(&depth, side == 0 ? market->bids[i] : market->asks[i], -8);

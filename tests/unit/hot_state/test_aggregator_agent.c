@@ -297,6 +297,57 @@ static void a_standby_takes_over_soon_after_the_lease_ran_out(void **state)
     }
 }
 
+/* So many milliseconds without a record. */
+static void stand_still(struct scene *scene, int64_t ms)
+{
+    for (int64_t i = 0; i < ms; i++) {
+        scene->now.wall_us += 990;
+        scene->now.mono_us += 990;
+        settle(scene);
+    }
+}
+
+/* Its own checkpoint tells it nothing of what its successor's world is like. */
+static void a_relieved_writer_takes_its_successors_checkpoint_not_its_own(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    start(scene, 1);
+    run(scene, 3000);
+    assert_true(status_of(scene, 0).active);
+    stand_still(scene, 1500);
+    fake_market_tick(&scene->market);
+    stand_still(scene, 5); /* written with a checkpoint */
+    snprintf(scene->store.lease, sizeof(scene->store.lease), "b");
+    scene->store.lease_until_us = scene->now.mono_us + 2000000;
+    scene->store.fence += 1000000;
+    int loads = scene->store.loads;
+    stand_still(scene, 2000);
+    assert_false(status_of(scene, 0).active);
+    assert_true(status_of(scene, 1).active);
+    assert_true(scene->store.loads > loads);
+    assert_int_equal(status_of(scene, 0).resyncs, 0);
+    run(scene, 2500);
+    assert_int_equal(status_of(scene, 0).resyncs, 1);
+    run(scene, 1000);
+    settle(scene);
+    assert_same_world(scene, 0, 1);
+}
+
+/* What the store will do, it tells: nobody has to look all the time. */
+static void a_writer_without_a_store_does_not_spin(void **state)
+{
+    struct scene *scene = *state;
+    struct fake_node *node = start(scene, 0);
+    run(scene, 1000);
+    assert_true(status_of(scene, 0).active);
+    fake_client_break(&node->client);
+    node->client.disconnected = true;
+    run(scene, 300);
+    assert_true(aggregator_wait_us(node->aggregator, scene->now) > 0);
+    assert_int_equal(aggregator_do_work(node->aggregator, scene->now), 0);
+}
+
 static void a_woken_writer_writes_nothing(void **state)
 {
     struct scene *scene = *state;
@@ -510,6 +561,23 @@ static void a_swap_of_unknown_outcome_keeps_the_right_book(void **state)
     settle(scene);
     assert_true(status_of(scene, 0).book_live);
     assert_int_equal(status_of(scene, 0).anchors, 1);
+    assert_book_is_the_exchanges(scene);
+}
+
+static void a_renewal_behind_a_swap_is_not_refused_by_the_swaps_own_fence(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    while (scene->store.swaps == 0)
+        step(scene);
+    scene->nodes[0].client.held = true; /* the swap's answer waits, and so does the renewal's */
+    run(scene, 1000);
+    assert_true(scene->nodes[0].client.count >= 2);
+    scene->nodes[0].client.held = false;
+    run(scene, 100);
+    settle(scene);
+    assert_int_equal(status_of(scene, 0).fence, scene->store.fence);
+    assert_int_equal(status_of(scene, 0).writes_refused, 0);
     assert_book_is_the_exchanges(scene);
 }
 
@@ -806,6 +874,61 @@ static void lost_trades_come_back_with_the_anchor_for_both(void **state)
                   trades_since(&scene->market, scene->market.recv_us - 5000000));
 }
 
+/* --- the end of the known book ------------------------------------------------------ */
+
+static void price_that_nears_the_end_of_the_known_book_has_it_fetched_again(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1000);
+    scene->quiet = true;
+    scene->answering = false;
+    fake_market_eat(&scene->market, 5);
+    run(scene, 100);
+    assert_string_equal(scene->store.ask, "");
+    fake_market_eat(&scene->market, 2);
+    run(scene, 100);
+    assert_non_null(strstr(scene->store.ask, "end of the known book"));
+    assert_non_null(strstr(scene->store.ask, "\"levels\":1000"));
+    assert_true(status_of(scene, 0).book_live);
+    /* The exchange has more behind what was known. */
+    scene->market.asks_gone = 0;
+    scene->answering = true;
+    run(scene, 500);
+    assert_int_equal(scene->store.swaps, 2);
+    run(scene, 5000);
+    assert_int_equal(scene->store.swaps, 2);
+}
+
+static void price_that_runs_on_has_it_fetched_not_too_often(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1000);
+    scene->quiet = true;
+    for (int i = 0; i < 50; i++) {
+        scene->market.asks_gone = 0; /* until it has been fetched */
+        run(scene, 200);
+        fake_market_eat(&scene->market, 2);
+        run(scene, 1);
+        scene->market.asks_gone = 0;
+        run(scene, 399);
+    }
+    /* 30 s: at once, and each 10 s. */
+    assert_in_range(scene->store.swaps, 1 + 3, 1 + 4);
+}
+
+static void book_that_ends_at_the_price_is_not_fetched_for_ever(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    run(scene, 1000);
+    scene->quiet = true;
+    fake_market_eat(&scene->market, 1);
+    run(scene, 25000);
+    assert_int_equal(scene->store.swaps, 2);
+}
+
 /* --- a silent market ------------------------------------------------------------------ */
 
 static void a_silent_market_has_rests_book_every_two_seconds(void **state)
@@ -882,6 +1005,8 @@ int main(void)
         TEST(a_flush_waits_for_the_drained_input_or_a_millisecond),
         TEST(a_standby_takes_over_within_two_seconds_without_loading),
         TEST(a_standby_takes_over_soon_after_the_lease_ran_out),
+        TEST(a_relieved_writer_takes_its_successors_checkpoint_not_its_own),
+        TEST(a_writer_without_a_store_does_not_spin),
         TEST(a_woken_writer_writes_nothing),
         TEST(a_clean_stop_hands_the_lease_over),
         TEST(a_standbys_world_equals_the_writers),
@@ -893,6 +1018,7 @@ int main(void)
         TEST(a_refused_swap_leaves_the_world_as_it_was),
         TEST(a_refused_swap_loses_no_record_that_came_meanwhile),
         TEST(a_swap_of_unknown_outcome_keeps_the_right_book),
+        TEST(a_renewal_behind_a_swap_is_not_refused_by_the_swaps_own_fence),
         TEST(an_anchor_older_than_the_buffer_is_refused),
         TEST(a_document_of_another_token_is_left_alone),
         TEST(a_live_book_can_be_anchored_by_force),
@@ -910,6 +1036,9 @@ int main(void)
         TEST(live_keys_that_are_wrong_are_written_and_checked_again),
         TEST(a_store_that_is_always_wrong_is_not_asked_for_ever),
         TEST(lost_trades_come_back_with_the_anchor_for_both),
+        TEST(price_that_nears_the_end_of_the_known_book_has_it_fetched_again),
+        TEST(price_that_runs_on_has_it_fetched_not_too_often),
+        TEST(book_that_ends_at_the_price_is_not_fetched_for_ever),
         TEST(a_silent_market_has_rests_book_every_two_seconds),
         TEST(the_market_is_back_and_goes_on_from_rests_book),
         TEST(the_market_is_back_behind_a_gap),

@@ -60,7 +60,7 @@ static void setup_open(struct setup *setup, double noise)
     assert_true(setup->x != NULL && setup->y != NULL);
     train_scaler_apply(&setup->scaler, &setup->dataset, setup->x, setup->y);
     setup->data = (struct fit_data){setup->x, setup->y, train, {3000, ROWS}};
-    search_defaults(5, 12, &setup->options);
+    search_defaults(5, 12, 170000, &setup->options);
     setup->options.mirror = false; /* the labels have no sides */
     setup->options.batch = 100;
     setup->options.learning_rate = 3e-3f;
@@ -177,6 +177,51 @@ static void the_net_learns_what_a_line_cannot(void **unused)
     setup_close(&setup);
 }
 
+/* Few rows, all noise, no prior: from the first epochs on it learns them by heart. */
+static void what_is_learned_by_heart_is_not_kept(void **unused)
+{
+    (void)unused;
+    struct setup setup;
+    struct fit *fit;
+    setup_open(&setup, 20.0);
+    setup.data.train = (struct split_range){2800, 3000};
+    setup.options.epochs = 400;
+    setup.options.weight_decay = 0.0f;
+    assert_int_equal(fit_open(&setup.options, &setup.data, &fit, NULL), ERR_OK);
+    while (fit_epoch(fit))
+        ;
+    int last = fit_epochs(fit) - 1;
+    assert_true(last < 399); /* it was ended */
+    assert_int_equal(fit_best_epoch(fit), last - setup.options.patience);
+    assert_true(fit_valid_error(fit, last) > 1.02 * fit_best_error(fit));
+    fit_close(fit);
+    setup_close(&setup);
+}
+
+/* An epoch that by chance has the least error does not end a training, nor is it what is kept: the
+ * last one, at the lowest rate, is. */
+static void chance_does_not_choose_the_epoch(void **unused)
+{
+    (void)unused;
+    struct setup setup;
+    struct fit *fit;
+    setup_open(&setup, 4.0);
+    setup.options.epochs = 20;
+    setup.options.learning_rate = 2e-3f;
+    setup.options.weight_decay = 1.0f;
+    assert_int_equal(fit_open(&setup.options, &setup.data, &fit, NULL), ERR_OK);
+    int rises = 0;
+    while (fit_epoch(fit)) {
+        int at = fit_epochs(fit) - 1;
+        rises += at > 0 && fit_valid_error(fit, at) > fit_valid_error(fit, at - 1);
+    }
+    assert_true(rises > 0);
+    assert_int_equal(fit_epochs(fit), 20);
+    assert_int_equal(fit_best_epoch(fit), 19);
+    fit_close(fit);
+    setup_close(&setup);
+}
+
 /* y = x0 - 3 x5 + 0.5, exactly. */
 static void ridge_finds_the_line(void **unused)
 {
@@ -270,6 +315,8 @@ int main(void)
         cmocka_unit_test(a_training_stopped_anywhere_ends_the_same),
         cmocka_unit_test(a_damaged_or_foreign_state_is_refused),
         cmocka_unit_test(the_net_learns_what_a_line_cannot),
+        cmocka_unit_test(what_is_learned_by_heart_is_not_kept),
+        cmocka_unit_test(chance_does_not_choose_the_epoch),
         cmocka_unit_test(ridge_finds_the_line),
         cmocka_unit_test(a_constant_feature_is_switched_off),
         cmocka_unit_test(the_model_is_the_net_at_its_best),

@@ -32,7 +32,7 @@ static void sink_emit(void *context, const struct record *record)
 
 static struct merge *open_merge(struct sink *sink, int64_t hold_us, size_t bytes, int records)
 {
-    struct merge_options options = {hold_us, bytes, records};
+    struct merge_options options = {hold_us, bytes, records, 0, 1};
     struct merge *merge = NULL;
     assert_int_equal(merge_open(&options, sink_emit, sink, &merge, NULL), ERR_OK);
     return merge;
@@ -43,7 +43,8 @@ static uint64_t payload_of(uint64_t epoch, uint64_t seq)
     return epoch * 1000003 + seq * 7919;
 }
 
-static void push(struct merge *merge, uint64_t epoch, uint64_t seq, size_t size, int64_t now_us)
+static void push_lane(struct merge *merge, int lane, uint64_t epoch, uint64_t seq, size_t size,
+                      int64_t now_us)
 {
     static uint8_t payload[512];
     memset(payload, 0xee, sizeof(payload));
@@ -53,8 +54,13 @@ static void push(struct merge *merge, uint64_t epoch, uint64_t seq, size_t size,
                             .recv_us = (int64_t)seq,
                             .kind = RECORD_FRAME,
                             .payload = bytes_of(payload, size)};
-    merge_push(merge, &record, now_us);
+    merge_push(merge, lane, &record, now_us);
     memset(payload, 0, sizeof(payload)); /* borrowed for the call only */
+}
+
+static void push(struct merge *merge, uint64_t epoch, uint64_t seq, size_t size, int64_t now_us)
+{
+    push_lane(merge, 0, epoch, seq, size, now_us);
 }
 
 /* Records may be kept back by up to `span` places, repeated, or lost. */
@@ -209,6 +215,58 @@ static void merge_waits_exactly_as_long_as_told(void **state)
     merge_close(merge);
 }
 
+static void merge_has_patience_with_a_stream_that_is_behind(void **state)
+{
+    (void)state;
+    static struct sink sink;
+    sink.count = 0;
+    struct merge *merge = NULL;
+    struct merge_options options = {50000, 4096, 16, 1000000, 3};
+    assert_int_equal(merge_open(&options, sink_emit, &sink, &merge, NULL), ERR_OK);
+    merge_start_after(merge, 1, 0);
+    push_lane(merge, 0, 1, 1, 8, 0);
+    push_lane(merge, 1, 1, 4, 8, 0);
+    push_lane(merge, 2, 1, 5, 8, 0);
+    assert_int_equal(merge_expire(merge, 60000), 940000); /* lane 0 may still bring 2 and 3 */
+    push_lane(merge, 0, 1, 2, 8, 60000);
+    push_lane(merge, 0, 1, 3, 8, 60000);
+    assert_int_equal(sink.count, 5);
+    assert_int_equal(merge_counters(merge)->holes, 0);
+    push_lane(merge, 0, 1, 8, 8, 100000);
+    push_lane(merge, 1, 1, 7, 8, 100000);
+    assert_int_equal(merge_expire(merge, 150000), 950000);
+    push_lane(merge, 2, 1, 9, 8, 150000); /* 6 is on no stream: all are past it */
+    assert_int_equal(merge_expire(merge, 150000), -1);
+    assert_int_equal(merge_counters(merge)->holes, 1);
+    push_lane(merge, 2, 1, 11, 8, 200000); /* patience ends too */
+    assert_int_equal(merge_expire(merge, 1199999), 1);
+    assert_int_equal(merge_expire(merge, 1200000), -1);
+    assert_int_equal(merge_counters(merge)->records_missing, 2);
+    push_lane(merge, 1, 2, 1, 8, 2000000); /* a new epoch's first one waits for no stream */
+    assert_int_equal(merge_expire(merge, 2050000), -1);
+    assert_int_equal(sink.records[sink.count - 1].epoch, 2);
+    merge_close(merge);
+}
+
+static void merge_begins_when_every_stream_has_shown_a_record(void **state)
+{
+    (void)state;
+    static struct sink sink;
+    sink.count = 0;
+    struct merge *merge = NULL;
+    struct merge_options options = {50000, 4096, 16, 1000000, 2};
+    assert_int_equal(merge_open(&options, sink_emit, &sink, &merge, NULL), ERR_OK);
+    push_lane(merge, 0, 1, 2, 8, 0);
+    assert_int_equal(merge_expire(merge, 900000), 100000);
+    push_lane(merge, 1, 1, 1, 8, 900000);
+    push_lane(merge, 1, 1, 3, 8, 900000);
+    assert_int_equal(sink.count, 0);
+    assert_int_equal(merge_expire(merge, 900000), -1); /* long held, and both have begun */
+    assert_int_equal(sink.count, 3);
+    assert_int_equal(sink.records[0].seq, 1);
+    merge_close(merge);
+}
+
 /* The streams are read one after the other: what is read first need not be first. */
 static void merge_begins_with_the_lowest_record_not_the_first_one(void **state)
 {
@@ -307,7 +365,7 @@ static void merge_refuses_nonsense_options(void **state)
     (void)state;
     struct merge *merge = NULL;
     struct err err = {0};
-    struct merge_options options = {0, 0, 0};
+    struct merge_options options = {0, 0, 0, 0, 1};
     assert_int_equal(merge_open(&options, sink_emit, NULL, &merge, &err), ERR_INVALID);
     assert_non_null(strstr(err.text, "records_max"));
 }
@@ -319,6 +377,8 @@ int main(void)
         cmocka_unit_test(merge_equals_a_sort_with_lost_records),
         cmocka_unit_test(merge_equals_a_sort_over_epochs),
         cmocka_unit_test(merge_waits_exactly_as_long_as_told),
+        cmocka_unit_test(merge_has_patience_with_a_stream_that_is_behind),
+        cmocka_unit_test(merge_begins_when_every_stream_has_shown_a_record),
         cmocka_unit_test(merge_begins_with_the_lowest_record_not_the_first_one),
         cmocka_unit_test(merge_names_what_comes_after_a_hole),
         cmocka_unit_test(merge_declares_holes_at_once_when_full),

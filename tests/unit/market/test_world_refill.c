@@ -478,10 +478,29 @@ static void an_anchor_after_half_a_minute_of_silence_is_rests(void **state)
     assert_false(is_rest(&stage->holed));
 }
 
+/* A market without frames to which connections can be opened is quiet. */
+static void an_anchor_in_a_quiet_market_is_not_rests(void **state)
+{
+    struct stage *stage = *state;
+    struct eye *eye = &stage->holed;
+    struct trade first = one(1, 10);
+    apply_trades(eye, 1000000000, &first, 1);
+    for (int i = 1; i <= 6; i++) {
+        eye->fixture->now_us = 1000000000 + i * 10000000;
+        struct event event = fixture_tick(eye->fixture);
+        event.flags = RECORD_CONNECTED;
+        world_apply(eye->world, &event);
+    }
+    assert_int_equal(world_silence_us(eye->world), 0);
+    anchor(eye, 5, NULL, 0);
+    assert_false(is_rest(eye));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
+        TEST(an_anchor_in_a_quiet_market_is_not_rests),
         TEST(a_hole_in_the_middle_is_filled),
         TEST(trades_beyond_the_streams_last_are_not_counted_again_when_it_brings_them),
         TEST(trades_newer_than_the_worlds_own_time_come_as_records),

@@ -222,7 +222,7 @@ static void spoil(const char *order, int messages, struct caught *caught, uint64
         size_t size = make_diff(frame, 10 * i + 1, 10 * i + 10);
         sim_faults_pass(&faults, SIM_STREAM_DEPTH, bytes_of(frame, size), WALL_US, catch, caught);
     }
-    *hits = faults.list[kind].hits;
+    *hits = faults.kinds[kind].hits;
     sim_faults_close(&faults);
 }
 
@@ -298,6 +298,60 @@ static void frames_are_dropped_doubled_and_overtaken_as_ordered(void **state)
     assert_int_equal(hits, 0);
 }
 
+static void order(struct sim_faults *faults, const char *text, int expected)
+{
+    struct err err = {0};
+    enum sim_fault_kind kind;
+    assert_int_equal(sim_faults_order(faults, bytes_text(text), WALL_US, &kind, &err), expected);
+}
+
+static void orders_of_one_kind_wait_side_by_side(void **state)
+{
+    (void)state;
+    struct sim_faults faults;
+    struct caught caught = {0};
+    struct err err = {0};
+    char told[4096];
+    uint8_t frame[1] = {0};
+    assert_int_equal(sim_faults_open(&faults, &err), ERR_OK);
+    order(&faults, "{\"fault\":\"drop\",\"stream\":\"depth\"}", ERR_OK);
+    order(&faults, "{\"fault\":\"drop\",\"stream\":\"trade\",\"count\":2}", ERR_OK);
+    for (int i = 0; i < 3; i++)
+        sim_faults_pass(&faults, SIM_STREAM_TRADE, bytes_of(frame, 1), WALL_US, catch, &caught);
+    assert_int_equal(caught.count, 1); /* two dropped, the third not */
+    for (int i = 0; i < 2; i++)
+        sim_faults_pass(&faults, SIM_STREAM_DEPTH, bytes_of(frame, 1), WALL_US, catch, &caught);
+    assert_int_equal(caught.count, 2);
+    struct text text = text_begin(told, sizeof(told));
+    sim_faults_tell(&faults, WALL_US, &text);
+    assert_non_null(strstr(text_end(&text), "\"drop\":{\"left\":0,\"left_ms\":0,\"hits\":3}"));
+    /* Replies of different kinds come in the order they were asked for. */
+    order(&faults, "{\"fault\":\"http_status\",\"status\":418}", ERR_OK);
+    order(&faults, "{\"fault\":\"http_status\",\"status\":503}", ERR_OK);
+    assert_int_equal(sim_faults_take(&faults, SIM_FAULT_HTTP_STATUS, WALL_US)->value, 418);
+    assert_int_equal(sim_faults_take(&faults, SIM_FAULT_HTTP_STATUS, WALL_US)->value, 503);
+    assert_null(sim_faults_take(&faults, SIM_FAULT_HTTP_STATUS, WALL_US));
+    sim_faults_close(&faults);
+}
+
+static void more_orders_than_wait_are_refused(void **state)
+{
+    (void)state;
+    struct sim_faults faults;
+    struct err err = {0};
+    assert_int_equal(sim_faults_open(&faults, &err), ERR_OK);
+    for (int i = 0; i < SIM_FAULT_ORDERS_MAX; i++)
+        order(&faults, "{\"fault\":\"drop\"}", ERR_OK);
+    order(&faults, "{\"fault\":\"drop\"}", ERR_FULL);
+    order(&faults, "{\"fault\":\"cut\"}", ERR_OK); /* of another kind */
+    assert_non_null(sim_faults_take(&faults, SIM_FAULT_DROP, WALL_US));
+    order(&faults, "{\"fault\":\"drop\"}", ERR_OK);
+    order(&faults, "{\"fault\":\"clear\"}", ERR_OK);
+    assert_null(sim_faults_take(&faults, SIM_FAULT_DROP, WALL_US));
+    order(&faults, "{\"fault\":\"drop\"}", ERR_OK);
+    sim_faults_close(&faults);
+}
+
 static void a_wrong_fault_order_is_refused_by_name(void **state)
 {
     (void)state;
@@ -333,6 +387,8 @@ int main(void)
         cmocka_unit_test(each_frame_fault_spoils_one_frame_and_is_counted),
         cmocka_unit_test(frames_are_dropped_doubled_and_overtaken_as_ordered),
         cmocka_unit_test(a_wrong_fault_order_is_refused_by_name),
+        cmocka_unit_test(orders_of_one_kind_wait_side_by_side),
+        cmocka_unit_test(more_orders_than_wait_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,6 +16,11 @@ python3 tests/soak/archive.py --rate 5000 --seconds 720 --away 600 || status=1
 echo "soak: the archive of 700,000 records at once, and at about 100,000 a second for ten minutes"
 python3 tests/soak/archive.py --frames 700000 || status=1
 python3 tests/soak/archive.py --rate 100000 --seconds 600 || status=1
+echo "soak: data-connector killed a hundred times, alone and in the whole system"
+python3 tests/soak/kills.py || status=1
+python3 tests/soak/store.py --seconds 600 --away 0 --kills 100 || status=1
+echo "soak: PostgreSQL away for ten minutes at about 5,000 frames/s"
+python3 tests/soak/store.py || status=1
 echo "soak: a tenth of a day, archived, rebuilt and loaded"
 python3 tests/soak/tenth_day.py --hours 1.2 || status=1
 python3 tests/soak/tenth_day.py --hours 2.4 || status=1

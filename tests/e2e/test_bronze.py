@@ -108,7 +108,7 @@ def check_found(modules, lake, records):
 
 def check_same_trades(modules, lake, capture):
     """Every trade's id and exact price and quantity, as `btcast decode` reads the frames."""
-    status, out, err = harness.run("decode", capture)
+    status, out, err = harness.run("decode", capture, timeout_s=600)
     assert status == 0, err
     sent = []
     for line in out.splitlines():

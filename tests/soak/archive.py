@@ -201,8 +201,9 @@ def watch(run, feed, options):
 
 def archived(run, feed):
     """All is read, and but for the blocks that are still open it is in the lake."""
-    archive = run.component("archive")
-    return (archive.get("records", 0) >= feed.stamped() and archive.get("open_blocks", 0) <= len(STREAMS)
+    archive, epoch = run.component("archive"), max(feed.tops)
+    return ((archive.get("epoch"), archive.get("seq")) == (epoch, feed.tops[epoch])
+            and archive.get("open_blocks", 0) <= len(STREAMS)
             and run.component("lake").get("spool_files") == 0)
 
 

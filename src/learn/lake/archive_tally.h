@@ -12,6 +12,16 @@
 /* What has been missing for so long, with all streams read to their ends, is a hole. */
 #define ARCHIVE_TALLY_HOLD_US 10000000LL
 
+/* Epochs before the newest of which numbers were still missing when it began: the other streams
+ * may have them yet. The oldest goes uncounted when there are more. */
+#define ARCHIVE_TALLY_PAST_MAX 8
+
+struct archive_tally_past {
+    uint64_t epoch, base, top;
+    uint64_t present;   /* taken, or missing and told */
+    int64_t watched_us; /* monotonic: the streams are read to their ends since; 0: they are not */
+};
+
 struct archive_tally {
     bool based;              /* base is known */
     bool settled;            /* the streams were read to their ends once since the beginning: up to
@@ -23,7 +33,9 @@ struct archive_tally {
     uint64_t least;          /* fewest missing since watched_us */
     int64_t watched_us;      /* monotonic; 0: nothing is missing */
     uint64_t holes, lost;    /* declared, over all; records in them */
-    bool complete;           /* the three below are set */
+    struct archive_tally_past past[ARCHIVE_TALLY_PAST_MAX];
+    int past_count;
+    bool complete; /* the three below are set */
     uint64_t complete_epoch, complete_seq;
     int64_t complete_us;
 };

@@ -18,6 +18,9 @@ python3 tests/soak/archive.py --frames 700000 || status=1
 python3 tests/soak/archive.py --rate 100000 --seconds 600 || status=1
 echo "soak: the trainer against the oracle"
 python3 tests/soak/train.py || status=1
+echo "soak: a bad model leaves the running system by itself; a good one stays for a day"
+python3 tests/soak/rollback.py || status=1
+build/tests/test_judged_day || status=1
 echo "soak: a training killed a hundred times"
 python3 tests/soak/learn.py || status=1
 echo "soak: no anchor in 24 hours without loss, four times"

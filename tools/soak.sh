@@ -28,6 +28,9 @@ echo "soak: live vectors against bronze at 1,000 slots, about 35 minutes"
 python3 tests/soak/bronze_replay.py || status=1
 echo "soak: the trainer against the oracle"
 python3 tests/soak/train.py || status=1
+echo "soak: a bad model leaves the running system by itself; a good one stays for a day"
+python3 tests/soak/rollback.py || status=1
+build/tests/test_judged_day || status=1
 echo "soak: a training killed a hundred times"
 python3 tests/soak/learn.py || status=1
 echo "soak: no anchor in 24 hours without loss, four times"

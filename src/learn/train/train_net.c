@@ -177,9 +177,12 @@ static void net_gather(struct train_net *net, const struct train_batch *batch, i
             net_mirror_row(batch->mirror, x, inputs, to);
         else
             memcpy(to, x, inputs * sizeof(float));
-        if (ahead > 0 && batch->rows != NULL)
-            for (size_t k = 0; k < inputs; k += 16)
-                __builtin_prefetch(batch->x + net_row_of(batch, from + i + ahead) * inputs + k);
+        if (ahead == 0 || batch->rows == NULL)
+            continue;
+        size_t next = net_row_of(batch, from + i + ahead);
+        __builtin_prefetch(batch->y + next);
+        for (size_t k = 0; k < inputs; k += 16)
+            __builtin_prefetch(batch->x + next * inputs + k);
     }
 }
 

@@ -78,7 +78,6 @@ struct aggregator_anchor {
     int64_t next_edge_us;
     struct state_verdict verdict; /* as of the last look */
     bool verdict_was_bad;
-    uint64_t placed_epoch, placed_seq; /* of the last one adopted */
     int verify_tries;
     bool recheck; /* the flush after number recheck_flushes is to be checked */
     uint64_t recheck_flushes;

@@ -191,9 +191,7 @@ static void aggregator_anchor_adopted(struct aggregator *aggregator)
     struct world_view view;
     int64_t took_us = anchor->started_us == 0 ? 0 : aggregator->now.mono_us - anchor->started_us;
     anchor->step = AGGREGATOR_IDLE;
-    anchor->started_us = 0;
-    anchor->cause[0] = 0;
-    anchor->wanted = false;
+    aggregator_ask_done(aggregator);
     world_view(aggregator->world, &view); /* a diff may have been lost since */
     aggregator->book_live = view.book_live;
     aggregator->anchors++;

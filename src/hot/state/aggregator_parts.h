@@ -191,6 +191,8 @@ int aggregator_anchor_do_work(struct aggregator *aggregator);
 
 /* The book was lost, or another one is wanted. */
 void aggregator_ask_want(struct aggregator *aggregator, const char *cause);
+/* There is one, whoever had it adopted. */
+void aggregator_ask_done(struct aggregator *aggregator);
 /* An anchor is wanted now. */
 bool aggregator_ask_wanted(const struct aggregator *aggregator);
 /* The verdict's text as the store has it; no bytes: none. */

@@ -94,6 +94,8 @@ static int aggregator_restore_adopt(struct aggregator *aggregator,
     }
     world_view(aggregator->world, &view);
     aggregator->book_live = view.book_live;
+    if (view.book_live)
+        aggregator_ask_done(aggregator);
     return state_feed_restart(aggregator->feed, checkpoint->epoch, checkpoint->seq,
                               checkpoint->anchored, checkpoint->positions, err);
 }

@@ -19,7 +19,7 @@
 #define CAPTURE_JITTER_US  250.0
 /* The anchor comes once the first diffs have been seen. */
 #define CAPTURE_ANCHOR_AFTER_US 200000
-#define CAPTURE_ANCHOR_LEVELS   1000
+#define CAPTURE_ANCHOR_LEVELS   5000
 #define CAPTURE_FILE_BUFFER     (1u << 20)
 #define CAPTURE_SEED_MIX        0x6c617465ULL
 

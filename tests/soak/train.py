@@ -133,11 +133,11 @@ def deal(folder, markets, tested):
 
 
 def train(folder, seed, share, extra):
-    """5 % of the rows validate, 5 % calibrate, `share` thousandths test, the others train."""
+    """3 % of the rows validate, 3 % calibrate, `share` thousandths test, the others train."""
     out = os.path.join(folder, "model")
     btcast("train", "--rows", os.path.join(folder, "rows"), "--oracle",
            os.path.join(folder, "oracle.csv"), "--out", out, "--seed", seed, "--shares",
-           f"{900 - share},50,50,{share}", "--trials", 1, "--folds", 0, "--quiet", *extra)
+           f"{940 - share},30,30,{share}", "--trials", 1, "--folds", 0, "--quiet", *extra)
     with open(os.path.join(out, "report.json"), encoding="utf-8") as file:
         return json.load(file)
 

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "services/exchange-sim/sim_capture.h"
 #include "services/exchange-sim/sim_replay.h"
+#include "services/replay/replay_slots.h"
 #include "wire/capture.h"
 #include "wire/decode.h"
 
@@ -216,6 +217,40 @@ static void the_same_seed_gives_the_same_bytes_and_another_one_does_not(void **s
     free(b);
 }
 
+static int apply(void *context, const struct record *record, struct err *err)
+{
+    (void)err;
+    replay_slots_apply(context, record);
+    return ERR_OK;
+}
+
+/* This market climbs by 330 USD within minutes, past the thousand levels that a usual anchor shows:
+ * what stood there from the beginning has to be in the capture's anchor, for no other one comes. */
+static void a_market_that_runs_away_keeps_its_book(void **state)
+{
+    (void)state;
+    struct sim_options *options = calloc(1, sizeof(*options));
+    struct replay_slots_options slots = {.symbol = "BTCUSDT"};
+    struct sim_capture_result result;
+    struct replay_slots *replay;
+    struct err err = {0};
+    strcpy(options->symbol, "BTCUSDT");
+    options->seed = 5006;
+    options->price = 61837.63;
+    options->diff_interval_ms = 20;
+    options->depth20 = true;
+    options->capture_hours = 0.08;
+    options->capture_start_ms = 1768327200000LL;
+    assert_int_equal(replay_slots_open(&slots, &replay, &err), ERR_OK);
+    assert_int_equal(sim_capture_records(options, apply, replay, &result, &err), ERR_OK);
+    const struct world_counters *counters = world_counters(replay_slots_world(replay));
+    assert_int_equal(counters->gaps, 0);
+    assert_int_equal(counters->snapshots_diverged, 0);
+    assert_true(counters->snapshots_verified > 2800);
+    replay_slots_close(replay);
+    free(options);
+}
+
 /* --- replay ---------------------------------------------------------------------------- */
 
 struct heard {
@@ -365,6 +400,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_capture_is_stamped_like_the_ingestors_and_its_book_comes_together),
         cmocka_unit_test(the_same_seed_gives_the_same_bytes_and_another_one_does_not),
+        cmocka_unit_test(a_market_that_runs_away_keeps_its_book),
         cmocka_unit_test(the_real_capture_replays_whole_without_gap_or_crossed_book),
         cmocka_unit_test(a_looped_btcast_capture_goes_on_in_time_and_trade_ids),
         cmocka_unit_test(what_is_no_capture_is_refused_by_name),

@@ -6,9 +6,12 @@ cd "$(dirname "$0")/.."
 runs=${1:-5000000}
 shift || true
 cmake --preset fuzz >/dev/null
-cmake --build --preset fuzz --target fuzz_programs >/dev/null
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+if ! cmake --build --preset fuzz --target fuzz_programs >"$work/build.log"; then
+    cat "$work/build.log"
+    exit 1
+fi
 targets=${*:-$(cd build-fuzz/fuzz && ls | grep -E '^fuzz_[a-z_]+$' | sed 's/^fuzz_//')}
 
 # The source files whose coverage counts: first line of the target, "/* covers: FILE… */".

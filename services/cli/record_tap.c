@@ -55,7 +55,7 @@ static void record_tap_envelope(struct record_tap *tap, enum stream_name stream,
         if (record_is_control(&record))
             tap->options.record(tap->options.context, &record);
         else
-            merge_push(tap->merge, stream, &record, tap->wait.now_us);
+            merge_push(tap->merge, (int)stream, &record, tap->wait.now_us);
     }
 }
 

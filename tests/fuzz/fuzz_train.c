@@ -50,7 +50,7 @@ static struct fit *fuzz_fit(void)
     struct fit_options options;
     struct fit_data data = {x, y, {0, 30}, {30, ROWS}};
     struct fit *fit = NULL;
-    search_defaults(1, 5, &options);
+    search_defaults(1, 5, 30, &options);
     options.net.widths[1] = options.net.widths[2] = 2;
     CHECK(fit_open(&options, &data, &fit, NULL) == ERR_OK);
     return fit;

@@ -230,7 +230,7 @@ void state_feed_record(void *context, const struct stream_record *entry, const c
         if (entry->stream == STREAM_CONTROL)
             state_feed_control(feed, &record);
         else if (!record_is_control(&record))
-            merge_push(feed->merge, entry->stream, &record, feed->wait.now_us);
+            merge_push(feed->merge, (int)entry->stream, &record, feed->wait.now_us);
     }
     state_feed_remember(feed, entry->stream, reader.epoch, reader.last_seq, position);
     state_feed_settle(feed);

@@ -90,6 +90,9 @@ static void faults_on_aimed(void *context, void *object, uint64_t number)
 
 void faults_on_step(struct faults *faults, enum anchor_step step, int64_t span_us)
 {
+    /* What comes at the end is quiet: one that still waits for its step waits in vain. */
+    if (faults->simulation->queue.now_us >= faults->simulation->end_us)
+        return;
     for (int i = 0; i < faults->aimed_open; i++) {
         if (faults->aimed[i].fired || faults->aimed[i].step != step)
             continue;

@@ -29,23 +29,32 @@ struct pg_fixture {
     struct pq_sync sync;
 };
 
-static void pg_fixture_restart(struct pg_fixture *fixture)
+static void pg_fixture_fork(struct pg_fixture *fixture)
 {
     struct err err = {0};
     fixture->pid = fork();
     assert_true(fixture->pid >= 0);
-    if (fixture->pid == 0) {
-        int null = open("/dev/null", O_RDWR);
-        dup2(null, STDOUT_FILENO);
-        dup2(null, STDERR_FILENO);
-        struct pq_server_options options = {
-            .folder = fixture->server, .bin = fixture->bin, .memory_mb = 16};
-        _exit(pq_server_become(&options, &err) == ERR_OK ? 0 : 1);
-    }
+    if (fixture->pid > 0)
+        return;
+    int null = open("/dev/null", O_RDWR);
+    dup2(null, STDOUT_FILENO);
+    dup2(null, STDERR_FILENO);
+    struct pq_server_options options = {
+        .folder = fixture->server, .bin = fixture->bin, .memory_mb = 16};
+    _exit(pq_server_become(&options, &err) == ERR_OK ? 0 : 1);
+}
+
+/* A server whose postmaster was killed does not start before its last process is gone. */
+static void pg_fixture_restart(struct pg_fixture *fixture)
+{
+    struct err err = {0};
     int64_t end_us = loop_mono_us() + PG_FIXTURE_PATIENCE_US;
+    pg_fixture_fork(fixture);
     while (pq_sync_open(&fixture->sync, fixture->target, &err) != ERR_OK) {
-        if (loop_mono_us() > end_us || waitpid(fixture->pid, NULL, WNOHANG) != 0)
+        if (loop_mono_us() > end_us)
             fail_msg("PostgreSQL does not answer: %s", err.text);
+        if (waitpid(fixture->pid, NULL, WNOHANG) == fixture->pid)
+            pg_fixture_fork(fixture);
         usleep(10000);
     }
 }

@@ -68,8 +68,10 @@ static void aggregator_on_effects(void *context, unsigned effects, const struct 
     }
     if (effects & WORLD_TICKED)
         metric_add(aggregator->metrics.updates, 1);
-    if (effects & WORLD_ANCHORED)
+    if (effects & WORLD_ANCHORED) {
         aggregator->book_live = true;
+        aggregator_ask_done(aggregator);
+    }
     if (record->kind == RECORD_HOLE && own && aggregator->lease.holds)
         aggregator_outbox_add(aggregator, record);
     if (loss != NULL) {

@@ -89,6 +89,7 @@ static void aggregator_anchor_roll_back(struct aggregator *aggregator, const cha
         ERR_OK)
         log_error("roll_back_failed", "symbol=%s reason=\"%s\"", aggregator->options.symbol,
                   err.text);
+    state_feed_anchor_undone(aggregator->feed);
     aggregator_restore_rewind(aggregator, anchor->saved_epoch, anchor->saved_seq,
                               anchor->saved_positions);
     world_view(aggregator->world, &view);
@@ -133,16 +134,6 @@ static void aggregator_anchor_stage(struct aggregator *aggregator)
     anchor->step = AGGREGATOR_STAGING;
 }
 
-/* Two anchors cannot have one place in the order: the second waits for the next record. */
-static bool aggregator_anchor_has_place(const struct aggregator *aggregator)
-{
-    const struct aggregator_anchor *anchor = &aggregator->anchor;
-    uint64_t epoch, seq;
-    int64_t recv_us;
-    state_feed_place(aggregator->feed, &epoch, &seq, &recv_us);
-    return epoch != anchor->placed_epoch || seq != anchor->placed_seq;
-}
-
 /* A document of another token than the flag's, or one judged before, is left alone. */
 static bool aggregator_anchor_is_new(struct aggregator *aggregator)
 {
@@ -168,7 +159,8 @@ static void aggregator_anchor_judge(struct aggregator *aggregator)
     struct aggregator_anchor *anchor = &aggregator->anchor;
     struct bytes document = bytes_of(anchor->document, anchor->document_size);
     struct err err = {0};
-    if (!aggregator_anchor_has_place(aggregator) || !aggregator_anchor_is_new(aggregator))
+    /* Two anchors cannot have one place in the order: the second waits for the next record. */
+    if (state_feed_is_anchored(aggregator->feed) || !aggregator_anchor_is_new(aggregator))
         return;
     if (world_save(aggregator->world, aggregator->scratch, aggregator->scratch_capacity,
                    &anchor->saved_size, &err) != ERR_OK) {
@@ -199,11 +191,7 @@ static void aggregator_anchor_adopted(struct aggregator *aggregator)
     struct world_view view;
     int64_t took_us = anchor->started_us == 0 ? 0 : aggregator->now.mono_us - anchor->started_us;
     anchor->step = AGGREGATOR_IDLE;
-    anchor->started_us = 0;
-    anchor->cause[0] = 0;
-    anchor->wanted = false;
-    anchor->placed_epoch = anchor->record.epoch;
-    anchor->placed_seq = anchor->record.seq;
+    aggregator_ask_done(aggregator);
     world_view(aggregator->world, &view); /* a diff may have been lost since */
     aggregator->book_live = view.book_live;
     aggregator->anchors++;

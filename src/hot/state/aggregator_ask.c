@@ -28,6 +28,14 @@ void aggregator_ask_want(struct aggregator *aggregator, const char *cause)
         anchor->started_us = aggregator->now.mono_us;
 }
 
+void aggregator_ask_done(struct aggregator *aggregator)
+{
+    struct aggregator_anchor *anchor = &aggregator->anchor;
+    anchor->started_us = 0;
+    anchor->cause[0] = 0;
+    anchor->wanted = false;
+}
+
 void aggregator_ask_heard(struct aggregator *aggregator, struct bytes json)
 {
     struct err err = {0};

@@ -51,6 +51,7 @@ static struct bytes aggregator_flush_checkpoint(struct aggregator *aggregator)
         meta.seq == aggregator->checkpoint_place[1])
         return (struct bytes){NULL, 0};
     snprintf(meta.symbol, sizeof(meta.symbol), "%s", aggregator->options.symbol);
+    meta.anchored = state_feed_is_anchored(aggregator->feed);
     state_feed_positions(aggregator->feed, meta.positions);
     if (state_checkpoint_write(&meta, aggregator->world, aggregator->scratch,
                                aggregator->scratch_capacity, &size, &err) != ERR_OK) {

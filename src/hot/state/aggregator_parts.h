@@ -78,7 +78,6 @@ struct aggregator_anchor {
     int64_t next_edge_us;
     struct state_verdict verdict; /* as of the last look */
     bool verdict_was_bad;
-    uint64_t placed_epoch, placed_seq; /* of the last one adopted */
     int verify_tries;
     bool recheck; /* the flush after number recheck_flushes is to be checked */
     uint64_t recheck_flushes;
@@ -192,6 +191,8 @@ int aggregator_anchor_do_work(struct aggregator *aggregator);
 
 /* The book was lost, or another one is wanted. */
 void aggregator_ask_want(struct aggregator *aggregator, const char *cause);
+/* There is one, whoever had it adopted. */
+void aggregator_ask_done(struct aggregator *aggregator);
 /* An anchor is wanted now. */
 bool aggregator_ask_wanted(const struct aggregator *aggregator);
 /* The verdict's text as the store has it; no bytes: none. */

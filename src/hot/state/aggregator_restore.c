@@ -46,7 +46,7 @@ void aggregator_restore_rewind(struct aggregator *aggregator, uint64_t epoch, ui
     if (now_epoch == epoch && now_seq == seq)
         return;
     struct err err = {0};
-    if (state_feed_restart(aggregator->feed, epoch, seq, positions, &err) != ERR_OK ||
+    if (state_feed_restart(aggregator->feed, epoch, seq, false, positions, &err) != ERR_OK ||
         !aggregator_restore_follow(aggregator, AGGREGATOR_EVERYTHING))
         log_error("rewind_failed", "symbol=%s reason=\"%s\"", aggregator->options.symbol, err.text);
 }
@@ -88,14 +88,16 @@ static int aggregator_restore_adopt(struct aggregator *aggregator,
     struct world_view view;
     int result = world_load(aggregator->world, checkpoint->world, err);
     if (result != ERR_OK) {
-        if (state_feed_restart(aggregator->feed, 0, 0, oldest, NULL) != ERR_OK)
+        if (state_feed_restart(aggregator->feed, 0, 0, false, oldest, NULL) != ERR_OK)
             log_error("restart_failed", "symbol=%s", aggregator->options.symbol);
         return result;
     }
     world_view(aggregator->world, &view);
     aggregator->book_live = view.book_live;
+    if (view.book_live)
+        aggregator_ask_done(aggregator);
     return state_feed_restart(aggregator->feed, checkpoint->epoch, checkpoint->seq,
-                              checkpoint->positions, err);
+                              checkpoint->anchored, checkpoint->positions, err);
 }
 
 /* At the start: with or without a checkpoint, go on. */

@@ -9,10 +9,13 @@
 #define STATE_CHECKPOINT_MAGIC   "BTCKPT1\n"
 #define STATE_CHECKPOINT_VERSION 1u
 
+#define STATE_CHECKPOINT_FLAG_ANCHORED 1u
+
 /* The CRC covers everything behind itself. */
 enum state_checkpoint_offset {
     STATE_CHECKPOINT_AT_CRC = 8,
     STATE_CHECKPOINT_AT_VERSION = 12,
+    STATE_CHECKPOINT_AT_FLAGS = 14,
     STATE_CHECKPOINT_AT_SYMBOL = 16,
     STATE_CHECKPOINT_AT_EPOCH = STATE_CHECKPOINT_AT_SYMBOL + RECORD_SYMBOL_SIZE,
     STATE_CHECKPOINT_AT_SEQ = STATE_CHECKPOINT_AT_EPOCH + 8,
@@ -44,7 +47,9 @@ int state_checkpoint_write(const struct state_checkpoint *meta, const struct wor
         return err_set(err, ERR_FULL, "checkpoint: %zu bytes", *size);
     memset(out, 0, STATE_CHECKPOINT_OVERHEAD);
     memcpy(out, STATE_CHECKPOINT_MAGIC, sizeof(STATE_CHECKPOINT_MAGIC) - 1);
-    bytes_store_u32(out + STATE_CHECKPOINT_AT_VERSION, STATE_CHECKPOINT_VERSION);
+    bytes_store_u16(out + STATE_CHECKPOINT_AT_VERSION, STATE_CHECKPOINT_VERSION);
+    bytes_store_u16(out + STATE_CHECKPOINT_AT_FLAGS,
+                    meta->anchored ? STATE_CHECKPOINT_FLAG_ANCHORED : 0);
     memcpy(out + STATE_CHECKPOINT_AT_SYMBOL, meta->symbol,
            strnlen(meta->symbol, RECORD_SYMBOL_SIZE - 1));
     bytes_store_u64(out + STATE_CHECKPOINT_AT_EPOCH, meta->epoch);
@@ -62,6 +67,8 @@ static void state_checkpoint_read_meta(struct bytes data, struct state_checkpoin
     out->symbol[RECORD_SYMBOL_SIZE - 1] = 0;
     out->epoch = bytes_load_u64(data.data + STATE_CHECKPOINT_AT_EPOCH);
     out->seq = bytes_load_u64(data.data + STATE_CHECKPOINT_AT_SEQ);
+    out->anchored = (bytes_load_u16(data.data + STATE_CHECKPOINT_AT_FLAGS) &
+                     STATE_CHECKPOINT_FLAG_ANCHORED) != 0;
     for (int i = 0; i < STREAM_COUNT; i++) {
         memcpy(out->positions[i].text, data.data + STATE_CHECKPOINT_POSITION_AT(i),
                STREAM_POSITION_SIZE);
@@ -82,7 +89,7 @@ int state_checkpoint_read(struct bytes data, const char *symbol, struct state_ch
     if (bytes_load_u32(data.data + STATE_CHECKPOINT_AT_CRC) !=
         state_checkpoint_crc(data.data, data.size))
         return err_set(err, ERR_CORRUPT, "checkpoint of %zu bytes: checksum differs", data.size);
-    uint32_t version = bytes_load_u32(data.data + STATE_CHECKPOINT_AT_VERSION);
+    unsigned version = bytes_load_u16(data.data + STATE_CHECKPOINT_AT_VERSION);
     if (version != STATE_CHECKPOINT_VERSION)
         return err_set(err, ERR_SCHEMA, "checkpoint: version %u, expected %u", version,
                        STATE_CHECKPOINT_VERSION);

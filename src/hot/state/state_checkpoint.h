@@ -21,7 +21,8 @@
 
 struct state_checkpoint {
     char symbol[RECORD_SYMBOL_SIZE];
-    uint64_t epoch, seq; /* everything up to here is in the world */
+    uint64_t epoch, seq; /* everything up to here is in the world … */
+    bool anchored;       /* … and the anchor that was adopted at this very place, if any */
     struct stream_position positions[STREAM_COUNT];
     struct bytes world; /* borrowed: for world_load */
 };

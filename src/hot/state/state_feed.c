@@ -36,6 +36,8 @@ struct state_feed {
     struct state_feed_counters counters;
     uint64_t epoch, seq;                   /* the last record passed */
     uint64_t restored_epoch, restored_seq; /* where it began: controls before are in the world */
+    bool restored_anchored;                /* and so is the anchor at that place */
+    uint64_t anchor_epoch, anchor_seq;     /* place of the newest anchor in the world */
     int64_t recv_us;
     uint64_t skip_epoch, skip_seq; /* records before this one were given up by a placed hole */
     struct merge_clock wait;
@@ -105,6 +107,22 @@ static void state_feed_apply_tell(struct state_feed *feed, const struct record *
         feed->fn(feed->context, effects, record, own);
 }
 
+static void state_feed_mark_anchor(struct state_feed *feed, uint64_t epoch, uint64_t seq)
+{
+    feed->anchor_epoch = epoch;
+    feed->anchor_seq = seq;
+}
+
+bool state_feed_is_anchored(const struct state_feed *feed)
+{
+    return feed->epoch != 0 && feed->anchor_epoch == feed->epoch && feed->anchor_seq == feed->seq;
+}
+
+void state_feed_anchor_undone(struct state_feed *feed)
+{
+    state_feed_mark_anchor(feed, 0, 0);
+}
+
 /* A hole that was placed gives up the records up to the one it names, also when they are
  * there: the writer that placed it did not have them, and everybody has to agree. */
 static void state_feed_place_control(struct state_feed *feed, const struct record *control)
@@ -115,6 +133,8 @@ static void state_feed_place_control(struct state_feed *feed, const struct recor
         feed->skip_epoch = bytes_load_u64(control->payload.data);
         feed->skip_seq = bytes_load_u64(control->payload.data + 8);
     }
+    if (control->kind == RECORD_ANCHOR)
+        state_feed_mark_anchor(feed, control->epoch, control->seq);
     feed->counters.controls_placed++;
     state_feed_apply_tell(feed, &record, false);
 }
@@ -160,19 +180,16 @@ static void state_feed_emit(void *context, const struct record *record)
 }
 
 /* Delivered again because the checkpoint's position lies before it, while the saved world has
- * it: everything before the place of the checkpoint, and the anchor at that very place that
- * the saved book rests on. */
-static bool state_feed_is_known(struct state_feed *feed, const struct record *record)
+ * it: everything before the place of the checkpoint, and the anchor at that very place when
+ * the checkpoint was made after it. (Whether the saved book is as new as the anchor's tells
+ * nothing: a live book may be anchored as well.) */
+static bool state_feed_is_known(const struct state_feed *feed, const struct record *record)
 {
-    struct event event;
-    struct world_view view;
     int order =
         record_compare(record->epoch, record->seq, feed->restored_epoch, feed->restored_seq);
-    if (order != 0 || record->kind != RECORD_ANCHOR ||
-        decode_record(feed->decode, record, &event, NULL, NULL) != ERR_OK)
+    if (order != 0 || record->kind != RECORD_ANCHOR)
         return order < 0;
-    world_view(feed->world, &view);
-    return view.book_live && view.book_id >= event.snapshot.book_id;
+    return feed->restored_anchored;
 }
 
 /* A control record from the stream: wait for its place, or see that it is behind. */
@@ -247,10 +264,14 @@ unsigned state_feed_anchor(struct state_feed *feed, struct bytes document, struc
                               .recv_us = feed->recv_us,
                               .kind = RECORD_ANCHOR,
                               .payload = document};
-    return state_feed_apply(feed, record, &effects) ? effects : WORLD_ANCHOR_BAD;
+    if (!state_feed_apply(feed, record, &effects))
+        return WORLD_ANCHOR_BAD;
+    if (effects & WORLD_ANCHORED)
+        state_feed_mark_anchor(feed, feed->epoch, feed->seq);
+    return effects;
 }
 
-int state_feed_restart(struct state_feed *feed, uint64_t epoch, uint64_t seq,
+int state_feed_restart(struct state_feed *feed, uint64_t epoch, uint64_t seq, bool anchored,
                        const struct stream_position *positions, struct err *err)
 {
     /* A merge that has begun cannot wait for its first record again: a new one can. */
@@ -269,6 +290,8 @@ int state_feed_restart(struct state_feed *feed, uint64_t epoch, uint64_t seq,
     feed->seq = seq;
     feed->restored_epoch = epoch;
     feed->restored_seq = seq;
+    feed->restored_anchored = anchored;
+    state_feed_mark_anchor(feed, anchored ? epoch : 0, anchored ? seq : 0);
     feed->skip_epoch = 0;
     feed->skip_seq = 0;
     feed->due_us = -1;
@@ -288,7 +311,7 @@ static int state_feed_open_parts(struct state_feed *feed, struct err *err)
         return result;
     if (state_controls_open(&feed->controls) != ERR_OK)
         return err_set(err, ERR_MEMORY, "state feed of %s: out of memory", feed->options.symbol);
-    return state_feed_restart(feed, 0, 0, oldest, err);
+    return state_feed_restart(feed, 0, 0, false, oldest, err);
 }
 
 int state_feed_open(const struct state_feed_options *options, struct world *world, state_feed_fn fn,

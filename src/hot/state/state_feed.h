@@ -44,8 +44,9 @@ int state_feed_open(const struct state_feed_options *options, struct world *worl
                     void *context, struct state_feed **feed, struct err *err) MUST_CHECK;
 void state_feed_close(struct state_feed *feed);
 
-/* Goes on after (epoch, seq) from these positions (a checkpoint's): forgets what waited. */
-int state_feed_restart(struct state_feed *feed, uint64_t epoch, uint64_t seq,
+/* Goes on after (epoch, seq) from these positions (a checkpoint's): forgets what waited.
+ * anchored: the world has the anchor that was adopted at this very place. */
+int state_feed_restart(struct state_feed *feed, uint64_t epoch, uint64_t seq, bool anchored,
                        const struct stream_position *positions, struct err *err) MUST_CHECK;
 /* One delivery of the consumer; the consumer's record callback. */
 void state_feed_record(void *feed, const struct stream_record *record, const char *position);
@@ -60,6 +61,12 @@ void state_feed_set_active(struct state_feed *feed, bool active);
 /* Applies an anchor document here and now; returns enum world_effect bits, *record is
  * the control record to log (payload borrowed from document). */
 unsigned state_feed_anchor(struct state_feed *feed, struct bytes document, struct record *record);
+
+/* The world was taken back to before it. */
+void state_feed_anchor_undone(struct state_feed *feed);
+/* The newest anchor in the world was adopted where the world stands now: another one would
+ * have the same place. */
+bool state_feed_is_anchored(const struct state_feed *feed);
 
 /* The last record that has passed (applied or refused): epoch 0 before the first. */
 void state_feed_place(const struct state_feed *feed, uint64_t *epoch, uint64_t *seq,

@@ -334,6 +334,23 @@ static void a_relieved_writer_takes_its_successors_checkpoint_not_its_own(void *
     assert_same_world(scene, 0, 1);
 }
 
+/* Or, once it writes, it asks before anybody has judged, and says it took since then. */
+static void a_standby_wants_no_anchor_that_another_has_had_adopted(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    start(scene, 1);
+    run(scene, 1000);
+    scene->market.update_id += 10;
+    run(scene, 100);
+    assert_true(status_of(scene, 0).anchoring);
+    assert_true(status_of(scene, 1).anchoring);
+    run(scene, 3000);
+    assert_int_equal(scene->store.swaps, 2);
+    assert_false(status_of(scene, 0).anchoring);
+    assert_false(status_of(scene, 1).anchoring);
+}
+
 /* What the store will do, it tells: nobody has to look all the time. */
 static void a_writer_without_a_store_does_not_spin(void **state)
 {
@@ -1006,6 +1023,7 @@ int main(void)
         TEST(a_standby_takes_over_within_two_seconds_without_loading),
         TEST(a_standby_takes_over_soon_after_the_lease_ran_out),
         TEST(a_relieved_writer_takes_its_successors_checkpoint_not_its_own),
+        TEST(a_standby_wants_no_anchor_that_another_has_had_adopted),
         TEST(a_writer_without_a_store_does_not_spin),
         TEST(a_woken_writer_writes_nothing),
         TEST(a_clean_stop_hands_the_lease_over),

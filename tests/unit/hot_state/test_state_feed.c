@@ -30,11 +30,12 @@ static void scene_on_effects(void *context, unsigned effects, const struct recor
     scene->anchored += (effects & WORLD_ANCHORED) != 0;
 }
 
-static void scene_restart(struct scene *scene)
+static void scene_restart(struct scene *scene, bool anchored)
 {
     static const struct stream_position oldest[STREAM_COUNT];
     struct err err = {0};
-    assert_int_equal(state_feed_restart(scene->feed, TEST_EPOCH, TEST_SEQ, oldest, &err), ERR_OK);
+    assert_int_equal(state_feed_restart(scene->feed, TEST_EPOCH, TEST_SEQ, anchored, oldest, &err),
+                     ERR_OK);
 }
 
 static void scene_open(struct scene *scene)
@@ -55,7 +56,7 @@ static void scene_open(struct scene *scene)
                                      "\"asks\":[[\"11.00\",\"1.0\"]]}"),
                           &text);
     scene->document_size = text.size;
-    scene_restart(scene);
+    scene_restart(scene, false);
 }
 
 static void scene_close(struct scene *scene)
@@ -91,7 +92,7 @@ static void test_an_anchor_from_before_the_checkpoint_is_not_placed_again(void *
     scene_close(&scene);
 }
 
-static void test_an_anchor_at_the_place_is_placed_when_the_book_does_not_rest_on_it(void **state)
+static void test_an_anchor_at_the_place_is_placed_when_the_world_does_not_have_it(void **state)
 {
     struct scene scene = {0};
     (void)state;
@@ -102,16 +103,48 @@ static void test_an_anchor_at_the_place_is_placed_when_the_book_does_not_rest_on
     scene_close(&scene);
 }
 
-static void test_the_anchor_that_the_saved_book_rests_on_is_not_placed_again(void **state)
+static void test_the_anchor_that_the_saved_world_has_is_not_placed_again(void **state)
+{
+    struct scene scene = {0};
+    (void)state;
+    scene_open(&scene);
+    assert_false(state_feed_is_anchored(scene.feed));
+    scene_deliver(&scene, TEST_SEQ);
+    assert_true(state_feed_is_anchored(scene.feed));
+    scene_restart(&scene, true); /* as a checkpoint made after it would */
+    assert_true(state_feed_is_anchored(scene.feed));
+    scene_deliver(&scene, TEST_SEQ);
+    assert_int_equal(scene.anchored, 1);
+    assert_int_equal(state_feed_counters(scene.feed)->controls_known, 1);
+    scene_close(&scene);
+}
+
+/* The book lives and is newer than the snapshot: that the world has not got the anchor only the
+ * checkpoint knows, which was made before it. */
+static void test_an_anchor_of_a_live_book_is_placed_when_the_checkpoint_is_older(void **state)
 {
     struct scene scene = {0};
     (void)state;
     scene_open(&scene);
     scene_deliver(&scene, TEST_SEQ);
-    scene_restart(&scene); /* the world as a checkpoint at this very place would bring it */
+    scene_restart(&scene, false);
     scene_deliver(&scene, TEST_SEQ);
-    assert_int_equal(scene.anchored, 1);
-    assert_int_equal(state_feed_counters(scene.feed)->controls_known, 1);
+    assert_int_equal(scene.anchored, 2);
+    assert_int_equal(state_feed_counters(scene.feed)->controls_known, 0);
+    scene_close(&scene);
+}
+
+static void test_an_own_anchor_takes_its_place_until_it_is_undone(void **state)
+{
+    struct scene scene = {0};
+    struct record record;
+    (void)state;
+    scene_open(&scene);
+    struct bytes document = bytes_of(scene.document, scene.document_size);
+    assert_true(state_feed_anchor(scene.feed, document, &record) & WORLD_ANCHORED);
+    assert_true(state_feed_is_anchored(scene.feed));
+    state_feed_anchor_undone(scene.feed);
+    assert_false(state_feed_is_anchored(scene.feed));
     scene_close(&scene);
 }
 
@@ -119,8 +152,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_anchor_from_before_the_checkpoint_is_not_placed_again),
-        cmocka_unit_test(test_an_anchor_at_the_place_is_placed_when_the_book_does_not_rest_on_it),
-        cmocka_unit_test(test_the_anchor_that_the_saved_book_rests_on_is_not_placed_again),
+        cmocka_unit_test(test_an_anchor_at_the_place_is_placed_when_the_world_does_not_have_it),
+        cmocka_unit_test(test_the_anchor_that_the_saved_world_has_is_not_placed_again),
+        cmocka_unit_test(test_an_anchor_of_a_live_book_is_placed_when_the_checkpoint_is_older),
+        cmocka_unit_test(test_an_own_anchor_takes_its_place_until_it_is_undone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

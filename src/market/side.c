@@ -273,9 +273,13 @@ static __attribute__((noinline)) void side_set_far(struct side *side, int64_t pr
         side_far_set(side, price, qty);
         return;
     }
-    if (qty == 0)
-        return; /* nothing can be there */
-    if (!side_is_on_grid(&side->grid, price)) {
+    bool is_on_grid = side_is_on_grid(&side->grid, price);
+    if (qty == 0) { /* settling may have brought the level into the array just now */
+        if (is_on_grid && key - side->low < SIDE_TICKS)
+            side_put(side, key, 0);
+        return;
+    }
+    if (!is_on_grid) {
         side_refine(side, price);
         key = side_key_floor(side, price);
         if (key < side->low) { /* the finer array is shorter */

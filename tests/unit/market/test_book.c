@@ -176,6 +176,72 @@ static void book_equals_a_sorted_array_with_prices_off_the_grid(void **state)
         run_shape(&(struct shape){70000, 8, 200, 500}, seed, 300);
 }
 
+/* One diff that takes a side's best levels away, so that the array moves in the middle of it, and
+ * then levels that were far when it began. */
+static uint32_t swept(struct naive_side *naive, struct prng *prng, int64_t mid,
+                      struct world_level levels[64])
+{
+    uint32_t count = 0, best = (uint32_t)prng_below(prng, 12);
+    for (; count < best && count < naive->count; count++)
+        levels[count].price =
+            naive->levels[naive->is_bids ? naive->count - 1 - count : count].price;
+    for (uint32_t i = 0; i < 6 && naive->count > 0; i++)
+        levels[count++].price = naive->levels[prng_below(prng, naive->count)].price;
+    for (uint32_t i = 0; i < count; i++)
+        levels[i].qty = 0;
+    for (uint32_t i = 0; i < 12 && naive->count < 60; i++) {
+        int64_t away = 1 + (int64_t)prng_below(prng, 200000);
+        levels[count++] = (struct world_level){mid + (naive->is_bids ? -away : away), 1 + i};
+    }
+    for (uint32_t i = 0; i < count; i++)
+        naive_set(naive, levels[i].price, levels[i].qty);
+    return count;
+}
+
+static void book_equals_a_sorted_array_when_a_side_is_swept(void **state)
+{
+    (void)state;
+    struct prng prng;
+    struct pair *pair = pair_open();
+    prng_init(&prng, 3);
+    const int64_t mid = 6000000;
+    pair_load(pair, &prng, mid, 1, 40, 200000);
+    for (int round = 0; round < 3000; round++) {
+        uint8_t bytes[2][64 * 16];
+        struct level_view views[2];
+        struct world_level levels[64];
+        for (int s = 0; s < 2; s++) {
+            uint32_t count = swept(s == 0 ? &pair->bids : &pair->asks, &prng, mid, levels);
+            views[s] = fixture_levels(bytes[s], levels, count);
+        }
+        book_apply(&pair->book, &views[0], &views[1], (struct scale_step){0, 0});
+        assert_same(&pair->bids, &pair->book.bids);
+        assert_same(&pair->asks, &pair->book.asks);
+    }
+    free(pair);
+}
+
+/* The same in its smallest form: the far level comes into the array as the best one goes, and is
+ * then deleted. */
+static void a_level_that_came_near_in_the_middle_of_a_diff_can_be_deleted(void **state)
+{
+    (void)state;
+    struct side *side = calloc(1, sizeof(*side));
+    uint8_t bytes[2 * 16];
+    const struct world_level gone[] = {{1000000, 0}, {940000, 0}};
+    struct level_view view = fixture_levels(bytes, gone, 2);
+    side_init(side, true);
+    side_set(side, 1000000, 1);
+    side_set(side, 960000, 2);
+    side_set(side, 940000, 3);
+    side_settle(side);
+    assert_int_equal(side->far_count, 1);
+    side_apply(side, &view, (struct scale_step){0, 0});
+    assert_int_equal(side_count(side), 1);
+    assert_int_equal(side_best(side).price, 960000);
+    free(side);
+}
+
 /* Empty sides, one level, the smallest and largest prices. */
 static void book_survives_emptied_sides_and_extreme_prices(void **state)
 {
@@ -274,6 +340,8 @@ int main(void)
         cmocka_unit_test(book_equals_a_sorted_array_with_far_prices),
         cmocka_unit_test(book_equals_a_sorted_array_when_the_market_jumps),
         cmocka_unit_test(book_equals_a_sorted_array_with_prices_off_the_grid),
+        cmocka_unit_test(book_equals_a_sorted_array_when_a_side_is_swept),
+        cmocka_unit_test(a_level_that_came_near_in_the_middle_of_a_diff_can_be_deleted),
         cmocka_unit_test(book_survives_emptied_sides_and_extreme_prices),
         cmocka_unit_test(book_forgets_the_farthest_levels_when_there_are_too_many),
         cmocka_unit_test(book_says_when_it_is_crossed_or_near_its_known_edge),

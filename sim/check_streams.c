@@ -202,8 +202,9 @@ static int64_t check_trades(struct checks *checks, uint64_t epoch, uint64_t seq,
 
 /* Records that somebody had to go on without, trades that an anchor has brought, or an
  * ingestor's new epoch: the windows of the next five seconds hold other trades than those
- * stamped. An anchor also brings trades whose own records are still on their way: those do
- * not count again when they come, so it is the time now that matters. */
+ * stamped. An anchor also brings trades whose own records are still on their way (for as long
+ * as the ingestor is stopped): those do not count again when they come, so it is the time at
+ * which they came that matters. */
 static bool check_windows_whole(struct checks *checks, int64_t ts_us)
 {
     int64_t now_us = checks->simulation->queue.now_us;
@@ -212,8 +213,9 @@ static bool check_windows_whole(struct checks *checks, int64_t ts_us)
         struct process *process = simulation_process(checks->simulation, PROCESS_AGGREGATOR, i);
         if (!process_is_up(process))
             continue;
-        const struct world *world = aggregator_world(agent_aggregator_of(process->agent));
-        holes += world_counters(world)->holes + world_counters(world)->anchors;
+        const struct world_counters *world =
+            world_counters(aggregator_world(agent_aggregator_of(process->agent)));
+        holes += world->holes + world->anchors + world->trades_duplicate;
     }
     const struct model_value *control = check_value(checks, checks->streams[STREAM_CONTROL]);
     holes +=

@@ -114,6 +114,7 @@ static void aggregator_follow_lease(struct aggregator *aggregator)
              aggregator->options.symbol, aggregator->options.owner,
              (unsigned long long)aggregator->lease.epoch);
     if (!active) {
+        aggregator_outbox_forget(aggregator);
         aggregator_restore_want_resync(aggregator);
         return;
     }

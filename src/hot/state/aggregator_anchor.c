@@ -89,7 +89,7 @@ static void aggregator_anchor_roll_back(struct aggregator *aggregator, const cha
         ERR_OK)
         log_error("roll_back_failed", "symbol=%s reason=\"%s\"", aggregator->options.symbol,
                   err.text);
-    state_feed_anchor_undone(aggregator->feed);
+    state_feed_anchor_undone(aggregator->feed, &anchor->record);
     aggregator_restore_rewind(aggregator, anchor->saved_epoch, anchor->saved_seq,
                               anchor->saved_positions);
     world_view(aggregator->world, &view);

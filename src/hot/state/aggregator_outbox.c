@@ -1,5 +1,7 @@
 /* Control records on their way into their stream: adopted anchors and declared holes,
- * in order, each sent until it is acknowledged. SPDX-License-Identifier: Apache-2.0 */
+ * in order, each sent until it is acknowledged, and once more when the stream was away soon
+ * after that: readers and the stream itself know it by its place.
+ * SPDX-License-Identifier: Apache-2.0 */
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +31,7 @@ void aggregator_outbox_close(struct aggregator *aggregator)
 static void aggregator_outbox_drop(struct aggregator *aggregator)
 {
     struct aggregator_outbox *outbox = &aggregator->outbox;
-    outbox->head++;
+    outbox->kept = ++outbox->head;
     outbox->ticket = 0;
     outbox->dropped++;
     metric_add(aggregator->metrics.controls_dropped, 1);
@@ -42,6 +44,8 @@ void aggregator_outbox_add(struct aggregator *aggregator, const struct record *r
     struct envelope_writer writer;
     if (outbox->tail - outbox->head == AGGREGATOR_OUTBOX_MAX)
         aggregator_outbox_drop(aggregator);
+    if (outbox->tail - outbox->kept == AGGREGATOR_OUTBOX_MAX)
+        outbox->kept++;
     uint32_t slot = outbox->tail % AGGREGATOR_OUTBOX_MAX;
     uint8_t *bytes = outbox->entries[slot].bytes;
     envelope_begin(&writer, bytes, AGGREGATOR_OUTBOX_SLOT, aggregator->options.symbol,
@@ -65,19 +69,41 @@ void aggregator_on_put(void *self, uint64_t ticket, const enum stream_outcome *o
         return;
     outbox->ticket = 0;
     if (outcome[0] == STREAM_WRITTEN || outcome[0] == STREAM_DUPLICATE)
-        outbox->head++;
+        outbox->entries[outbox->head++ % AGGREGATOR_OUTBOX_MAX].written_us =
+            aggregator->now.mono_us;
     else if (outcome[0] == STREAM_FENCED)
         aggregator_outbox_drop(aggregator);
     else
         outbox->retry_us = aggregator->now.mono_us + AGGREGATOR_RETRY_US;
 }
 
+void aggregator_outbox_forget(struct aggregator *aggregator)
+{
+    aggregator->outbox.kept = aggregator->outbox.head;
+}
+
+/* The stream is back: what was written shortly before it went may be lost. */
+static void aggregator_outbox_go_back(struct aggregator *aggregator)
+{
+    struct aggregator_outbox *outbox = &aggregator->outbox;
+    int64_t since_us = aggregator->now.mono_us - AGGREGATOR_OUTBOX_KEEP_US;
+    while (outbox->kept != outbox->head &&
+           outbox->entries[outbox->kept % AGGREGATOR_OUTBOX_MAX].written_us < since_us)
+        outbox->kept++;
+    outbox->head = outbox->kept;
+    outbox->ticket = 0;
+}
+
 int aggregator_outbox_do_work(struct aggregator *aggregator)
 {
     struct aggregator_outbox *outbox = &aggregator->outbox;
     struct stream_producer *control = &aggregator->options.control;
+    bool ready = control->ready(control->self);
+    if (ready && !outbox->was_ready)
+        aggregator_outbox_go_back(aggregator);
+    outbox->was_ready = ready;
     if (outbox->head == outbox->tail || outbox->ticket != 0 ||
-        aggregator->now.mono_us < outbox->retry_us || !control->ready(control->self))
+        aggregator->now.mono_us < outbox->retry_us || !ready)
         return 0;
     uint32_t slot = outbox->head % AGGREGATOR_OUTBOX_MAX;
     struct stream_record record = {

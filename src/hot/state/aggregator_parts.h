@@ -83,14 +83,20 @@ struct aggregator_anchor {
     uint64_t recheck_flushes;
 };
 
+/* What has been written is sent again when the stream was away within this time: a failover
+ * may have lost it. */
+#define AGGREGATOR_OUTBOX_KEEP_US 10000000
+
 struct aggregator_outbox {
     struct {
         uint8_t *bytes;
         size_t size;
         uint64_t epoch, seq;
+        int64_t written_us;           /* monotonic */
     } entries[AGGREGATOR_OUTBOX_MAX]; /* a ring */
-    uint32_t head, tail;
-    uint64_t ticket; /* of the head's put; 0: not under way */
+    uint32_t kept, head, tail;        /* written ones from kept on, waiting ones from head on */
+    uint64_t ticket;                  /* of the head's put; 0: not under way */
+    bool was_ready;                   /* the stream, when last looked at */
     int64_t retry_us;
     uint64_t dropped;
     uint8_t *arena;
@@ -203,6 +209,8 @@ int aggregator_outbox_open(struct aggregator *aggregator, struct err *err) MUST_
 void aggregator_outbox_close(struct aggregator *aggregator);
 void aggregator_outbox_add(struct aggregator *aggregator, const struct record *record);
 int aggregator_outbox_do_work(struct aggregator *aggregator);
+/* Not the writer any more: what it has written is its successor's concern. */
+void aggregator_outbox_forget(struct aggregator *aggregator);
 
 int aggregator_restore_do_work(struct aggregator *aggregator, bool drained);
 void aggregator_restore_want_resync(struct aggregator *aggregator);

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "hot/state/state_controls.h"
+#include "hot/state/state_placed.h"
 #include "wire/decode.h"
 #include "wire/envelope.h"
 
@@ -35,9 +36,8 @@ struct state_feed {
     struct stream_position positions[STREAM_COUNT];
     struct state_feed_counters counters;
     uint64_t epoch, seq;                   /* the last record passed */
-    uint64_t restored_epoch, restored_seq; /* where it began: controls before are in the world */
-    bool restored_anchored;                /* and so is the anchor at that place */
-    uint64_t anchor_epoch, anchor_seq;     /* place of the newest anchor in the world */
+    uint64_t restored_epoch, restored_seq; /* where it began: controls before are in the world … */
+    struct state_placed placed;            /* … and these */
     int64_t recv_us;
     uint64_t skip_epoch, skip_seq; /* records before this one were given up by a placed hole */
     struct merge_clock wait;
@@ -107,20 +107,15 @@ static void state_feed_apply_tell(struct state_feed *feed, const struct record *
         feed->fn(feed->context, effects, record, own);
 }
 
-static void state_feed_mark_anchor(struct state_feed *feed, uint64_t epoch, uint64_t seq)
-{
-    feed->anchor_epoch = epoch;
-    feed->anchor_seq = seq;
-}
-
 bool state_feed_is_anchored(const struct state_feed *feed)
 {
-    return feed->epoch != 0 && feed->anchor_epoch == feed->epoch && feed->anchor_seq == feed->seq;
+    return feed->epoch != 0 &&
+           state_placed_has(&feed->placed, RECORD_ANCHOR, feed->epoch, feed->seq);
 }
 
-void state_feed_anchor_undone(struct state_feed *feed)
+void state_feed_anchor_undone(struct state_feed *feed, const struct record *record)
 {
-    state_feed_mark_anchor(feed, 0, 0);
+    state_placed_remove(&feed->placed, RECORD_ANCHOR, record->epoch, record->seq);
 }
 
 /* A hole that was placed gives up the records up to the one it names, also when they are
@@ -133,8 +128,7 @@ static void state_feed_place_control(struct state_feed *feed, const struct recor
         feed->skip_epoch = bytes_load_u64(control->payload.data);
         feed->skip_seq = bytes_load_u64(control->payload.data + 8);
     }
-    if (control->kind == RECORD_ANCHOR)
-        state_feed_mark_anchor(feed, control->epoch, control->seq);
+    state_placed_add(&feed->placed, control->kind, control->epoch, control->seq);
     feed->counters.controls_placed++;
     state_feed_apply_tell(feed, &record, false);
 }
@@ -158,6 +152,7 @@ static void state_feed_own_hole(struct state_feed *feed, const struct record *re
                  record_compare(first->epoch, first->seq, record->epoch, record->seq) == 0;
     if (known)
         state_controls_pop(&feed->controls);
+    state_placed_add(&feed->placed, RECORD_HOLE, record->epoch, record->seq);
     state_feed_apply_tell(feed, record, !known);
 }
 
@@ -179,17 +174,14 @@ static void state_feed_emit(void *context, const struct record *record)
     state_feed_place_before(feed, record->epoch, record->seq + 1);
 }
 
-/* Delivered again because the checkpoint's position lies before it, while the saved world has
- * it: everything before the place of the checkpoint, and the anchor at that very place when
- * the checkpoint was made after it. (Whether the saved book is as new as the anchor's tells
- * nothing: a live book may be anchored as well.) */
+/* Delivered again: the checkpoint's position lies before it while the saved world has it (all
+ * before the checkpoint's place, and the anchor at that very place when it says so), or its
+ * writer has sent it once more. */
 static bool state_feed_is_known(const struct state_feed *feed, const struct record *record)
 {
-    int order =
-        record_compare(record->epoch, record->seq, feed->restored_epoch, feed->restored_seq);
-    if (order != 0 || record->kind != RECORD_ANCHOR)
-        return order < 0;
-    return feed->restored_anchored;
+    if (state_feed_before(record, feed->restored_epoch, feed->restored_seq))
+        return true;
+    return state_placed_has(&feed->placed, record->kind, record->epoch, record->seq);
 }
 
 /* A control record from the stream: wait for its place, or see that it is behind. */
@@ -267,7 +259,7 @@ unsigned state_feed_anchor(struct state_feed *feed, struct bytes document, struc
     if (!state_feed_apply(feed, record, &effects))
         return WORLD_ANCHOR_BAD;
     if (effects & WORLD_ANCHORED)
-        state_feed_mark_anchor(feed, feed->epoch, feed->seq);
+        state_placed_add(&feed->placed, RECORD_ANCHOR, feed->epoch, feed->seq);
     return effects;
 }
 
@@ -290,8 +282,9 @@ int state_feed_restart(struct state_feed *feed, uint64_t epoch, uint64_t seq, bo
     feed->seq = seq;
     feed->restored_epoch = epoch;
     feed->restored_seq = seq;
-    feed->restored_anchored = anchored;
-    state_feed_mark_anchor(feed, anchored ? epoch : 0, anchored ? seq : 0);
+    state_placed_clear(&feed->placed);
+    if (anchored)
+        state_placed_add(&feed->placed, RECORD_ANCHOR, epoch, seq);
     feed->skip_epoch = 0;
     feed->skip_seq = 0;
     feed->due_us = -1;

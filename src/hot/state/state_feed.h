@@ -62,10 +62,9 @@ void state_feed_set_active(struct state_feed *feed, bool active);
  * the control record to log (payload borrowed from document). */
 unsigned state_feed_anchor(struct state_feed *feed, struct bytes document, struct record *record);
 
-/* The world was taken back to before it. */
-void state_feed_anchor_undone(struct state_feed *feed);
-/* The newest anchor in the world was adopted where the world stands now: another one would
- * have the same place. */
+/* The world was taken back to before this one. */
+void state_feed_anchor_undone(struct state_feed *feed, const struct record *record);
+/* An anchor was adopted where the world stands now: another one would have its place. */
 bool state_feed_is_anchored(const struct state_feed *feed);
 
 /* The last record that has passed (applied or refused): epoch 0 before the first. */

@@ -465,6 +465,7 @@ struct fake_producer {
     struct fake_streams *streams;
     struct aggregator *aggregator;
     uint64_t pending;
+    bool away;
 };
 
 static inline int64_t fake_put(void *self, const struct stream_record *records, int count)
@@ -478,8 +479,7 @@ static inline int64_t fake_put(void *self, const struct stream_record *records, 
 
 static inline bool fake_producer_ready(void *self)
 {
-    (void)self;
-    return true;
+    return !((struct fake_producer *)self)->away;
 }
 
 static inline int fake_producer_work(void *self, int64_t mono_us)

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "hot/state/aggregator_parts.h"
 #include "hot/state/writer_lease.h"
 #include "tests/unit/hot_state/fake_state.h"
 
@@ -349,6 +350,27 @@ static void a_standby_wants_no_anchor_that_another_has_had_adopted(void **state)
     assert_int_equal(scene->store.swaps, 2);
     assert_false(status_of(scene, 0).anchoring);
     assert_false(status_of(scene, 1).anchoring);
+}
+
+/* A failover may have lost what was written shortly before; who has it already, knows it. */
+static void a_control_record_is_sent_again_after_the_stream_was_away(void **state)
+{
+    struct scene *scene = *state;
+    start(scene, 0);
+    start(scene, 1);
+    run(scene, 1000);
+    assert_int_equal(scene->streams.count[STREAM_CONTROL], 1);
+    for (int i = 0; i < 2; i++) { /* soon after it was written, and long after */
+        scene->nodes[0].producer.away = true;
+        run(scene, 50);
+        scene->nodes[0].producer.away = false;
+        run(scene, 1000);
+        assert_int_equal(scene->streams.count[STREAM_CONTROL], 2);
+        settle(scene);
+        assert_same_world(scene, 0, 1);
+        run(scene, AGGREGATOR_OUTBOX_KEEP_US / 1000);
+    }
+    assert_int_equal(status_of(scene, 1).resyncs, 0);
 }
 
 /* What the store will do, it tells: nobody has to look all the time. */
@@ -1024,6 +1046,7 @@ int main(void)
         TEST(a_standby_takes_over_soon_after_the_lease_ran_out),
         TEST(a_relieved_writer_takes_its_successors_checkpoint_not_its_own),
         TEST(a_standby_wants_no_anchor_that_another_has_had_adopted),
+        TEST(a_control_record_is_sent_again_after_the_stream_was_away),
         TEST(a_writer_without_a_store_does_not_spin),
         TEST(a_woken_writer_writes_nothing),
         TEST(a_clean_stop_hands_the_lease_over),

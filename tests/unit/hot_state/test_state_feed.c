@@ -134,6 +134,21 @@ static void test_an_anchor_of_a_live_book_is_placed_when_the_checkpoint_is_older
     scene_close(&scene);
 }
 
+/* By its writer, after the store had lost it. */
+static void test_an_anchor_that_is_sent_again_is_not_placed_again(void **state)
+{
+    struct scene scene = {0};
+    (void)state;
+    scene_open(&scene);
+    scene_deliver(&scene, TEST_SEQ);
+    assert_int_equal(scene.anchored, 1);
+    scene_deliver(&scene, TEST_SEQ);
+    assert_int_equal(scene.anchored, 1);
+    assert_int_equal(state_feed_counters(scene.feed)->controls_known, 1);
+    assert_int_equal(state_feed_counters(scene.feed)->controls_late, 0);
+    scene_close(&scene);
+}
+
 static void test_an_own_anchor_takes_its_place_until_it_is_undone(void **state)
 {
     struct scene scene = {0};
@@ -143,7 +158,7 @@ static void test_an_own_anchor_takes_its_place_until_it_is_undone(void **state)
     struct bytes document = bytes_of(scene.document, scene.document_size);
     assert_true(state_feed_anchor(scene.feed, document, &record) & WORLD_ANCHORED);
     assert_true(state_feed_is_anchored(scene.feed));
-    state_feed_anchor_undone(scene.feed);
+    state_feed_anchor_undone(scene.feed, &record);
     assert_false(state_feed_is_anchored(scene.feed));
     scene_close(&scene);
 }
@@ -155,6 +170,7 @@ int main(void)
         cmocka_unit_test(test_an_anchor_at_the_place_is_placed_when_the_world_does_not_have_it),
         cmocka_unit_test(test_the_anchor_that_the_saved_world_has_is_not_placed_again),
         cmocka_unit_test(test_an_anchor_of_a_live_book_is_placed_when_the_checkpoint_is_older),
+        cmocka_unit_test(test_an_anchor_that_is_sent_again_is_not_placed_again),
         cmocka_unit_test(test_an_own_anchor_takes_its_place_until_it_is_undone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

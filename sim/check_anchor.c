@@ -23,6 +23,7 @@ void check_swap(struct checks *checks, const struct virtual_step *step)
     struct bytes text = step->args[1];
     snprintf(token, sizeof(token), "%.*s", (int)text.size, (const char *)text.data);
     checks->simulation->result.swaps++;
+    (void)check_number(checks, STATE_OB, STATE_FIELD_TS_US, &checks->anchor_ts_us);
     simulation_trace(checks->simulation, "%s has swapped %s in", step->process->name, token);
     if (strcmp(token, checks->claim) != 0)
         simulation_fail(checks->simulation, CHECK_ANCHOR_CLAIM, "%s swapped, %s holds the claim",

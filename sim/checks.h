@@ -79,7 +79,7 @@ struct simulation;
 /* Trades of one stamped frame. */
 struct check_trade {
     uint64_t epoch, seq;
-    int64_t recv_us;
+    int64_t recv_us, event_us;
     int64_t first_id, count; /* ids rise by one */
 };
 
@@ -111,6 +111,7 @@ struct checks {
     char tokens[CHECK_TOKENS_MAX][STATE_TOKEN_SIZE]; /* swapped in */
     int token_count;
     char claim[STATE_TOKEN_SIZE]; /* who holds it, as the server answered */
+    int64_t anchor_ts_us;         /* receive time of the place of the last one */
     /* slots */
     int64_t top_slot;                /* newest of the stream, 0: none */
     int64_t first_slot;              /* first one that was served at all */

@@ -13,7 +13,7 @@
 #include "market/record.h"
 #include "sim/model/model_redis.h"
 #include "sim/virtual_lake.h"
-#include "sim/virtual_link.h"
+#include "sim/virtual_server.h"
 
 /* constant, name, what it says */
 #define CHECK_RULE_TABLE(X)                                                                        \

@@ -11,7 +11,7 @@
 #include "sim/faults.h"
 #include "sim/virtual_exchange.h"
 #include "sim/virtual_lake.h"
-#include "sim/virtual_link.h"
+#include "sim/virtual_server.h"
 #include "sim/virtual_process.h"
 
 #define SIMULATION_SYMBOL      "BTCUSDT"

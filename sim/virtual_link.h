@@ -1,53 +1,25 @@
-/* The network between the processes and the model server. It stands in for edge/redis'
- * redis_link (same header, same promises) and for edge/loop's clocks, so that the engines
- * above them (state, claim, inference, producer, consumer) are the real ones. What is lost,
- * late, executed without an answer or answered to nobody is decided here.
+/* What stands in for edge/redis' redis_link (same header, same promises) and for edge/loop's
+ * clocks, so that the engines above them (state, claim, inference, producer, consumer) are the real
+ * ones: a process' end of its connections to the model server.
  * SPDX-License-Identifier: Apache-2.0 */
 #ifndef BTCAST_SIM_VIRTUAL_LINK_H
 #define BTCAST_SIM_VIRTUAL_LINK_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#include "sim/model/model_redis.h"
+#include <hiredis/hiredis.h>
 
 struct process;
-struct simulation;
 struct loop;
+struct redis_link;
 struct virtual_conn;
-struct virtual_request;
 
 struct loop *virtual_loop_open(struct process *process);
 /* PRE: its links are closed. */
 void virtual_loop_close(struct loop *loop);
 
-struct virtual_server {
-    struct simulation *simulation;
-    struct model_redis *redis;
-    bool down;
-    int64_t paused_until_us;
-    struct virtual_request *stalled, *stalled_last; /* came while it stood still */
-    struct virtual_conn *conns;
-    uint64_t executed, lost_requests, lost_replies;
-};
-
-/* What is being executed right now, for the checkers. */
-struct virtual_step {
-    struct process *process;
-    const char *script;       /* name of a script, NULL: a command */
-    const struct bytes *args; /* ARGV of the script, or the command's words */
-    int arg_count;
-};
-
-void virtual_server_open(struct virtual_server *server, struct simulation *simulation,
-                         struct model_redis *redis);
-void virtual_server_close(struct virtual_server *server);
-/* --- faults */
-/* Dies with all connections; comes back with virtual_server_up. */
-void virtual_server_down(struct virtual_server *server);
-void virtual_server_up(struct virtual_server *server);
-void virtual_server_pause(struct virtual_server *server, int64_t until_us);
-/* Cuts the connections of one process: what is under way may or may not arrive. */
-void virtual_server_cut(struct virtual_server *server, struct process *process);
+/* An answer that came over `conn`; ignored when the link has another one by now. */
+void virtual_link_answered(struct redis_link *link, const struct virtual_conn *conn,
+                           const redisReply *reply);
+/* `conn` was reset under the link. */
+void virtual_link_reset(struct redis_link *link, const struct virtual_conn *conn);
 
 #endif

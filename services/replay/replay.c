@@ -27,7 +27,7 @@ struct replay {
     struct replay_slots *slots;
     int64_t first_recv_us, first_mono_us;
     uint64_t rows;
-    struct duckdb_bronze_trades trades; /* of a lake */
+    struct duckdb_trades trades; /* of a lake */
 };
 
 /* --- rows ----------------------------------------------------------------------------- */
@@ -354,8 +354,8 @@ const struct command command_replay = {
     .summary = "a capture through the live code path, without servers",
     .usage =
         "usage: btcast replay FILE [options]\n\n"
-        "FILE is a btcast capture, a JSON capture (`<ns> <JSON>` lines, plain or gzip), or the\n"
-        "folder of a lake, of which the symbol's bronze is read.\n"
+        "FILE is a btcast capture, a JSON capture (`<ns> <JSON>` lines, plain or gzip), or a\n"
+        "lake (its folder, or s3://bucket/prefix), of which the symbol's bronze is read.\n"
         "The same file gives the same bytes each time and with every kernel.\n\n"
         "  --features OUT.csv     one row a slot: order, time, mid and the feature vector\n"
         "  --every-tick           these rows at every tick, ten a second, not only at slots\n"

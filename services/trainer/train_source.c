@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "services/trainer/train_source.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -18,8 +17,7 @@
 #include "services/exchange-sim/sim_capture.h"
 #include "services/service_options.h"
 
-#define SOURCE_PATH_SIZE 256
-#define SOURCE_LINE_MAX  (64 + FEATURE_COUNT * 24)
+#define SOURCE_LINE_MAX (64 + FEATURE_COUNT * 24)
 
 int train_source_time(const char *flag, const char *text, int64_t *us, struct err *err)
 {
@@ -99,30 +97,6 @@ int train_source_simulate(const struct train_simulate *simulate, struct dataset 
     return rc;
 }
 
-/* The lake, and a folder for the copies of one on S3 that goes again with it. */
-struct source_lake {
-    struct etl_lake lake;
-    char cache[SOURCE_PATH_SIZE];
-};
-
-static int source_open_lake(struct source_lake *source, const char *where, struct err *err)
-{
-    const char *temporary = getenv("TMPDIR");
-    snprintf(source->cache, sizeof(source->cache), "%.200s/btcast-lake-XXXXXX",
-             temporary != NULL && temporary[0] != '\0' ? temporary : "/var/tmp");
-    source->lake = (struct etl_lake){0};
-    if (strncmp(where, "s3:", 3) == 0 && mkdtemp(source->cache) == NULL)
-        return err_set(err, ERR_IO, "cannot make %s: %s", source->cache, strerror(errno));
-    struct etl_lake_options options = {.where = where, .cache = source->cache};
-    return etl_lake_open(&source->lake, &options, err);
-}
-
-static void source_close_lake(struct source_lake *source)
-{
-    etl_lake_close(&source->lake);
-    rmdir(source->cache);
-}
-
 static int source_read_bronze(struct lake_files *lake, const char *symbol, int64_t from_us,
                               int64_t to_us, struct row_maker *maker, uint64_t *refused,
                               struct err *err)
@@ -145,16 +119,17 @@ static int source_read_bronze(struct lake_files *lake, const char *symbol, int64
 int train_source_lake(const char *lake, const char *symbol, int64_t from_us, int64_t to_us,
                       struct dataset *dataset, uint64_t *refused, struct err *err)
 {
-    struct source_lake source;
+    const struct etl_lake_options where = {.where = lake};
+    struct etl_lake source;
     struct row_maker *maker;
     int rc = row_maker_open(symbol, dataset, &maker, err);
     if (rc != ERR_OK)
         return rc;
-    rc = source_open_lake(&source, lake, err);
+    rc = etl_lake_open(&source, &where, err);
     if (rc == ERR_OK)
-        rc = source_read_bronze(source.lake.files, symbol, from_us, to_us, maker, refused, err);
+        rc = source_read_bronze(source.files, symbol, from_us, to_us, maker, refused, err);
     rc = source_end(maker, rc, refused, err);
-    source_close_lake(&source);
+    etl_lake_close(&source);
     dataset_finish(dataset);
     return rc;
 }
@@ -162,14 +137,15 @@ int train_source_lake(const char *lake, const char *symbol, int64_t from_us, int
 int train_source_silver(const char *lake, const char *symbol, int64_t from_us, int64_t to_us,
                         struct dataset *dataset, struct err *err)
 {
-    struct source_lake source;
-    int rc = source_open_lake(&source, lake, err);
+    const struct etl_lake_options where = {.where = lake};
+    struct etl_lake source;
+    int rc = etl_lake_open(&source, &where, err);
     if (rc == ERR_OK) {
         struct duckdb_training_options options = {
-            .lake = source.lake.files, .symbol = symbol, .from_us = from_us, .to_us = to_us};
+            .lake = source.files, .symbol = symbol, .from_us = from_us, .to_us = to_us};
         rc = duckdb_training_load(&options, dataset, err);
     }
-    source_close_lake(&source);
+    etl_lake_close(&source);
     dataset->counts.offered = dataset->counts.kept = dataset->count;
     return rc;
 }

@@ -8,6 +8,7 @@ import sys
 import harness
 import test_bronze
 import test_import
+import test_replay
 from harness import wait_until
 
 KEY_ID, SECRET = "AKIDEXAMPLE", "secret/with+signs"
@@ -56,7 +57,7 @@ def test_an_import_makes_the_same_objects_in_s3_as_in_a_folder():
     assert not os.listdir(os.path.join(remote, "import", "spool"))
 
 
-def test_the_etl_by_hand_makes_the_same_silver_in_s3_as_in_a_folder():
+def test_the_etl_by_hand_makes_the_same_silver_in_s3_as_in_a_folder_and_so_does_replay():
     store, plain, remote = Store(), harness.temp_dir(), harness.temp_dir()
     made = os.path.join(plain, "made.btc")
     assert harness.run("exchange-sim", "--hours", 0.03, "--out", made)[0] == 0
@@ -71,6 +72,9 @@ def test_the_etl_by_hand_makes_the_same_silver_in_s3_as_in_a_folder():
     wanted = {f"/lake-1/deep/silver/{name}": os.path.getsize(os.path.join(plain, "lake", "silver", name))
               for name in objects_below(os.path.join(plain, "lake", "silver"))}
     assert len(wanted) >= 2 and wanted.items() <= store.put().items(), (wanted, store.put())
+    read = [test_replay.replay(plain, lake, name) for name, lake in
+            (("folder", os.path.join(plain, "lake")), ("s3", "s3://lake-1/deep"))]
+    assert read[0][0]["rows"] > 40 and read[0][1:] == read[1][1:], read[0][0]
     status, _, err = harness.run("etl", "--data", remote, "--store", "none", "--lake", "s3://lake-1/deep",
                                  "--cache-mb", "0")
     assert status == 2 and "--cache-mb" in err, err

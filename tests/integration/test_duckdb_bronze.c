@@ -12,6 +12,7 @@
 
 #include "edge/duckdb/duckdb_archive.h"
 #include "edge/duckdb/duckdb_bronze.h"
+#include "edge/duckdb/duckdb_trades.h"
 #include "edge/duckdb/duckdb_session.h"
 #include "edge/lake/folder_objects.h"
 #include "edge/loop/loop.h"
@@ -377,22 +378,22 @@ static void a_lake_without_the_symbol_is_said_to_be_empty(void **state)
 static void a_backfill_closes_the_hole_in_the_trade_ids(void **state)
 {
     (void)state;
-    struct duckdb_bronze_trades trades;
+    struct duckdb_trades trades;
     struct record record;
+    assert_int_equal(duckdb_trades_count(files, SYMBOL, NULL, &trades, NULL), ERR_OK);
+    assert_int_equal(trades.streamed, 0);
     /* seq 1, 5, 9, 13 carry trades 1002, 1003; 1010, 1011; 1018, 1019; 1026, 1027. */
     for (uint64_t seq = 1; seq <= 13; seq += 4) {
         enum archive_kind kind = make(1, seq, &record);
         append(kind, &record);
     }
     write_lake();
-    struct duckdb_bronze *bronze = open_bronze(0, 0);
-    assert_int_equal(duckdb_bronze_trades(bronze, &trades, NULL), ERR_OK);
+    assert_int_equal(duckdb_trades_count(files, SYMBOL, NULL, &trades, NULL), ERR_OK);
     assert_int_equal(trades.first_id, 1002);
     assert_int_equal(trades.last_id, 1027);
     assert_int_equal(trades.streamed, 8);
     assert_int_equal(trades.backfilled, 0);
     assert_int_equal(trades.missing, 18);
-    duckdb_bronze_close(bronze);
     char body[8192] = "[";
     for (int id = 1000; id <= 1018; id++)
         snprintf(body + strlen(body), sizeof(body) - strlen(body),
@@ -409,13 +410,11 @@ static void a_backfill_closes_the_hole_in_the_trade_ids(void **state)
                                        .body = bytes_text(body)};
     assert_int_equal(port.rest(port.self, &reply, on_done, NULL), ERR_OK);
     write_lake();
-    bronze = open_bronze(0, 0);
-    assert_int_equal(duckdb_bronze_trades(bronze, &trades, NULL), ERR_OK);
+    assert_int_equal(duckdb_trades_count(files, SYMBOL, NULL, &trades, NULL), ERR_OK);
     assert_int_equal(trades.first_id, 1002);
     assert_int_equal(trades.streamed, 8);
     assert_int_equal(trades.backfilled, 12);
     assert_int_equal(trades.missing, 6);
-    duckdb_bronze_close(bronze);
 }
 
 int main(void)

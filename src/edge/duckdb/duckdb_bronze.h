@@ -41,16 +41,4 @@ int duckdb_bronze_next(struct duckdb_bronze *bronze, struct record *record,
                        struct err *err) MUST_CHECK;
 const struct duckdb_bronze_counters *duckdb_bronze_counters(const struct duckdb_bronze *bronze);
 
-/* Single trades in bronze by id: those of the streams and those that a backfill fetched
- * (historicalTrades). */
-struct duckdb_bronze_trades {
-    int64_t first_id, last_id;
-    int64_t streamed;   /* ids in blocks */
-    int64_t backfilled; /* ids that only replies have */
-    int64_t missing;    /* between first and last, in neither */
-};
-/* Of a folder lake only: ERR_INVALID. */
-int duckdb_bronze_trades(struct duckdb_bronze *bronze, struct duckdb_bronze_trades *trades,
-                         struct err *err) MUST_CHECK;
-
 #endif

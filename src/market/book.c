@@ -2,9 +2,6 @@
 #include "market/book.h"
 
 #define BOOK_DEPTH_MAX 20
-/* Near the edge of the known range: a tenth of a side of it, at most this part of the price. */
-#define BOOK_EDGE_RANGE_PART 20
-#define BOOK_EDGE_PRICE_PART 4000
 
 void book_init(struct book *book)
 {
@@ -59,21 +56,6 @@ void book_load(struct book *book, int64_t id, const struct level_view *bids,
     book->known_ask_max = scale_value(level_price(asks, asks->count - 1), step.price_shift);
 }
 
-/* What was known and what the snapshot knows are one range unless they lie apart. */
-void book_refresh(struct book *book, int64_t id, const struct level_view *bids,
-                  const struct level_view *asks, struct scale_step step)
-{
-    int64_t bid_min = scale_value(level_price(bids, bids->count - 1), step.price_shift);
-    int64_t ask_max = scale_value(level_price(asks, asks->count - 1), step.price_shift);
-    bool apart = bid_min > book->known_ask_max || ask_max < book->known_bid_min;
-    side_refresh(&book->bids, bids, step);
-    side_refresh(&book->asks, asks, step);
-    book->id = id;
-    book->event_us = 0;
-    book->known_bid_min = apart || bid_min < book->known_bid_min ? bid_min : book->known_bid_min;
-    book->known_ask_max = apart || ask_max > book->known_ask_max ? ask_max : book->known_ask_max;
-}
-
 void book_apply(struct book *book, const struct level_view *bids, const struct level_view *asks,
                 struct scale_step step)
 {
@@ -107,11 +89,9 @@ bool book_is_near_known_edge(const struct book *book)
 {
     if (side_is_empty(&book->bids) || side_is_empty(&book->asks))
         return book->id != 0;
-    int64_t bid = side_best(&book->bids).price, ask = side_best(&book->asks).price;
-    int64_t margin = (book->known_ask_max - book->known_bid_min) / BOOK_EDGE_RANGE_PART;
-    if (margin > bid / BOOK_EDGE_PRICE_PART)
-        margin = bid / BOOK_EDGE_PRICE_PART;
-    return bid - book->known_bid_min < margin || book->known_ask_max - ask < margin;
+    int64_t margin = (book->known_ask_max - book->known_bid_min) / 20;
+    return side_best(&book->bids).price - book->known_bid_min < margin ||
+           book->known_ask_max - side_best(&book->asks).price < margin;
 }
 
 bool book_side_matches(const struct side *side, const struct world_level *top, uint32_t count,

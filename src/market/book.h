@@ -26,10 +26,6 @@ bool book_snapshot_is_good(const struct level_view *bids, const struct level_vie
 /* Replaces the book by a good snapshot. */
 void book_load(struct book *book, int64_t id, const struct level_view *bids,
                const struct level_view *asks, struct scale_step step);
-/* The same for a book that is live and not older than the snapshot: beyond the snapshot's levels
- * it stays what it is, and the range known grows. */
-void book_refresh(struct book *book, int64_t id, const struct level_view *bids,
-                  const struct level_view *asks, struct scale_step step);
 /* Applies one diff, sane and fitting; ids are the caller's. */
 void book_apply(struct book *book, const struct level_view *bids, const struct level_view *asks,
                 struct scale_step step);
@@ -42,7 +38,7 @@ static inline bool book_touch_equals(const struct book_touch *a, const struct bo
 /* All zero on an empty side. */
 struct book_touch book_touch(const struct book *book);
 bool book_is_crossed(const struct book *book);
-/* The touch left less than a tenth of the known range on its side, and less than 2.5 bp. */
+/* The touch left less than a tenth of the known range on its side. */
 bool book_is_near_known_edge(const struct book *book);
 /* Is `top`, scaled, what this side shows? A view of fewer than `depth` levels also says
  * that there are no more. */

@@ -399,18 +399,6 @@ void side_load(struct side *side, const struct level_view *view, struct scale_st
     side_settle(side);
 }
 
-void side_refresh(struct side *side, const struct level_view *view, struct scale_step step)
-{
-    if (view->count == 0)
-        return;
-    int64_t last = scale_value(level_price(view, view->count - 1), step.price_shift);
-    while (!side_is_empty(side) && side->sign * side_best(side).price >= side->sign * last) {
-        side_set(side, side_best(side).price, 0);
-        side_settle(side);
-    }
-    side_apply(side, view, step);
-}
-
 uint32_t side_top(const struct side *side, struct world_level *levels, uint32_t capacity)
 {
     uint64_t place = (uint64_t)side->best & SIDE_MASK, word = place >> 6;

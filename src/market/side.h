@@ -61,8 +61,6 @@ void side_init(struct side *side, bool is_bids);
  * divides every (scaled) price. */
 void side_load(struct side *side, const struct level_view *view, struct scale_step step,
                int64_t tick);
-/* Replaces what is at or before the snapshot's last level, keeps what lies behind it. */
-void side_refresh(struct side *side, const struct level_view *view, struct scale_step step);
 /* Sets levels to their absolute quantities, 0 removes; ends settled. The views are sane
  * and fit. */
 void side_apply(struct side *side, const struct level_view *view, struct scale_step step);

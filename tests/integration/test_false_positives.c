@@ -237,16 +237,17 @@ static void on_rest(void *context, const struct rest_query *query, int *status, 
 
 /* A book for the aggregator: the first one, or one for a price that has left the last one's
  * levels behind. */
-static void hand_over(const char *token)
+static void hand_over(const char *token, int levels)
 {
     static char depth[FAKE_REST_BODY_SIZE], buffer[FAKE_REST_BODY_SIZE + 1024];
-    char path[] = "/api/v3/depth?symbol=" FAKE_SYMBOL "&limit=1000";
+    char path[64];
     struct text out = text_begin(buffer, sizeof(buffer));
     struct anchor_document document = {.symbol = FAKE_SYMBOL,
                                        .cause = "test",
                                        .requested_us = now().wall_us,
                                        .received_us = now().wall_us};
     snprintf(document.token, sizeof(document.token), "%s", token);
+    snprintf(path, sizeof(path), "/api/v3/depth?symbol=" FAKE_SYMBOL "&limit=%d", levels);
     assert_int_equal(rest_ask(path, depth, sizeof(depth)), 200);
     anchor_document_write(&document, bytes_text(depth), &out);
     free(run.store.document);
@@ -257,8 +258,8 @@ static void hand_over(const char *token)
     run.store.ask[0] = 0;
 }
 
-/* A price that has walked through a thousand levels has the next thousand fetched: nothing was
- * lost, nobody took it for a loss, and the book stays live meanwhile. */
+/* A price that has walked through the levels of its snapshot has the next ones fetched: nothing
+ * was lost, nobody took it for a loss, and the book stays live meanwhile. */
 static void answer_edge(void)
 {
     struct world_view view;
@@ -268,8 +269,9 @@ static void answer_edge(void)
     world_view(aggregator_world(run.aggregator), &view);
     assert_true(view.book_live);
     assert_true(view.near_known_edge);
+    assert_non_null(strstr(run.store.ask, "\"levels\":5000"));
     snprintf(token, sizeof(token), "edge%d", ++run.edges);
-    hand_over(token);
+    hand_over(token, 5000);
 }
 
 /* ---- the detector's view of the store ------------------------------------------------ */
@@ -455,7 +457,7 @@ static void run_first_book(void)
     for (int i = 0; i < 1000 && run.store.ask[0] == 0; i++)
         run_market(STEP_US);
     assert_string_not_equal(run.store.ask, "");
-    hand_over("first");
+    hand_over("first", 1000);
     run_market(2000000);
     assert_int_equal(run.store.swaps, 1);
 }

@@ -14,7 +14,9 @@
 /* A book of the silent market has to be fresh, not deep: 5 of weight instead of 50. */
 #define AGGREGATOR_ASK_LEVELS_SILENT 100
 #define AGGREGATOR_ASK_LEVELS        1000
-#define AGGREGATOR_EDGE_CAUSE        "price near the end of the known book"
+/* All there is, for 250 of weight, so that the price does not come to the end soon again. */
+#define AGGREGATOR_ASK_LEVELS_EDGE 5000
+#define AGGREGATOR_EDGE_CAUSE      "price near the end of the known book"
 
 void aggregator_ask_want(struct aggregator *aggregator, const char *cause)
 {
@@ -174,6 +176,7 @@ static void aggregator_ask_at_edge(struct aggregator *aggregator)
     anchor->edge_was_far = false;
     anchor->next_edge_us = aggregator->now.mono_us + AGGREGATOR_EDGE_US;
     aggregator_ask_want(aggregator, AGGREGATOR_EDGE_CAUSE);
+    anchor->levels = AGGREGATOR_ASK_LEVELS_EDGE;
     anchor->wanted = true;
 }
 

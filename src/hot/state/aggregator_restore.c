@@ -123,6 +123,9 @@ static void aggregator_restore_start(struct aggregator *aggregator)
         log_warn("checkpoint_unusable", "symbol=%s reason=\"%s\"", aggregator->options.symbol,
                  err.text[0] != 0 ? err.text : call->text);
     }
+    /* Begun with nothing, beside a writer that has a past: its next checkpoint, whichever. */
+    aggregator->resync_wanted = result != ERR_OK && !aggregator->lease.holds;
+    aggregator->resync_epoch = aggregator->resync_seq = 0;
     aggregator_restore_enter(aggregator, AGGREGATOR_CONTROLS);
     if (!aggregator_restore_follow(aggregator, AGGREGATOR_CONTROL_ONLY))
         aggregator_restore_enter(aggregator, AGGREGATOR_LOADING);
@@ -142,13 +145,14 @@ static void aggregator_restore_resync(struct aggregator *aggregator)
     if (record_compare(checkpoint.epoch, checkpoint.seq, aggregator->resync_epoch,
                        aggregator->resync_seq) <= 0)
         return;
-    if (aggregator_restore_adopt(aggregator, &checkpoint, &err) != ERR_OK) {
-        log_warn("resync_failed", "symbol=%s reason=\"%s\"", aggregator->options.symbol, err.text);
-        return;
-    }
     aggregator->resync_wanted = false;
-    aggregator->resyncs++;
-    metric_add(aggregator->metrics.resyncs, 1);
+    if (aggregator_restore_adopt(aggregator, &checkpoint, &err) == ERR_OK) {
+        aggregator->resyncs++;
+        metric_add(aggregator->metrics.resyncs, 1);
+    } else {
+        /* Of another version, say: from the oldest records, as at a start. */
+        log_warn("resync_failed", "symbol=%s reason=\"%s\"", aggregator->options.symbol, err.text);
+    }
     aggregator_restore_enter(aggregator, AGGREGATOR_CONTROLS);
     if (!aggregator_restore_follow(aggregator, AGGREGATOR_CONTROL_ONLY))
         aggregator_restore_enter(aggregator, AGGREGATOR_LOADING);

@@ -35,7 +35,9 @@
 #define REANCHOR_WAIT_US         5000000 /* for the aggregator to take the document */
 #define REANCHOR_DOCUMENT_TTL_MS 10000
 #define REANCHOR_DEPTH_LIMIT     1000 /* weight 50 (CONTRACTS.md section 12, row 25) */
-#define REANCHOR_REPLY_MAX       ((size_t)512 * 1024)
+/* When the ask says so: weight 250 (BINANCE.md section 6). */
+#define REANCHOR_DEPTH_MAX 5000
+#define REANCHOR_REPLY_MAX ((size_t)512 * 1024)
 /* Pages of trades together; with the rest they fit into one record. */
 #define REANCHOR_TRADES_MAX ((size_t)448 * 1024)
 #define REANCHOR_KLINES_MAX ((size_t)16 * 1024)

@@ -48,7 +48,7 @@ static void reanchor_read_ask(struct reanchor *reanchor, struct bytes ask)
         min_id = levels = 0;
     }
     reanchor->ask_min_id = min_id;
-    reanchor->ask_levels = levels > 0 && levels <= REANCHOR_DEPTH_LIMIT ? (int)levels : 0;
+    reanchor->ask_levels = levels > 0 && levels <= REANCHOR_DEPTH_MAX ? (int)levels : 0;
     snprintf(reanchor->ask_cause, sizeof(reanchor->ask_cause), "%.*s",
              (int)(cause.size < ANCHOR_CAUSE_SIZE ? cause.size : ANCHOR_CAUSE_SIZE - 1),
              (const char *)cause.data);

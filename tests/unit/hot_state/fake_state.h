@@ -9,10 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/crc32c.h"
 #include "base/prng.h"
 #include "base/text.h"
 #include "hot/state/aggregator.h"
 #include "hot/state/anchor_document.h"
+#include "hot/state/state_checkpoint.h"
 #include "hot/state/state_parse.h"
 #include "wire/envelope.h"
 #include "wire/sbe.h"
@@ -43,6 +45,7 @@ struct fake_store {
     bool has_live, has_staged;
     uint8_t *checkpoint;
     size_t checkpoint_size;
+    bool foreign; /* checkpoints are of another version of the program */
     char flag[STATE_TOKEN_SIZE];
     uint8_t *document;
     size_t document_size;
@@ -168,6 +171,16 @@ static inline void fake_keep_image(struct state_image *to, const struct state_im
         }
 }
 
+/* The world's version (behind its magic) is another one; both checksums are right. */
+static inline void fake_make_foreign(uint8_t *data, size_t size)
+{
+    uint8_t *world = data + STATE_CHECKPOINT_OVERHEAD;
+    size_t world_size = size - STATE_CHECKPOINT_OVERHEAD - 4;
+    world[8] ^= 1;
+    bytes_store_u32(world + world_size, crc32c(0, world, world_size));
+    bytes_store_u32(data + 8, crc32c(0, data + 12, size - 12));
+}
+
 static inline int fake_flush(void *self, uint64_t epoch, const struct state_image *image,
                              struct bytes checkpoint, state_done_fn done, void *context)
 {
@@ -186,6 +199,8 @@ static inline int fake_flush(void *self, uint64_t epoch, const struct state_imag
         store->checkpoint = malloc(checkpoint.size);
         memcpy(store->checkpoint, checkpoint.data, checkpoint.size);
         store->checkpoint_size = checkpoint.size;
+        if (store->foreign)
+            fake_make_foreign(store->checkpoint, store->checkpoint_size);
     }
     return fake_plain(client, done, context, ERR_OK, epoch, "");
 }
@@ -364,6 +379,7 @@ struct fake_entry {
 struct fake_streams {
     struct fake_entry *entries[STREAM_COUNT];
     int count[STREAM_COUNT];
+    int gone[STREAM_COUNT]; /* of these, the first ones: lost with the store */
     uint64_t tickets;
 };
 
@@ -396,6 +412,12 @@ static inline void fake_streams_add(struct fake_streams *streams,
     memcpy(entry->data, record->data.data, entry->size);
 }
 
+/* Whoever begins to read now begins with what is added from now on. */
+static inline void fake_streams_empty(struct fake_streams *streams)
+{
+    memcpy(streams->gone, streams->count, sizeof(streams->gone));
+}
+
 struct fake_consumer {
     struct fake_streams *streams;
     struct aggregator *aggregator;
@@ -411,8 +433,11 @@ static inline int fake_follow(void *self, unsigned mask, const struct stream_pos
     struct fake_consumer *consumer = self;
     consumer->mask = mask;
     consumer->drained = false;
-    for (int i = 0; i < STREAM_COUNT; i++)
+    for (int i = 0; i < STREAM_COUNT; i++) {
         consumer->at[i] = from[i].text[0] == 0 ? 0 : atoi(from[i].text) + 1;
+        if (consumer->at[i] < consumer->streams->gone[i])
+            consumer->at[i] = consumer->streams->gone[i];
+    }
     return ERR_OK;
 }
 

@@ -170,65 +170,6 @@ static void world_rebuilds_a_live_book_on_a_forced_anchor(void **state)
     assert_int_equal(view_of(stage).bids[0].qty, 31);
 }
 
-static unsigned apply_wide_anchor(struct stage *stage, int64_t id)
-{
-    struct world_level bids[] = {{100, 5}, {99, 7}, {90, 3}},
-                       asks[] = {{102, 6}, {103, 8}, {112, 4}};
-    struct event event = fixture_snapshot(stage->fixture, EVENT_ANCHOR, id, bids, 3, asks, 3);
-    return world_apply(stage->world, &event);
-}
-
-/* Every change beyond the snapshot's levels was applied: they are as known as before. */
-static void world_keeps_what_a_live_book_knows_beyond_an_anchors_levels(void **state)
-{
-    struct stage *stage = *state;
-    apply_wide_anchor(stage, 20);
-    apply_diff(stage, 21, 22, 9);
-    assert_true(apply_anchor(stage, 21) & WORLD_ANCHORED); /* 99 to 103 */
-    struct world_view view = view_of(stage);
-    assert_int_equal(view.book_id, 22);
-    assert_int_equal(view.bid_count, 3);
-    assert_int_equal(view.bids[0].qty, 9);
-    assert_int_equal(view.bids[2].price, 90);
-    assert_int_equal(view.asks[2].price, 112);
-    assert_int_equal(view.known_bid_min, 90);
-    assert_int_equal(view.known_ask_max, 112);
-    /* Newer than the book: between them something may have changed there. */
-    assert_true(apply_anchor(stage, 30) & WORLD_ANCHORED);
-    view = view_of(stage);
-    assert_int_equal(view.bid_count, 2);
-    assert_int_equal(view.known_bid_min, 99);
-    assert_int_equal(view.known_ask_max, 103);
-}
-
-/* What the snapshot covers is the snapshot's: a level it does not have is gone. */
-static void world_drops_what_an_anchor_of_a_live_book_does_not_have(void **state)
-{
-    struct stage *stage = *state;
-    struct world_level bid = {95, 4};
-    apply_anchor(stage, 20);
-    struct event event = fixture_diff(stage->fixture, 21, 22, &bid, 1, NULL, 0);
-    world_apply(stage->world, &event);
-    assert_int_equal(view_of(stage).bid_count, 3);
-    assert_true(apply_wide_anchor(stage, 22) & WORLD_ANCHORED);
-    struct world_view view = view_of(stage);
-    assert_int_equal(view.bid_count, 3);
-    assert_int_equal(view.bids[2].price, 90);
-    assert_int_equal(view.known_bid_min, 90);
-}
-
-static void world_keeps_no_range_that_lies_apart(void **state)
-{
-    struct stage *stage = *state;
-    struct world_level bids[] = {{200, 5}, {199, 7}}, asks[] = {{202, 6}, {203, 8}};
-    apply_anchor(stage, 20);
-    apply_diff(stage, 21, 22, 9);
-    struct event event = fixture_snapshot(stage->fixture, EVENT_ANCHOR, 22, bids, 2, asks, 2);
-    assert_true(world_apply(stage->world, &event) & WORLD_ANCHORED);
-    assert_int_equal(view_of(stage).known_bid_min, 199);
-    assert_int_equal(view_of(stage).known_ask_max, 203);
-}
-
 static void world_refuses_anchors_that_cannot_be(void **state)
 {
     struct stage *stage = *state;
@@ -398,9 +339,6 @@ int main(void)
         TEST(world_begins_the_buffer_again_at_a_gap_inside_it),
         TEST(world_ignores_stale_diffs_and_takes_overlapping_ones),
         TEST(world_rebuilds_a_live_book_on_a_forced_anchor),
-        TEST(world_keeps_what_a_live_book_knows_beyond_an_anchors_levels),
-        TEST(world_drops_what_an_anchor_of_a_live_book_does_not_have),
-        TEST(world_keeps_no_range_that_lies_apart),
         TEST(world_refuses_anchors_that_cannot_be),
         TEST(world_rejects_malformed_diffs_without_touching_the_book),
         TEST(world_lets_the_oldest_diffs_go_when_the_buffer_is_full),

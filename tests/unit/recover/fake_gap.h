@@ -201,7 +201,7 @@ struct fake_rest {
     int count;
 };
 
-#define FAKE_REST_BODY_SIZE ((size_t)256 * 1024)
+#define FAKE_REST_BODY_SIZE ((size_t)512 * 1024)
 
 static inline int fake_rest_get(void *self, const char *symbol, const struct rest_query *query,
                                 rest_done_fn done, void *context)

@@ -727,6 +727,24 @@ static void an_ask_says_how_deep_the_snapshot_should_be(void **state)
     assert_int_equal(scene.rest[REST_ENDPOINT_DEPTH].query.limit, 100);
 }
 
+static void a_deep_snapshot_may_be_as_deep_as_there_is(void **state)
+{
+    (void)state;
+    scene.silent = true;
+    strcpy(scene.ask, "{\"cause\":\"price near the end\",\"levels\":5000}");
+    run(150);
+    assert_int_equal(scene.rest[REST_ENDPOINT_DEPTH].query.limit, 5000);
+}
+
+static void an_ask_for_more_than_there_is_gets_the_usual(void **state)
+{
+    (void)state;
+    scene.silent = true;
+    strcpy(scene.ask, "{\"cause\":\"price near the end\",\"levels\":5001}");
+    run(150);
+    assert_int_equal(scene.rest[REST_ENDPOINT_DEPTH].query.limit, 1000);
+}
+
 static void while_others_are_told_to_be_silent_nothing_is_asked(void **state)
 {
     (void)state;
@@ -792,6 +810,8 @@ int main(void)
         TEST(a_snapshot_far_from_the_klines_is_asked_for_again_and_then_believed),
         TEST(a_snapshot_older_than_the_buffered_diffs_is_not_handed_over),
         TEST(an_ask_says_how_deep_the_snapshot_should_be),
+        TEST(a_deep_snapshot_may_be_as_deep_as_there_is),
+        TEST(an_ask_for_more_than_there_is_gets_the_usual),
         TEST(while_others_are_told_to_be_silent_nothing_is_asked),
         TEST(the_weight_of_the_address_is_kept),
     };

@@ -93,7 +93,7 @@ static void load(struct book *book, struct book_map *map)
             bytes_store_i64(all[s] + (size_t)i * 16 + 8, 1);
         }
     struct level_view bid_view = {all[0], 900, 16}, ask_view = {all[1], 900, 16};
-    book_load(book, 1, &bid_view, &ask_view, (struct scale_step){0, 0});
+    book_load(book, 1, &bid_view, &ask_view, 0, (struct scale_step){0, 0});
     book_map_apply(map, all[0], 900, all[1], 900);
 }
 

@@ -133,7 +133,8 @@ static bool check_is_unknown(struct checks *checks, int side, int64_t price)
         if (!process_is_up(process))
             continue;
         world_view(aggregator_world(agent_aggregator_of(process->agent)), &view);
-        if (side == SIM_BID ? price < view.known_bid_min : price > view.known_ask_max)
+        if (side == SIM_BID ? !view.bids_whole && price < view.known_bid_min
+                            : !view.asks_whole && price > view.known_ask_max)
             return true;
     }
     return false;

@@ -70,7 +70,8 @@ static void record_anchor_take(struct record_anchor *anchor, struct bytes depth)
     struct anchor_document meta = {.token = "recorder",
                                    .cause = "no book",
                                    .requested_us = anchor->requested_us,
-                                   .received_us = anchor->now.wall_us};
+                                   .received_us = anchor->now.wall_us,
+                                   .levels = RECORD_ANCHOR_LIMIT};
     snprintf(meta.symbol, sizeof(meta.symbol), "%s", anchor->options.symbol);
     struct text text = text_begin(anchor->document, RECORD_PAYLOAD_MAX);
     anchor_document_write(&meta, depth, &text);

@@ -85,9 +85,9 @@ static size_t capture_document(struct capture *capture, char *buffer, size_t cap
     struct text text = text_begin(buffer, capacity);
     text_add_format(&text,
                     "{\"symbol\":\"%s\",\"token\":\"capture\",\"cause\":\"start\","
-                    "\"requested_us\":%lld,\"received_us\":%lld,\"depth\":",
+                    "\"requested_us\":%lld,\"received_us\":%lld,\"levels\":%d,\"depth\":",
                     capture->options->symbol, (long long)(capture->recv_us - 1000),
-                    (long long)capture->recv_us);
+                    (long long)capture->recv_us, CAPTURE_ANCHOR_LEVELS);
     int bids = sim_book_copy(book, SIM_BID, levels[SIM_BID], CAPTURE_ANCHOR_LEVELS);
     int asks = sim_book_copy(book, SIM_ASK, levels[SIM_ASK], CAPTURE_ANCHOR_LEVELS);
     sim_json_depth(&text, book->last_id, levels[SIM_BID], bids, levels[SIM_ASK], asks);

@@ -45,7 +45,7 @@ static int64_t book_gcd(const struct level_view *view, struct scale_step step, i
 }
 
 void book_load(struct book *book, int64_t id, const struct level_view *bids,
-               const struct level_view *asks, struct scale_step step)
+               const struct level_view *asks, uint32_t asked, struct scale_step step)
 {
     int64_t tick = book_gcd(asks, step, book_gcd(bids, step, 0));
     side_load(&book->bids, bids, step, tick);
@@ -54,6 +54,8 @@ void book_load(struct book *book, int64_t id, const struct level_view *bids,
     book->event_us = 0;
     book->known_bid_min = scale_value(level_price(bids, bids->count - 1), step.price_shift);
     book->known_ask_max = scale_value(level_price(asks, asks->count - 1), step.price_shift);
+    book->bids_whole = bids->count < asked;
+    book->asks_whole = asks->count < asked;
 }
 
 void book_apply(struct book *book, const struct level_view *bids, const struct level_view *asks,
@@ -90,8 +92,8 @@ bool book_is_near_known_edge(const struct book *book)
     if (side_is_empty(&book->bids) || side_is_empty(&book->asks))
         return book->id != 0;
     int64_t margin = (book->known_ask_max - book->known_bid_min) / 20;
-    return side_best(&book->bids).price - book->known_bid_min < margin ||
-           book->known_ask_max - side_best(&book->asks).price < margin;
+    return (!book->bids_whole && side_best(&book->bids).price - book->known_bid_min < margin) ||
+           (!book->asks_whole && book->known_ask_max - side_best(&book->asks).price < margin);
 }
 
 bool book_side_matches(const struct side *side, const struct world_level *top, uint32_t count,
@@ -128,6 +130,8 @@ void book_code(struct book *book, struct codec *codec)
     codec_i64(codec, &book->event_us);
     codec_i64(codec, &book->known_bid_min);
     codec_i64(codec, &book->known_ask_max);
+    codec_bool(codec, &book->bids_whole);
+    codec_bool(codec, &book->asks_whole);
     codec_expect(codec, book->id >= 0);
     codec_expect(codec, book->known_bid_min >= 0 && book->known_bid_min <= SCALE_VALUE_MAX);
     codec_expect(codec, book->known_ask_max >= 0 && book->known_ask_max <= SCALE_VALUE_MAX);

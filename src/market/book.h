@@ -11,6 +11,7 @@ struct book {
     int64_t event_us; /* the exchange's time of it; 0 for a snapshot */
     /* Levels beyond this range are unknown until they change (BINANCE.md section 6). */
     int64_t known_bid_min, known_ask_max;
+    bool bids_whole, asks_whole; /* there was nothing beyond: the range has no end on this side */
     struct side bids, asks;
 };
 
@@ -23,9 +24,10 @@ void book_init(struct book *book);
 /* Sorted best first without equals, positive quantities, neither side empty, not
  * crossed. The views are sane and fit. */
 bool book_snapshot_is_good(const struct level_view *bids, const struct level_view *asks);
-/* Replaces the book by a good snapshot. */
+/* Replaces the book by a good snapshot for which so many levels a side were asked for (0: not
+ * known). */
 void book_load(struct book *book, int64_t id, const struct level_view *bids,
-               const struct level_view *asks, struct scale_step step);
+               const struct level_view *asks, uint32_t asked, struct scale_step step);
 /* Applies one diff, sane and fitting; ids are the caller's. */
 void book_apply(struct book *book, const struct level_view *bids, const struct level_view *asks,
                 struct scale_step step);
@@ -38,7 +40,7 @@ static inline bool book_touch_equals(const struct book_touch *a, const struct bo
 /* All zero on an empty side. */
 struct book_touch book_touch(const struct book *book);
 bool book_is_crossed(const struct book *book);
-/* The touch left less than a tenth of the known range on its side. */
+/* The touch left less than a tenth of the known range on its side, which has an end there. */
 bool book_is_near_known_edge(const struct book *book);
 /* Is `top`, scaled, what this side shows? A view of fewer than `depth` levels also says
  * that there are no more. */
@@ -47,6 +49,6 @@ bool book_side_matches(const struct side *side, const struct world_level *top, u
 bool book_can_rescale(const struct book *book, struct scale_step step);
 void book_rescale(struct book *book, struct scale_step step);
 void book_code(struct book *book, struct codec *codec);
-#define BOOK_CODE_SIZE_MAX (32 + 2 * SIDE_CODE_SIZE_MAX)
+#define BOOK_CODE_SIZE_MAX (34 + 2 * SIDE_CODE_SIZE_MAX)
 
 #endif

@@ -91,7 +91,9 @@ struct event {
         struct {
             int64_t book_id;
             struct level_view bids, asks;
-            /* EVENT_ANCHOR alone: what the exchange says was traded, oldest first. */
+            /* EVENT_ANCHOR alone: levels asked for a side (fewer are all there are), 0: not
+             * known; what the exchange says was traded, oldest first. */
+            uint32_t asked;
             const struct anchor_trade *trades;
             uint32_t trade_count;
         } snapshot; /* EVENT_SNAPSHOT and EVENT_ANCHOR (book_id = REST lastUpdateId) */

@@ -77,7 +77,8 @@ struct world_view {
     int64_t best_bid, best_ask; /* of that touch */
     bool touch_flagged; /* crossed or one-sided just now: the three above are the last good */
     int64_t known_bid_min, known_ask_max; /* range the last anchor covered; 0: none yet */
-    bool near_known_edge; /* the touch nears the end of that range: refresh the anchor */
+    bool bids_whole, asks_whole; /* … which has no end on this side: all of the book was in it */
+    bool near_known_edge;        /* the touch nears the end of that range: refresh the anchor */
     struct world_window {
         uint64_t count;
         int64_t vol, signed_vol; /* at qty_exponent */

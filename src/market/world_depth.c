@@ -139,7 +139,7 @@ unsigned world_apply_anchor(struct world *world, const struct event *event)
         return WORLD_ANCHOR_OLD;
     }
     int64_t had_id = world->book.id;
-    book_load(&world->book, id, bids, asks, world_step(world, event));
+    book_load(&world->book, id, bids, asks, event->snapshot.asked, world_step(world, event));
     world_join_recent(world, id, had_id);
     world->is_live = true;
     world->book_is_rest = world->now_us - world->market_us >= WORLD_SILENCE_US;

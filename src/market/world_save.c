@@ -7,7 +7,7 @@
 #include "market/world_state.h"
 
 #define WORLD_SAVE_MAGIC     "BTWORLD\n"
-#define WORLD_SAVE_VERSION   5
+#define WORLD_SAVE_VERSION   6
 #define WORLD_SAVE_HEAD_SIZE (8 + 8 + 8 + 24)
 #define WORLD_SAVE_CRC_SIZE  4
 /* Clocks, ids, touches, the waiting snapshot and the vector. */

@@ -36,6 +36,8 @@ static void world_view_book(const struct world *world, struct world_view *view)
     view->ask_count = (int)side_top(&book->asks, view->asks, WORLD_LEVELS);
     view->known_bid_min = book->known_bid_min;
     view->known_ask_max = book->known_ask_max;
+    view->bids_whole = book->bids_whole;
+    view->asks_whole = book->asks_whole;
     view->near_known_edge = book_is_near_known_edge(book);
 }
 

@@ -26,6 +26,7 @@ struct decode {
 struct decode_anchor {
     bool symbol, depth;
     struct rest_depth reply;
+    int64_t asked;
     struct bytes trades; /* as written; size 0: none */
 };
 
@@ -89,6 +90,8 @@ static void decode_anchor_document(const struct decode *decode, struct json_scan
     while (json_scan_member(scan, &key)) {
         if (JSON_SCAN_IS(key, "depth"))
             found->depth = rest_json_scan_depth(scan, decimals, &found->reply);
+        else if (JSON_SCAN_IS(key, "levels"))
+            (void)json_scan_i64(scan, &found->asked);
         else if (JSON_SCAN_IS(key, "aggTrades"))
             (void)json_scan_skip(scan, &found->trades);
         else if (JSON_SCAN_IS(key, "symbol"))
@@ -157,6 +160,9 @@ static int decode_record_anchor(struct decode *decode, struct bytes payload, str
         .snapshot = {.book_id = found.reply.last_update_id,
                      .bids = decode_anchor_view(decode->bids, found.reply.bid_count),
                      .asks = decode_anchor_view(decode->asks, found.reply.ask_count),
+                     .asked = found.asked > 0 && found.asked <= DECODE_ANCHOR_LEVELS_MAX
+                                  ? (uint32_t)found.asked
+                                  : 0,
                      .trades = decode->trades,
                      .trade_count = decode_anchor_trades(decode, found.trades)},
     };

@@ -245,7 +245,8 @@ static void hand_over(const char *token, int levels)
     struct anchor_document document = {.symbol = FAKE_SYMBOL,
                                        .cause = "test",
                                        .requested_us = now().wall_us,
-                                       .received_us = now().wall_us};
+                                       .received_us = now().wall_us,
+                                       .levels = levels};
     snprintf(document.token, sizeof(document.token), "%s", token);
     snprintf(path, sizeof(path), "/api/v3/depth?symbol=" FAKE_SYMBOL "&limit=%d", levels);
     assert_int_equal(rest_ask(path, depth, sizeof(depth)), 200);
@@ -258,8 +259,8 @@ static void hand_over(const char *token, int levels)
     run.store.ask[0] = 0;
 }
 
-/* A price that has walked through the levels of its snapshot has the next ones fetched: nothing
- * was lost, nobody took it for a loss, and the book stays live meanwhile. */
+/* A price that comes to the end of the thousand levels of the first snapshot has the whole book
+ * fetched, once: nothing was lost, nobody took it for a loss, and the book stays live meanwhile. */
 static void answer_edge(void)
 {
     struct world_view view;
@@ -477,6 +478,7 @@ static void assert_no_anchor(int asks)
     world_view(aggregator_world(run.aggregator), &view);
     assert_int_equal(run.store.asks, asks + run.edges);
     assert_int_equal(run.gap.asks + run.gap.asks_late, 0);
+    assert_true(run.edges <= 1);
     assert_int_equal(detector_status().anchors_wanted, 0);
     assert_int_equal(run.store.swaps, 1 + run.edges);
     assert_int_equal(world->gaps, 0);

@@ -33,6 +33,10 @@ void anchor_document_write(const struct anchor_document *document, struct bytes 
     text_add_i64(out, document->requested_us);
     text_add(out, ",\"received_us\":");
     text_add_i64(out, document->received_us);
+    if (document->levels > 0) {
+        text_add(out, ",\"levels\":");
+        text_add_i64(out, document->levels);
+    }
     text_add(out, ",\"depth\":");
     text_add_bytes(out, depth.data, depth.size);
     anchor_document_raw(out, ",\"aggTrades\":", document->agg_trades);
@@ -72,6 +76,8 @@ int anchor_document_read(struct bytes json, struct anchor_document *document, st
                 (void)json_scan_i64(&scan, &document->requested_us);
             else if (JSON_SCAN_IS(key, "received_us"))
                 (void)json_scan_i64(&scan, &document->received_us);
+            else if (JSON_SCAN_IS(key, "levels"))
+                (void)json_scan_i64(&scan, &document->levels);
             else if (JSON_SCAN_IS(key, "aggTrades"))
                 (void)json_scan_skip(&scan, &document->agg_trades);
             else if (JSON_SCAN_IS(key, "klines"))

@@ -1,5 +1,5 @@
 /* The document by which REST replies travel from the re-anchor service to the aggregator
- * and into the archive: JSON {symbol, token, cause, requested_us, received_us, depth,
+ * and into the archive: JSON {symbol, token, cause, requested_us, received_us, levels, depth,
  * aggTrades, klines}, the replies untouched inside, the last two only when they came. Its
  * levels and trades are read by wire/decode; here its envelope.
  * SPDX-License-Identifier: Apache-2.0 */
@@ -18,6 +18,7 @@ struct anchor_document {
     char token[STATE_TOKEN_SIZE];
     char cause[ANCHOR_CAUSE_SIZE];
     int64_t requested_us, received_us;
+    int64_t levels;                  /* asked for, a side; 0: not known */
     struct bytes agg_trades, klines; /* raw arrays, borrowed; size 0: none */
 };
 

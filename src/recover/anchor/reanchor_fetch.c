@@ -61,6 +61,7 @@ static void reanchor_fetch_start(struct reanchor *reanchor)
     if (reanchor->fetch[REANCHOR_DEPTH].in_flight || reanchor->now.mono_us < reanchor->fetch_us)
         return;
     reanchor->requested_us = reanchor->now.wall_us;
+    reanchor->requested_levels = query.limit;
     if (!reanchor_budget_get(reanchor, REANCHOR_DEPTH, &query, WEIGHT_ANCHOR)) {
         reanchor->fetch_us = reanchor->now.mono_us + REANCHOR_RECONNECT_US;
         return;
@@ -194,7 +195,8 @@ static void reanchor_fetch_hand(struct reanchor *reanchor)
     const struct anchor_claim_port *port = &reanchor->options.claim;
     const struct reanchor_fetch *klines = &reanchor->fetch[REANCHOR_KLINES];
     struct anchor_document meta = {.requested_us = reanchor->requested_us,
-                                   .received_us = reanchor->fetch[REANCHOR_DEPTH].received_us};
+                                   .received_us = reanchor->fetch[REANCHOR_DEPTH].received_us,
+                                   .levels = reanchor->requested_levels};
     struct text out = text_begin(reanchor->document, REANCHOR_DOCUMENT_MAX);
     if (reanchor->trades_size > 0) {
         reanchor->trades[reanchor->trades_size] = ']';

@@ -56,6 +56,7 @@ struct reanchor {
     int64_t started_us, claimed_us, handed_us; /* monotonic */
     int64_t fetch_us;                          /* no fetch before (monotonic) */
     int64_t requested_us;                      /* wall */
+    int requested_levels;
     uint32_t tries;
     struct weight_budget budget;
     int64_t said_until_us; /* the silence that the others were told of */

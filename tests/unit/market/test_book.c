@@ -57,7 +57,7 @@ struct pair {
 };
 
 static void pair_load(struct pair *pair, struct prng *prng, int64_t mid, int64_t tick,
-                      uint32_t count, uint64_t reach)
+                      uint32_t count, uint64_t reach, uint32_t asked)
 {
     struct level_view views[2];
     static uint8_t bytes[2][FIXTURE_LEVELS_MAX * 16];
@@ -77,7 +77,7 @@ static void pair_load(struct pair *pair, struct prng *prng, int64_t mid, int64_t
         views[s] = fixture_levels(bytes[s], sorted, count);
     }
     assert_true(book_snapshot_is_good(&views[0], &views[1]));
-    book_load(&pair->book, 1, &views[0], &views[1], (struct scale_step){0, 0});
+    book_load(&pair->book, 1, &views[0], &views[1], asked, (struct scale_step){0, 0});
 }
 
 static struct pair *pair_open(void)
@@ -112,7 +112,7 @@ static void run_shape(const struct shape *shape, uint64_t seed, int rounds)
     prng_init(&prng, seed);
     struct pair *pair = pair_open();
     int64_t tick = 1000000, mid = INT64_C(6000000) * tick;
-    pair_load(pair, &prng, mid, tick, 100, 300);
+    pair_load(pair, &prng, mid, tick, 100, 300, 0);
     assert_same(&pair->bids, &pair->book.bids);
     assert_same(&pair->asks, &pair->book.asks);
     for (int round = 0; round < rounds; round++) {
@@ -205,7 +205,7 @@ static void book_equals_a_sorted_array_when_a_side_is_swept(void **state)
     struct pair *pair = pair_open();
     prng_init(&prng, 3);
     const int64_t mid = 6000000;
-    pair_load(pair, &prng, mid, 1, 40, 200000);
+    pair_load(pair, &prng, mid, 1, 40, 200000, 0);
     for (int round = 0; round < 3000; round++) {
         uint8_t bytes[2][64 * 16];
         struct level_view views[2];
@@ -296,7 +296,7 @@ static void book_says_when_it_is_crossed_or_near_its_known_edge(void **state)
     struct prng prng;
     prng_init(&prng, 5);
     struct pair *pair = pair_open();
-    pair_load(pair, &prng, 100000, 1, 100, 200);
+    pair_load(pair, &prng, 100000, 1, 100, 200, 100);
     assert_false(book_is_crossed(&pair->book));
     assert_false(book_is_near_known_edge(&pair->book));
     side_set(&pair->book.bids, pair->book.known_ask_max - 1, 5);
@@ -311,6 +311,15 @@ static void book_says_when_it_is_crossed_or_near_its_known_edge(void **state)
         side_settle(&pair->book.asks);
     }
     assert_true(book_is_near_known_edge(&pair->book));
+    /* All that there was: beyond it there is nothing. */
+    pair_load(pair, &prng, 100000, 1, 100, 200, 101);
+    assert_true(pair->book.bids_whole && pair->book.asks_whole);
+    while (!side_is_empty(&pair->book.asks) &&
+           side_best(&pair->book.asks).price < pair->book.known_ask_max) {
+        side_set(&pair->book.asks, side_best(&pair->book.asks).price, 0);
+        side_settle(&pair->book.asks);
+    }
+    assert_false(book_is_near_known_edge(&pair->book));
     free(pair);
 }
 

@@ -654,6 +654,7 @@ static void a_quiet_market_has_no_trades_to_tell_of(void **state)
     run(150);
     assert_int_equal(anchor_document_read(bytes_text(scene.document), &meta, NULL), ERR_OK);
     assert_int_equal(meta.agg_trades.size, 0);
+    assert_int_equal(meta.levels, 1000);
 }
 
 static void a_snapshot_waits_for_the_others_no_longer_than_stated(void **state)

@@ -124,6 +124,26 @@ static int decode_text(void **state, const char *text, struct event *event, stru
     return decode_record(*state, &record, event, NULL, err);
 }
 
+static void decode_reads_how_many_levels_an_anchor_was_asked_for(void **state)
+{
+    static const struct {
+        const char *levels;
+        uint32_t asked;
+    } cases[] = {{"1000", 1000}, {"5000", 5000}, {"5001", 0}, {"-1", 0}};
+    char text[512];
+    struct event event;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(text, sizeof(text), "{\"symbol\":\"BTCUSDT\",\"levels\":%s,\"depth\":" DEPTH "}",
+                 cases[i].levels);
+        assert_int_equal(decode_text(state, text, &event, NULL), ERR_OK);
+        assert_int_equal(event.snapshot.asked, cases[i].asked);
+    }
+    assert_int_equal(decode_text(state,
+                                 "{\"symbol\":\"BTCUSDT\",\"levels\":\"1\",\"depth\":" DEPTH "}",
+                                 &event, NULL),
+                     ERR_MALFORMED);
+}
+
 static void decode_reads_an_anchor_exactly(void **state)
 {
     struct event event;
@@ -132,6 +152,7 @@ static void decode_reads_an_anchor_exactly(void **state)
     assert_int_equal(event.kind, EVENT_ANCHOR);
     assert_int_equal(event.price_exponent, -8);
     assert_int_equal(event.snapshot.book_id, 50093239218);
+    assert_int_equal(event.snapshot.asked, 0);
     assert_int_equal(event.snapshot.bids.count, 2);
     assert_int_equal(event.snapshot.asks.count, 1);
     assert_int_equal(level_price(&event.snapshot.bids, 0), 6183763000000);
@@ -239,6 +260,7 @@ int main(void)
         WITH_DECODE(decode_tells_unsupported_from_malformed),
         WITH_DECODE(decode_reads_ticks_and_holes),
         WITH_DECODE(decode_reads_an_anchor_exactly),
+        WITH_DECODE(decode_reads_how_many_levels_an_anchor_was_asked_for),
         WITH_DECODE(decode_anchors_take_the_exponents_of_the_last_frame),
         WITH_DECODE(decode_refuses_bad_anchor_documents),
         WITH_DECODE(decode_refuses_every_truncation_of_an_anchor),

@@ -25,11 +25,23 @@ _running = []
 _folders = []
 
 
+def _remove(path):
+    """A file, or a folder with what `btcast up` keeps for it in /var/tmp."""
+    if os.path.isfile(path):
+        os.unlink(path)
+        return
+    for at, names, _ in os.walk(path):
+        for link in (os.path.join(at, name) for name in names if name == "run"):
+            if os.path.islink(link):
+                shutil.rmtree(os.path.realpath(link), ignore_errors=True)
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def _clean_up():
     for process in reversed(_running):
         process.kill()
     for folder in _folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
 
 
 def _on_signal(number, _frame):
